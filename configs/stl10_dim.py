@@ -1,0 +1,73 @@
+"""Deep InfoMax, local objective with InfoNCE, on STL-10's 105,000 images.
+
+  infomin train --config configs/stl10_dim.py --workdir runs/stl_dim
+
+The settings of table 2 of Hjelm et al. 2019 without the prior term: encoder
+alex64x64, random 64 x 64 crops and flips, Adam 1e-4, batch 64, 200 epochs.
+Published, with prior, 200-unit probe: conv 72.57, fc 70.00, Y 67.08. Not yet
+measured here. `:tiny` is for tests.
+"""
+
+import ml_collections
+
+
+def get_config(variant: str = "full") -> ml_collections.ConfigDict:
+  """The resolved configuration; `variant` is full or tiny."""
+  tiny = {"full": False, "tiny": True}[variant]
+  config = ml_collections.ConfigDict()
+  config.seed = 0
+  config.steps = 2 if tiny else 328_000  # 200 epochs
+  config.batch_size = 16 if tiny else 64
+  config.accumulate = 1
+  config.ema = 0.0
+  config.data = dict(
+    name="stl10",
+    data_dir="",
+    split="train+unlabelled",
+    probe_split="train",
+    test_split="test",
+    resident=True,
+    host_crops=False,
+    workers=0,
+    threads=4,
+    broken="stop",
+  )
+  # 64 / 96 squared: crops of exactly 64 x 64 pixels.
+  config.views = dict(
+    name="crop",
+    size=64,
+    count=1,
+    crop_scale=(0.4445, 0.4445),
+    crop_ratio=(1.0, 1.0),
+  )
+  config.normalize = dict(mean=(0.5,), std=(0.5,))
+  config.encoder = dict(name="alex64x64", dim=64, dtype="float32")
+  config.objective = dict(
+    deep_infomax_local=dict(
+      weight=1.0,
+      estimator="infonce",
+      critic=dict(name="encode_and_dot", units=64 if tiny else 2048),
+    )
+  )
+  config.optimizer = dict(name="adam", b1=0.5, b2=0.999, clip=0.0)
+  config.schedule = dict(name="constant", peak=1e-4)
+  config.run = dict(
+    log_every=1 if tiny else 100,
+    checkpoint_every=1 if tiny else 3280,
+    evaluate_every=2 if tiny else 3280,
+    monitor_examples=64 if tiny else 1024,
+    keep=2,
+  )
+  config.evaluate = dict(
+    protocols=("knn", "linear"),
+    taps=("y", "fc", "conv"),
+    weights="online",
+    resize=64,
+    batch_size=64 if tiny else 512,
+    train_examples=64 if tiny else 0,
+    test_examples=64 if tiny else 0,
+    k=200,
+    temperature=0.07,
+    iterations=5 if tiny else 100,
+  )
+  return config

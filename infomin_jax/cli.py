@@ -1,0 +1,76 @@
+"""The command `infomin VERB`: one table of verbs, and how errors look.
+
+Nothing heavy is imported before a verb's flags are parsed, so `--help` and a
+mistyped verb answer at once.
+"""
+
+import importlib
+import sys
+
+from absl import flags
+
+from infomin_jax import __version__, runtime
+from infomin_jax.errors import UserError, nearest
+
+# verb -> what it does; its module is infomin_jax.verbs.VERB.
+VERBS = {
+  "train": "pretrain an encoder; the same command continues the run",
+  "evaluate": "probe a run's encoder, beside pixels and no training",
+  "views": "draw what the views of a config look like",
+  "data": "list the data sets, prepare one, look into one",
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+  """Runs `infomin VERB ...`; exits with 0, or with 2 and one line on why."""
+  argv = sys.argv[1:] if argv is None else argv
+  if not argv or argv[0] in ("-h", "--help", "help"):
+    print(_usage())
+    sys.exit(0 if argv else 2)
+  if argv[0] == "--version":
+    print(__version__)
+    return
+  verb, arguments = argv[0], argv[1:]
+  try:
+    _run(verb, arguments)
+  except UserError as error:
+    line = " ".join(str(error).split())
+    print(f"infomin {verb}: {line}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _run(verb: str, arguments: list[str]) -> None:
+  if verb not in VERBS:
+    raise UserError(f"no such verb. {nearest(verb, VERBS)}")
+  module = importlib.import_module(f"infomin_jax.verbs.{verb}")
+  values = flags.FlagValues()
+  module.define(values)
+  if {"-h", "--help"} & set(arguments):
+    own = values.main_module_help() or values.get_help()
+    print(f"{module.__doc__.strip()}\n\nFlags:\n{own.strip()}")
+    return
+  try:
+    rest = values([f"infomin {verb}", *arguments])[1:]
+  except (flags.Error, AttributeError, TypeError) as error:
+    raise UserError(str(error)) from error
+  except KeyError as error:
+    # ml_collections adds the nearest key; a variant fails in `get_config`.
+    text = str(error.args[0])
+    if "Did you mean" not in text:
+      text = f"--config: there is no variant {text!r}; try full or tiny."
+    raise UserError(text) from error
+  runtime.configure()
+  # Grain's worker processes read absl's global flags.
+  if not flags.FLAGS.is_parsed():
+    flags.FLAGS.mark_as_parsed()
+  module.run(values, rest)
+
+
+def _usage() -> str:
+  rows = "\n".join(f"  {verb:10s}{text}" for verb, text in VERBS.items())
+  return (
+    "Usage: infomin VERB [--flags]\n\n"
+    f"{rows}\n\n"
+    "Example: infomin train --config configs/fashion_mnist.py --workdir runs/fm"
+    "\n`infomin VERB --help` tells a verb's flags."
+  )

@@ -1,0 +1,105 @@
+"""Records: uint8 images with labels, read at random by (name, split).
+
+Add a source: write a function `(split, **options) -> Source` and enter it in
+`SOURCES`; configs name it, and its arguments are the keys of `config.data`.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from infomin_jax.data import arrays, fashion_mnist, folder, tfds_sources
+from infomin_jax.data.catalog import describe, prepare
+from infomin_jax.data.colorful import ColorfulDigits
+from infomin_jax.data.decode import BrokenRecord
+from infomin_jax.data.host import host_center, host_views
+from infomin_jax.data.order import indices
+from infomin_jax.data.pipeline import (
+  Stream,
+  epoch,
+  resident,
+  stream,
+)
+from infomin_jax.data.sources import Source, Task
+from infomin_jax.errors import UserError, lookup, nearest
+
+_registered = functools.partial(functools.partial, tfds_sources.load)
+
+SOURCES: dict[str, Callable[..., Source]] = {
+  "arrays": arrays.load,
+  "celeb_a": _registered("celeb_a"),
+  "cifar10": _registered("cifar10"),
+  "cifar100": _registered("cifar100"),
+  "colorful_digits": ColorfulDigits,
+  "div2k": _registered("div2k"),
+  "fashion_mnist": fashion_mnist.load,
+  "folder": folder.load,
+  "imagenet2012": _registered("imagenet2012"),
+  "imagenet_resized_64": _registered("imagenet_resized_64"),
+  "mnist": _registered("mnist"),
+  "stl10": _registered("stl10"),
+  "tfds": tfds_sources.load_any,
+  "tiny_imagenet": _registered("tiny_imagenet"),
+}
+
+
+def load(options: Mapping[str, Any], split: str) -> Source:
+  """The source that `config.data` names.
+
+  Args:
+    options: `name`, `data_dir` and the named source's own arguments. Keys that
+      no source takes belong to the caller and are left alone.
+    split: which part; for TFDS sets any TFDS split string.
+
+  Raises:
+    UserError: unknown name, a missing option, or one that is set (neither ""
+      nor 0) although only other sources take it.
+  """
+  if "name" not in options:
+    raise UserError(f"config.data.name is missing: {nearest('', SOURCES)}")
+  name = options["name"]
+  make = lookup("data set (config.data.name)", name, SOURCES)
+  takes = _options(make)
+  others = {
+    key: other
+    for other, maker in SOURCES.items()
+    for key in _options(maker)
+    if key not in takes
+  }
+  for key, other in others.items():
+    # Every source may be given a data_dir: those without files ignore it.
+    if key in options and options[key] and key != "data_dir":
+      raise UserError(
+        f"config.data.{key}={options[key]!r} has no effect on {name!r}, but "
+        f"on {other!r}; leave it empty."
+      )
+  for key, parameter in takes.items():
+    if key not in options and parameter.default is parameter.empty:
+      raise UserError(f"config.data.{key} is missing: {name!r} needs it.")
+  given = {key: options[key] for key in takes if key in options}
+  return make(split=split, **given)
+
+
+def _options(make):
+  found = dict(inspect.signature(make).parameters)
+  del found["split"]
+  return found
+
+
+__all__ = [
+  "SOURCES",
+  "BrokenRecord",
+  "Source",
+  "Stream",
+  "Task",
+  "describe",
+  "epoch",
+  "host_center",
+  "host_views",
+  "indices",
+  "load",
+  "prepare",
+  "resident",
+  "stream",
+]

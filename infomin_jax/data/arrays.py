@@ -1,0 +1,189 @@
+"""A data source over arrays in an `.npz` or `.npy` file."""
+
+import pathlib
+import zipfile
+
+import numpy as np
+
+from infomin_jax.data.sources import (
+  Task,
+  checked_index,
+  every_tenth,
+  select,
+)
+from infomin_jax.errors import UserError
+
+_IMAGES, _LABELS = ("image", "images", "x"), ("label", "labels", "y")
+_SPLITS = ("train", "validation", "val", "test")
+
+
+class ArraySource:
+  """Some rows of the images in one file; see `load` for the rules."""
+
+  def __init__(self, path, fields, images, rows, labels, classes):
+    self.name = "arrays"
+    self.tasks = {"label": Task("label", classes)} if classes else {}
+    self.image_shape = checked_shape(images[0], fields[0])
+    self._path = path
+    self._fields = fields  # names of the arrays that lie one after the other
+    self._rows = rows
+    self._labels = labels
+    self._images = images
+
+  def __len__(self) -> int:
+    return len(self._rows)
+
+  def __getstate__(self):
+    # A worker process opens the file itself: a memory map would be sent whole.
+    return {k: v for k, v in self.__dict__.items() if k != "_images"}
+
+  def __setstate__(self, state):
+    self.__dict__ |= state
+    file = read(self._path)
+    self._images = [file[field] for field in self._fields]
+
+  def __getitem__(self, index: int, /) -> dict:
+    index = checked_index(index, self)
+    row = self._rows[index]
+    for part in self._images:
+      if row < len(part):
+        break
+      row -= len(part)
+    where = f"Record {index} of {self._path} (row {row})"
+    image = as_uint8(np.asarray(part[row]), where)
+    label = {"label": int(self._labels[index])} if self.tasks else {}
+    return {"image": image.reshape(self.image_shape), **label, "index": index}
+
+
+def load(split: str, path: str) -> ArraySource:
+  """Images `[n, h, w]` or `[n, h, w, c]`, uint8 or float in [0, 1].
+
+  An `.npy` file holds only images, and is memory-mapped. In an `.npz` file
+  they are called `images`, `image` or `x` and their int labels `[n]`
+  `labels`, `label` or `y`; names such as `x_train` or `test_images` make
+  splits. Without those every tenth image is `test`, the others are `train`.
+
+  Args:
+    split: a TFDS split string over those splits.
+    path: the file.
+
+  Raises:
+    UserError: no such file, pickled objects, wrong names, shapes or types.
+  """
+  file = read(path)
+  images = _named(file, _IMAGES)
+  if not images:
+    raise UserError(
+      f"data.path: {path} needs images under the name images, image or x "
+      f"(or x_train, x_test, ...); it has {', '.join(file) or 'nothing'}."
+    )
+  if "" in images and len(images) > 1:
+    raise UserError(
+      f"data.path: {path} has images both with and without a split in their "
+      f"names: {', '.join(images.values())}; keep one kind."
+    )
+  shapes = {checked_shape(file[field], field) for field in images.values()}
+  if len(shapes) > 1:
+    raise UserError(
+      f"data.path: the splits of {path} have different image shapes: "
+      f"{', '.join(str(s) for s in sorted(shapes))}."
+    )
+  lengths = {part: len(file[field]) for part, field in images.items()}
+  order = np.arange(sum(lengths.values()))
+  if "" in images:
+    order, lengths = every_tenth(lengths[""])
+  rows = order[select(split, lengths, path)]
+  labels = _labels(file, images, path)
+  classes = 0 if labels is None else int(labels.max()) + 1
+  return ArraySource(
+    path,
+    list(images.values()),
+    [file[field] for field in images.values()],
+    rows,
+    None if labels is None else labels[rows],
+    classes,
+  )
+
+
+def read(path: str) -> dict[str, np.ndarray]:
+  """The arrays of a file by name; those of an `.npy` file as `images`."""
+  file = pathlib.Path(path).expanduser()
+  if not path or not file.is_file() or file.suffix not in (".npy", ".npz"):
+    raise UserError(f"data.path: expected an .npy or .npz file, got {path!r}.")
+  try:
+    if file.suffix == ".npy":
+      return {"images": np.load(file, mmap_mode="r", allow_pickle=False)}
+    # NumPy leaves a file open that is no zip archive after all.
+    with file.open("rb") as opened:
+      return dict(np.load(opened, allow_pickle=False))
+  except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    raise UserError(
+      f"data.path: {path} is no file of plain arrays (pickled objects are "
+      f"never loaded): {str(error).splitlines()[0]}"
+    ) from error
+
+
+def as_uint8(image: np.ndarray, where: str) -> np.ndarray:
+  """A float image in [0, 1] as uint8; a uint8 one as it is."""
+  if image.dtype == np.uint8:
+    return image
+  if not (image.min() >= 0 and image.max() <= 1):  # also refuses NaN
+    raise UserError(
+      f"{where}: expected floats in [0, 1], got {image.min():.4g} to "
+      f"{image.max():.4g}; rescale them, or store uint8."
+    )
+  return np.round(image * 255).astype(np.uint8)
+
+
+def checked_shape(images: np.ndarray, name: str) -> tuple[int, int, int]:
+  """`(h, w, c)` of the images, or a UserError."""
+  if images.dtype != np.uint8 and images.dtype.kind != "f":
+    raise UserError(
+      f"data.path: array {name} must be uint8, or float in [0, 1]; got "
+      f"{images.dtype}. If it holds 0 to 255, store x.astype('uint8')."
+    )
+  if images.ndim not in (3, 4) or 0 in images.shape:
+    raise UserError(
+      f"data.path: array {name} must have shape [n, h, w] or [n, h, w, c]; "
+      f"got {list(images.shape)}."
+    )
+  h, w, c = (*images.shape[1:], 1)[:3]
+  if h <= 4 < min(w, c):
+    raise UserError(
+      f"data.path: array {name} of shape {list(images.shape)} seems to have "
+      "its channels first; store x.transpose(0, 2, 3, 1)."
+    )
+  return h, w, c
+
+
+def _named(file, kinds):
+  """{split or "": name} of the arrays called, say, x or x_train or train_x."""
+  found = {k: "" for k in kinds}
+  for part in _SPLITS:
+    name = "validation" if part == "val" else part
+    found |= {f"{part}_{k}": name for k in kinds}
+    found |= {f"{k}_{part}": name for k in kinds}
+  return {part: name for name, part in found.items() if name in file}
+
+
+def _labels(file, images, path):
+  names = _named(file, _LABELS)
+  if not names:
+    return None
+  if set(names) != set(images):
+    raise UserError(
+      f"data.path: {path} has images {', '.join(images.values())} but labels "
+      f"{', '.join(names.values())}: each split needs both or neither."
+    )
+  parts = []
+  for part, field in images.items():
+    labels, n = file[names[part]], len(file[field])
+    if (
+      labels.dtype.kind not in "iu" or labels.shape != (n,) or labels.min() < 0
+    ):
+      raise UserError(
+        f"data.path: array {names[part]} must be {n} class numbers >= 0 of "
+        f"an integer type; got {labels.dtype} {list(labels.shape)}."
+      )
+    parts.append(labels.astype(np.int32))
+  return np.concatenate(parts)

@@ -1,0 +1,127 @@
+"""One batch: which records to read, how to stack them, what may go wrong."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from infomin_jax.data.decode import BrokenRecord
+from infomin_jax.data.host import Host
+from infomin_jax.data.order import host_rng
+from infomin_jax.data.sources import Source
+from infomin_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+  """`step -> batch`: what Grain's threads and workers call.
+
+  Attributes:
+    source: where the records come from.
+    order: `step -> (positions, indices)`.
+    host: what is done to each record, or None.
+    seed: of the host's random numbers.
+    broken: "stop", or "skip": then a field `broken`, int32 `[b]`, holds the
+      index of the unreadable record that a row stands in for, or -1.
+  """
+
+  source: Source
+  order: Callable[[int], tuple[np.ndarray, np.ndarray]]
+  host: Host | None
+  seed: int
+  broken: str
+
+  def __post_init__(self):
+    if self.broken not in ("stop", "skip"):
+      raise UserError(f"broken: expected stop or skip, got {self.broken!r}.")
+
+  def __call__(self, step: int) -> dict[str, np.ndarray]:
+    positions, rows = self.order(step)
+    records, missed = self._read(rows.tolist())
+    if self.host:
+      records = [
+        self.host(record, host_rng(self.seed, position))
+        for record, position in zip(records, positions.tolist(), strict=True)
+      ]
+    shape = None if self.host else self.source.image_shape
+    batch = collate(records, self.source.name, shape)
+    return batch | missed
+
+  def _read(self, rows):
+    try:
+      # What Grain and PyTorch call too: one call a batch is much faster.
+      if hasattr(self.source, "__getitems__"):
+        records = self.source.__getitems__(rows)
+      else:
+        records = [self.source[row] for row in rows]
+      found = rows
+    except BrokenRecord:
+      if self.broken == "stop":
+        raise
+      records, found = zip(
+        *[next_readable(self.source, row) for row in rows], strict=True
+      )
+    if self.broken == "stop":
+      return records, {}
+    missed = np.where(np.equal(found, rows), -1, rows)
+    return records, {"broken": missed.astype(np.int32)}
+
+
+def next_readable(source: Source, row: int) -> tuple[dict, int]:
+  """Record `row`, or the next one that can be read, and the row of that."""
+  for candidate in range(row, row + len(source)):
+    try:
+      return source[candidate % len(source)], candidate % len(source)
+    except BrokenRecord:
+      continue
+  raise UserError(f"None of the {len(source)} records can be read.")
+
+
+def collate(
+  records: Sequence[dict],
+  name: str = "records",
+  image_shape: tuple[int, ...] | None = None,
+) -> dict[str, np.ndarray]:
+  """Stacks records: ints to int32 `[b]`, arrays to `[b, ...]`.
+
+  Args:
+    records: with the same fields; images are uint8.
+    name: the source's, for messages.
+    image_shape: what images must have; None is that of the first.
+
+  Raises:
+    UserError: different fields or shapes; names the record.
+  """
+  first = records[0]
+  expected = {k: np.shape(v) for k, v in first.items()}
+  expected["image"] = image_shape or expected["image"]
+  for record in records:
+    shapes = {k: np.shape(v) for k, v in record.items()}
+    if shapes != expected:
+      raise UserError(_mismatch(record, name, expected, shapes))
+    if record["image"].dtype != np.uint8:
+      raise UserError(
+        f"Record {record['index']} of {name}: expected an image of uint8, got "
+        f"{record['image'].dtype}."
+      )
+  batch = {k: np.stack([record[k] for record in records]) for k in first}
+  return {
+    k: v.astype(np.int32) if v.ndim == 1 and v.dtype.kind in "iub" else v
+    for k, v in batch.items()
+  }
+
+
+def _mismatch(record, name, expected, shapes):
+  where = f"Record {record['index']} of {name}"
+  if shapes.keys() != expected.keys():
+    return (
+      f"{where}: expected the fields {', '.join(sorted(expected))}, got "
+      f"{', '.join(sorted(shapes))}."
+    )
+  field = next(k for k in expected if shapes[k] != expected[k])
+  return (
+    f"{where}: expected {field} of shape {list(expected[field])} as in the "
+    f"rest of the batch, got {list(shapes[field])}. Images of one batch need "
+    "one size and number of channels: crop them on the host (host_views, "
+    "host_center), or for a folder set data.image_size and data.channels."
+  )

@@ -1,0 +1,137 @@
+"""Which data sets are ready here, and how to get the others."""
+
+import importlib.util
+from typing import Any
+
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download import downloader
+
+from infomin_jax.data import fashion_mnist, tfds_sources, tiny_imagenet
+from infomin_jax.errors import UserError, nearest
+
+_PREPARE = "infomin data prepare {name}"
+# Sets that TFDS cannot download by itself, and what it needs by hand.
+_BY_HAND = {
+  "imagenet2012": (
+    "ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from image-net.org"
+  ),
+  "tiny_imagenet": "tiny-imagenet-200.zip from cs231n.stanford.edu",
+}
+# Sources that are always ready, or need only an option.
+_OTHERS = {
+  "arrays": "set data.path to an .npy or .npz file",
+  "colorful_digits": "made in memory from scikit-learn's digits",
+  "folder": "set data.path to a folder of images",
+  "tfds": "set data.builder to the name of any prepared TFDS set",
+}
+# The downloader's own 10 retries take 204 seconds where there is no network.
+_RETRIES = 3
+
+
+def describe(data_dir: str = "") -> list[dict[str, Any]]:
+  """One row a data set, sorted by name.
+
+  Returns:
+    Rows `{"name", "ready", "where", "how"}`: whether it can be loaded now, its
+    folder (or ""), and what to do to get it (or to use it).
+  """
+  rows = [_fashion_row(data_dir)]
+  for name, builder in tfds_sources.BUILDERS.items():
+    folder = tfds_sources.find(builder, data_dir)
+    ready = bool(folder) and _readable(folder)
+    how = _PREPARE.format(name=name)
+    if name in _BY_HAND:
+      how += f" --manual_dir FOLDER, with {_BY_HAND[name]}"
+    if folder and not ready:
+      how = f"stored as {tfds_sources.file_format(folder)}: {how}, elsewhere"
+    rows.append(_row(name, ready, folder or "", "" if ready else how))
+  rows += [_row(name, True, "", how) for name, how in _OTHERS.items()]
+  return sorted(rows, key=lambda row: row["name"])
+
+
+def prepare(name: str, data_dir: str = "", manual_dir: str = "") -> str:
+  """Prepares a data set as array_record files; does nothing if it is there.
+
+  Args:
+    name: one that `describe` lists, or a builder of TFDS: `name/config`.
+    data_dir: where to; "" is TFDS's default.
+    manual_dir: a folder with files that were fetched by hand, or "".
+
+  Returns:
+    The folder of the prepared set.
+
+  Raises:
+    UserError: unknown name, TensorFlow missing, files missing, no network.
+  """
+  if name in _OTHERS:
+    raise UserError(f"{name} needs no preparation: {_OTHERS[name]}.")
+  if name == "fashion_mnist":
+    there = fashion_mnist.prepared(data_dir)
+    return str(there or fashion_mnist.prepare(data_dir, manual_dir))
+  builder = tfds_sources.BUILDERS.get(name, name)
+  folder = tfds_sources.find(builder, data_dir)
+  if folder and not _readable(folder):
+    raise UserError(
+      f"{name} is in {folder} as {tfds_sources.file_format(folder)}, which "
+      "cannot be read at random; prepare it with another --data_dir."
+    )
+  if folder:
+    return str(folder)
+  if name == "tiny_imagenet":
+    return str(tiny_imagenet.prepare(data_dir, manual_dir))
+  return _prepare_registered(name, builder, data_dir, manual_dir)
+
+
+def _prepare_registered(name, builder, data_dir, manual_dir):
+  # The community sets would be asked for over the network.
+  known = tfds.list_builders(with_community_datasets=False)
+  if builder.partition("/")[0].partition(":")[0] not in known:
+    ours = ["fashion_mnist", *tfds_sources.BUILDERS]
+    raise UserError(
+      f"Unknown data set {name!r}: {nearest(name, ours)} TFDS has "
+      f"{len(known)} more."
+    )
+  if importlib.util.find_spec("tensorflow") is None:
+    raise UserError(
+      f"Preparing {name} needs TensorFlow (reading it will not): pip install "
+      "infomin-jax[prepare]"
+    )
+  if name in _BY_HAND and not manual_dir:
+    raise UserError(
+      f"{name} must be fetched by hand: give --manual_dir, a folder with "
+      f"{_BY_HAND[name]}."
+    )
+  top = tfds_sources.default_dir(data_dir)
+  try:
+    made = tfds.builder(builder, data_dir=str(top), file_format="array_record")
+    downloader.MAX_RETRIES = _RETRIES
+    return str(tfds_sources.write(made, manual_dir))
+  except ModuleNotFoundError as error:
+    raise UserError(
+      f"Preparing {name} needs the package {error.name}, which is missing: pip "
+      f"install {error.name}"
+    ) from error
+  except (AssertionError, ValueError) as error:
+    # TFDS's words for a missing manual file and for a bad configuration.
+    text = " ".join(str(error).split())
+    raise UserError(f"{name} could not be prepared: {text}") from error
+
+
+def _readable(folder):
+  return tfds_sources.file_format(folder) == "array_record"
+
+
+def _fashion_row(data_dir):
+  name = "fashion_mnist"
+  if there := fashion_mnist.prepared(data_dir):
+    return _row(name, True, there, "")
+  try:
+    folder = fashion_mnist.idx_folder(data_dir)
+  except UserError:
+    how = "apt-get install dataset-fashion-mnist"
+    return _row(name, False, "", f"{how}, or {_PREPARE.format(name=name)}")
+  return _row(name, True, folder, "prepared on first use, in half a minute")
+
+
+def _row(name, ready, where, how):
+  return {"name": name, "ready": ready, "where": str(where), "how": how}

@@ -1,0 +1,171 @@
+"""Colorful digits: handwritten digits on photographs, with known factors.
+
+An 8 x 8 digit of scikit-learn's is drawn 16 pixels wide, in a random colour,
+at a random place on a random 32 x 32 crop of one of eight photographs that
+come with scikit-learn and scikit-image. Digit, position and background are
+known, so that a probe of each shows *what* an encoder has learned.
+
+Train and test share neither a digit image nor a region of a photograph.
+Everything is drawn from a fixed seed: the set is the same for everyone.
+"""
+
+import functools
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from infomin_jax.data.sources import Task
+from infomin_jax.errors import lookup
+
+SIZE = 32  # pixels of an image's side
+DIGIT = 16  # pixels of a drawn digit's side
+CELLS = 3  # the position task: in which cell of a 3 x 3 grid the digit is
+PHOTOS = (
+  "china.jpg",
+  "flower.jpg",
+  "astronaut.png",
+  "chelsea.png",
+  "coffee.png",
+  "ihc.png",
+  "motorcycle_left.png",
+  "retina.jpg",
+)
+PHOTO = (192, 256)  # every photograph is scaled to this height and width
+TEST_FROM = 176  # columns from here on are the test region
+_SPLITS = {
+  # digits of load_digits(), copies of each, seed, columns of the photographs
+  "train": (slice(0, 1400), 8, 1, (0, TEST_FROM)),
+  "test": (slice(1400, 1797), 4, 2, (TEST_FROM, PHOTO[1])),
+}
+
+
+class ColorfulDigits:
+  """The records of one split, made in memory in a second or two.
+
+  Besides `image`, `label` (the digit) and `index` a record has `position` (0
+  to 8: the cell), `background` (0 to 7: the photograph) and the factors that
+  it was drawn from: `digit [8, 8]` uint8, `place [2]` (row, column of the
+  digit's corner) and `crop [3]` (photograph, top, left).
+  """
+
+  name = "colorful_digits"
+  image_shape = (SIZE, SIZE, 3)
+
+  def __init__(self, split: str):
+    digits, copies, seed, columns = lookup(
+      "split of colorful_digits", split, _SPLITS
+    )
+    self.tasks = {
+      "digit": Task("label", 10),
+      "position": Task("position", CELLS**2),
+      "background": Task("background", len(PHOTOS)),
+    }
+    images, labels = load_digit_images()
+    images = np.repeat(images[digits], copies, axis=0)
+    rng = np.random.default_rng(seed)
+    n = len(images)
+    place = rng.integers(0, SIZE - DIGIT + 1, (n, 2))
+    crop = np.stack(
+      [
+        rng.integers(0, len(PHOTOS), n),
+        rng.integers(0, PHOTO[0] - SIZE + 1, n),
+        rng.integers(columns[0], columns[1] - SIZE + 1, n),
+      ],
+      axis=1,
+    )
+    colour = rng.uniform(0.5, 1, (n, 3)).astype(np.float32)
+    backgrounds = jax.vmap(crop_photo, (None, 0))(load_photos(), crop)
+    draw = jax.jit(jax.vmap(compose, in_axes=(0, 0, 0, None, 0)))
+    image = draw(backgrounds, images, place, jnp.eye(2, 3), colour)
+    cell = place * CELLS // (SIZE - DIGIT + 1)
+    self._fields = {
+      "image": np.asarray(jnp.round(image * 255), np.uint8),
+      "label": np.repeat(labels[digits], copies).astype(np.int32),
+      "index": np.arange(n, dtype=np.int32),
+      "position": (cell[:, 0] * CELLS + cell[:, 1]).astype(np.int32),
+      "background": crop[:, 0].astype(np.int32),
+      "digit": images,
+      "place": place.astype(np.int32),
+      "crop": crop.astype(np.int32),
+    }
+
+  def __len__(self) -> int:
+    return len(self._fields["label"])
+
+  def __getitem__(self, index: int, /) -> dict:
+    return {name: field[index] for name, field in self._fields.items()}
+
+
+def compose(background, digit, place, affine, colour) -> jax.Array:
+  """Draws a digit on a background: float32 `[32, 32, 3]` in [0, 1].
+
+  Args:
+    background: float `[32, 32, 3]` in [0, 1].
+    digit: the handwriting, uint8 `[8, 8]`.
+    place: row and column of the drawn digit's upper left corner: int `[2]`.
+    affine: `[2, 3]`, from places in the drawn digit to places in the
+      handwriting, both in [-1, 1]; `eye(2, 3)` draws it as it is.
+    colour: `[3]` in [0, 1].
+  """
+  centres = (jnp.arange(DIGIT) + 0.5) * (2 / DIGIT) - 1
+  grid = jnp.stack(jnp.meshgrid(centres, centres, indexing="ij"))
+  source = jnp.einsum("ij,jhw->ihw", affine[:, :2], grid)
+  source = source + affine[:, 2, None, None]
+  ink = jax.scipy.ndimage.map_coordinates(
+    digit.astype(jnp.float32) / 255,
+    list((source + 1) * (digit.shape[0] / 2) - 0.5),
+    order=1,
+    cval=0.0,
+  )
+  mask = jax.lax.dynamic_update_slice(jnp.zeros((SIZE, SIZE)), ink, place)
+  mask = mask[..., None]
+  return background * (1 - mask) + mask * colour[None, None]
+
+
+def crop_photo(photos, crop) -> jax.Array:
+  """The background that `crop` names, float32 `[32, 32, 3]` in [0, 1].
+
+  Args:
+    photos: uint8 `[p, h, w, 3]`.
+    crop: photograph, top, left: int `[3]`.
+  """
+  start = (crop[0], crop[1], crop[2], 0)
+  window = jax.lax.dynamic_slice(photos, start, (1, SIZE, SIZE, 3))[0]
+  return window.astype(jnp.float32) / 255
+
+
+@functools.cache
+def load_digit_images() -> tuple[np.ndarray, np.ndarray]:
+  """scikit-learn's digits: uint8 `[1797, 8, 8]` and labels `[1797]`.
+
+  In a fixed random order, since the file is sorted by writer.
+  """
+  from sklearn.datasets import load_digits
+
+  images, labels = load_digits(return_X_y=True)
+  order = np.random.default_rng(0).permutation(len(labels))
+  images = (images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+  return images[order], labels[order]
+
+
+@functools.cache
+def load_photos() -> np.ndarray:
+  """The photographs, uint8 `[p, 192, 256, 3]`."""
+  import skimage
+  import sklearn
+
+  folders = (
+    pathlib.Path(sklearn.__file__).parent / "datasets" / "images",
+    pathlib.Path(skimage.__file__).parent / "data",
+  )
+  photos = []
+  for name in PHOTOS:
+    path = next(f / name for f in folders if (f / name).exists())
+    with Image.open(path) as image:
+      height, width = PHOTO
+      photo = image.convert("RGB").resize((width, height), Image.LANCZOS)
+    photos.append(np.asarray(photo))
+  return np.stack(photos)

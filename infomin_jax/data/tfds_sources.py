@@ -1,0 +1,279 @@
+"""Data sources over sets that TFDS has prepared as array_record files.
+
+Reading needs neither TensorFlow nor the class that prepared a set: its folder
+says everything. `catalog.prepare` makes such folders.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import pathlib
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from infomin_jax.data.decode import BrokenRecord
+from infomin_jax.data.sources import Task, bad_split, checked_index, decoded
+from infomin_jax.errors import UserError
+
+# Our name -> TFDS builder. Every configuration of div2k has the same `hr`.
+BUILDERS = {
+  "mnist": "mnist",
+  "cifar10": "cifar10",
+  "cifar100": "cifar100",
+  "stl10": "stl10",
+  "celeb_a": "celeb_a",
+  "imagenet2012": "imagenet2012",
+  "imagenet_resized_64": "imagenet_resized/64x64",
+  "tiny_imagenet": "tiny_imagenet",
+  "div2k": "div2k/bicubic_x2",
+}
+# Splits whose label is -1 throughout.
+_UNLABELLED = {"stl10": ("unlabelled", "all"), "imagenet2012": ("test", "all")}
+
+
+def default_dir(data_dir: str) -> pathlib.Path:
+  """The folder of the prepared sets: `data_dir`, or TFDS's own default."""
+  if "://" in data_dir:
+    raise UserError(
+      f"data_dir: expected a folder, got {data_dir!r}; mount the bucket and "
+      "give the mounted folder."
+    )
+  default = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
+  return pathlib.Path(data_dir or default).expanduser()
+
+
+def find(builder: str, data_dir: str = "") -> pathlib.Path | None:
+  """The folder of a prepared set, or None.
+
+  Args:
+    builder: `name`, `name/config`, `name:version` or `name/config:version`;
+      without a version the newest prepared one.
+    data_dir: where to look; "" is the default place.
+  """
+  path, _, version = builder.partition(":")
+  name, _, config = path.partition("/")
+  top = default_dir(data_dir) / name
+  recorded = top / ".config" / "metadata.json"
+  if not config and recorded.is_file():
+    config = json.loads(recorded.read_text())["default_config_name"]
+  found = (top / config).glob(f"{version or '*'}/dataset_info.json")
+  versions = [
+    (tuple(int(n) for n in info.parent.name.split(".")), info.parent)
+    for info in found
+    if re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name)
+  ]
+  return max(versions)[1] if versions else None
+
+
+def file_format(folder: pathlib.Path) -> str:
+  """How a prepared set is stored: `array_record`, `tfrecord`, ..."""
+  info = json.loads((folder / "dataset_info.json").read_text())
+  return info.get("fileFormat", "tfrecord")
+
+
+def load_prepared(
+  name: str, split: str, builder: str, data_dir: str = ""
+) -> "TfdsSource":
+  """A split of a prepared set, or one line on how to prepare it."""
+  folder = find(builder, data_dir)
+  if folder is None:
+    place = default_dir(data_dir) / builder.replace(":", "/")
+    where = f" --data_dir {data_dir}" if data_dir else ""
+    target = name if name in BUILDERS else builder
+    raise UserError(
+      f"{name} is not prepared: no dataset_info.json with *.array_record-* "
+      f"files below {place}. Run: infomin data prepare {target}{where}"
+    )
+  return TfdsSource(name, folder, split)
+
+
+def load(name: str, split: str, data_dir: str = "") -> "TfdsSource":
+  """A split of one of `BUILDERS`: the function behind their names.
+
+  Args:
+    name: a key of `BUILDERS`.
+    split: a TFDS split string: `train`, `test[:10%]`, `train+unlabelled`.
+    data_dir: the folder of the prepared sets; "" is TFDS's default.
+
+  Raises:
+    UserError: not prepared, or no such split.
+  """
+  return load_prepared(name, split, BUILDERS[name], data_dir)
+
+
+def load_any(split: str, builder: str, data_dir: str = "") -> "TfdsSource":
+  """A split of any prepared TFDS set: `builder` is `name/config:version`."""
+  if not re.fullmatch(r"\w+(/[\w.-]+)?(:\d+\.\d+\.\d+)?", builder):
+    raise UserError(
+      f"data.builder: expected name, name/config or name/config:1.0.0, got "
+      f"{builder!r}."
+    )
+  return load_prepared(builder, split, builder, data_dir)
+
+
+def write(
+  builder: tfds.core.DatasetBuilder, manual_dir: str = ""
+) -> pathlib.Path:
+  """Prepares a set in its folder, which appears only when it is complete.
+
+  Args:
+    builder: one made with `file_format="array_record"`.
+    manual_dir: a folder of files that were fetched by hand, or "".
+
+  Raises:
+    UserError: a download, a file or the folder fails.
+  """
+  config = tfds.download.DownloadConfig(
+    manual_dir=manual_dir or None, try_download_gcs=False
+  )
+  tfds.display_progress_bar(sys.stderr.isatty())
+  try:
+    # TFDS reports on stdout, which belongs to the command's own answer.
+    with contextlib.redirect_stdout(sys.stderr):
+      builder.download_and_prepare(download_config=config)
+  except OSError as error:  # the downloader's errors are OSErrors too
+    # Two processes may prepare at once, each in its own temporary folder. Only
+    # one can rename it; the other then finds the set there, complete.
+    if not builder.is_prepared():
+      raise UserError(
+        f"{builder.name} could not be prepared in {builder.data_dir}: "
+        f"{str(error).splitlines()[0]}. Without a network, put the set's "
+        "archives in a folder and give it as --manual_dir."
+      ) from error
+  return pathlib.Path(builder.data_dir)
+
+
+class TfdsSource:
+  """One split of a prepared set, opened when first read.
+
+  Class labels and booleans, also nested ones, are int fields and tasks: those
+  of celeb_a are called `attribute_Smiling` and so on. Other fields are left
+  out. Records come in the order of the files.
+  """
+
+  def __init__(self, name: str, folder: pathlib.Path, split: str):
+    self.name = name
+    self._folder = folder
+    self._split = split
+    builder = _open(folder, name)
+    features = builder.info.features
+    self._image = _image_field(features, name)
+    shape = features[self._image].shape
+    self._channels = shape[-1] or 0
+    self.image_shape = None if None in shape else shape
+    parts = set(re.findall(r"[A-Za-z_]\w*", split))
+    labelled = parts.isdisjoint(_UNLABELLED.get(builder.info.name, ()))
+    self._fields = _task_fields(features) if labelled else {}
+    self.tasks = {key: task for key, (_, task) in self._fields.items()}
+    lengths = {k: v.num_examples for k, v in builder.info.splits.items()}
+    try:
+      self._files = builder.info.splits[split].file_instructions
+    except (KeyError, ValueError) as error:
+      raise bad_split(split, name, lengths, error) from error
+    self._length = sum(file.take for file in self._files)
+    if not self._length:
+      raise UserError(f"Split {split!r} of {name} is empty; sizes: {lengths}.")
+    for file in self._files:
+      if not os.path.exists(file.filename):
+        raise UserError(
+          f"{name}: {file.filename} is missing; delete {folder} and prepare "
+          "the set again."
+        )
+
+  def __len__(self) -> int:
+    return self._length
+
+  def __getstate__(self):
+    return {k: v for k, v in self.__dict__.items() if k != "_records"}
+
+  @functools.cached_property
+  def _records(self) -> Any:
+    builder = _open(self._folder, self.name)
+    images = {
+      key: tfds.decode.SkipDecoding()
+      for key, feature in builder.info.features.items()
+      if isinstance(feature, tfds.features.Image)
+    }
+    # TFDS wraps this method in a way that hides its type from checkers.
+    as_data_source: Any = builder.as_data_source
+    return as_data_source(self._split, decoders=images)
+
+  def __getitem__(self, index: int, /) -> dict[str, Any]:
+    index = checked_index(index, self)
+    try:
+      example = self._records[index]
+    except RuntimeError as error:  # array_record's word for a damaged file
+      raise BrokenRecord(
+        f"Record {index} of {self.name} ({self.where(index)}) cannot be "
+        f"read: {str(error).splitlines()[0]}."
+      ) from error
+    return self._record(index, example)
+
+  def __getitems__(self, indices: Sequence[int], /) -> list[dict[str, Any]]:
+    """Many records in one call, which is much faster than one by one."""
+    indices = [checked_index(index, self) for index in indices]
+    try:
+      examples = self._records.__getitems__(indices)
+    except RuntimeError:
+      return [self[index] for index in indices]  # finds out which, and says so
+    return [self._record(*pair) for pair in zip(indices, examples, strict=True)]
+
+  def _record(self, index, example):
+    image = decoded(example[self._image], self._channels, index, self)
+    record: dict[str, Any] = {"image": image}
+    for field, (path, _) in self._fields.items():
+      value = example
+      for key in path:
+        value = value[key]
+      record[field] = int(value)
+    return record | {"index": index}
+
+  def where(self, index: int) -> str:
+    """The file of a record and its position there, for messages."""
+    for file in self._files:
+      if index < file.take:
+        break
+      index -= file.take
+    return f"{file.filename}, position {file.skip + index}"
+
+
+def _open(folder, name):
+  if (kind := file_format(folder)) != "array_record":
+    raise UserError(
+      f"{name}: {folder} holds {kind} files, which cannot be read at random; "
+      "prepare the set as array_record in another data_dir: infomin data "
+      f"prepare {name} --data_dir FOLDER"
+    )
+  return tfds.builder_from_directory(str(folder))
+
+
+def _image_field(features, name):
+  """The image's key: `image`, `hr` (div2k), or the only image there is."""
+  images = [k for k, f in features.items() if type(f) is tfds.features.Image]
+  for key in ("image", "hr", *images[:1]):
+    if key in images:
+      return key
+  raise UserError(f"{name} has no images; its fields: {', '.join(features)}.")
+
+
+def _task_fields(features, path=()):
+  """{field: (keys that lead to it, Task)} for class labels and booleans."""
+  found = {}
+  for key, feature in features.items():
+    here = (*path, key)
+    # celeb_a's group is called "attributes", one of its fields "attribute_".
+    field = "_".join([k.removesuffix("s") for k in path] + [key])
+    if isinstance(feature, tfds.features.FeaturesDict):
+      found |= _task_fields(feature, here)
+    elif isinstance(feature, tfds.features.ClassLabel):
+      if feature.num_classes:
+        found[field] = here, Task(field, feature.num_classes)
+    elif feature.shape == () and feature.np_dtype == np.bool_:
+      found[field] = here, Task(field, 2)
+  return found

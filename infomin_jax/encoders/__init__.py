@@ -1,0 +1,31 @@
+"""Encoders: images -> `Features`, a local map, a global vector and taps.
+
+Add one: a Linen module `__call__(images, train) -> Features` in a file here,
+an entry below, and a row in `tests/encoders_test.py`. A config's
+`config.encoder` names it; its other keys are the module's attributes.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from infomin_jax.encoders.alexnet import Alex64
+from infomin_jax.encoders.convnet import Basic, ConvNet
+from infomin_jax.encoders.features import Features
+from infomin_jax.encoders.mlp import MLP
+from infomin_jax.encoders.resnet import ResNet
+
+ENCODERS: dict[str, Callable[..., Any]] = {
+  "alex64x64": Alex64,
+  "basic28x28": partial(Basic, 28),
+  "basic32x32": partial(Basic, 32),
+  "basic64x64": partial(Basic, 64),
+  "convnet": ConvNet,
+  "mlp": MLP,
+  "resnet18": partial(ResNet, 18),
+  "resnet34": partial(ResNet, 34),
+  "resnet50": partial(ResNet, 50),
+  "resnet101": partial(ResNet, 101),
+}
+
+__all__ = ["ENCODERS", "Features"]

@@ -1,0 +1,46 @@
+"""The AlexNet of Deep InfoMax (and, with another head, of CMC) for 64x64."""
+
+import flax.linen as nn
+import jax
+
+from infomin_jax.encoders.convnet import ConvLayer, DenseLayer, Output
+from infomin_jax.encoders.features import Features, make_features, prepare
+
+# Channels of each 3x3 convolution, and whether a max pool follows.
+LAYERS = ((96, True), (192, True), (384, False), (384, False), (192, True))
+
+
+class Alex64(nn.Module):
+  """Five 3x3 convolutions, two layers of 4096 and y, for 64x64 images.
+
+  `local` is the third map, 15 x 15 x 384; the taps are `conv` (the last map
+  after its pool, 7 x 7 x 192), `fc` (the second 4096) and `y` (`global_`).
+  58.4 million parameters.
+
+  Attributes:
+    dim: units of y.
+    dtype: what it computes in, `float32` or `bfloat16`.
+
+  References:
+    Hjelm et al., `Learning deep representations by mutual information
+    estimation and maximization <https://arxiv.org/abs/1808.06670>`_, 2019,
+    table 2; layers from the authors' code, `configs/convnets.py`.
+  """
+
+  dim: int = 64
+  dtype: str = "float32"
+
+  @nn.compact
+  def __call__(self, images: jax.Array, train: bool) -> Features:
+    x = prepare(images, "alex64x64", self.dtype, 64)
+    maps = []
+    for i, (width, pooled) in enumerate(LAYERS):
+      x = ConvLayer(width, 3, 1, 1, name=f"layer{i}")(x, train)
+      if pooled:
+        x = nn.max_pool(x, (3, 3), (2, 2))  # 64 -> 31 -> 15 -> 7
+      maps.append(x)
+    x = x.reshape(len(x), -1)  # [b, h, w, c] -> [b, h w c]
+    x = DenseLayer(4096, name="fc0")(x, train)
+    fc = DenseLayer(4096, name="fc1")(x, train)
+    y = Output(self.dim, name="y")(fc)
+    return make_features(maps[2], y, {"conv": maps[-1], "fc": fc, "y": y})

@@ -1,0 +1,167 @@
+"""Plain convolutional encoders: DCGAN-like ones of Deep InfoMax, a small one.
+
+Every hidden layer is a convolution or a matmul without bias, batch norm and
+ReLU, started as PyTorch starts them. Maps are flattened in the order h, w, c.
+
+Differs from the paper: its code flattens in the order c, h, w (here the rows of
+one matrix of independent random numbers are permuted, no more), and PyTorch's
+running variances have n - 1 in the denominator, Flax's n.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from infomin_jax.encoders.features import Features, make_features, prepare
+
+# U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's start of every weight.
+torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+class ConvLayer(nn.Module):
+  """Convolution, batch norm, ReLU: `[b, h, w, c] -> [b, h', w', width]`.
+
+  Attributes:
+    width: channels of the output.
+    kernel: side of the kernel, in pixels.
+    stride: step of the kernel, in pixels.
+    padding: zeros on each of the four sides, so `h' = (h + 2 padding -
+      kernel) // stride + 1`; XLA's "SAME" would pad unevenly.
+  """
+
+  width: int
+  kernel: int
+  stride: int
+  padding: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    x = nn.Conv(
+      self.width,
+      (self.kernel, self.kernel),
+      strides=self.stride,
+      padding=self.padding,
+      use_bias=False,
+      kernel_init=torch_uniform,
+      dtype=x.dtype,
+      name="conv",
+    )(x)
+    x = nn.BatchNorm(not train, momentum=0.9, dtype=x.dtype, name="bn")(x)
+    return nn.relu(x)
+
+
+class DenseLayer(nn.Module):
+  """Matmul, batch norm, ReLU: `[b, d] -> [b, width]`."""
+
+  width: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    x = nn.Dense(
+      self.width,
+      use_bias=False,
+      kernel_init=torch_uniform,
+      dtype=x.dtype,
+      name="dense",
+    )(x)
+    x = nn.BatchNorm(not train, momentum=0.9, dtype=x.dtype, name="bn")(x)
+    return nn.relu(x)
+
+
+class Output(nn.Module):
+  """The linear layer y with bias, `[b, d] -> [b, dim]`, always float32.
+
+  It costs next to nothing, and its rounding would go straight into the scores.
+  """
+
+  dim: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    bound = x.shape[-1] ** -0.5
+
+    def bias_init(key, shape, dtype):
+      return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return nn.Dense(
+      self.dim,
+      kernel_init=torch_uniform,
+      bias_init=bias_init,
+      dtype=jnp.float32,
+      name="dense",
+    )(x)
+
+
+# Side of the image -> widths, kernel, padding, index of the local map; the
+# stride is 2 everywhere.
+BASIC = {
+  28: ((64, 128), 5, 2, 1),
+  32: ((64, 128, 256), 4, 1, 1),
+  64: ((64, 128, 256, 512), 4, 1, 2),
+}
+
+
+class Basic(nn.Module):
+  """The DCGAN-like encoder of Deep InfoMax, for images of one size.
+
+  | size | convolutions          | local       | conv tap    | parameters |
+  |------|-----------------------|-------------|-------------|------------|
+  | 28   | 64, 128; 5x5          | 7 x 7 x 128 | local       |  6.70 M    |
+  | 32   | 64, 128, 256; 4x4     | 8 x 8 x 128 | 4 x 4 x 256 |  4.92 M    |
+  | 64   | 64 up to 512; 4x4     | 8 x 8 x 256 | 4 x 4 x 512 | 11.2 M     |
+
+  Then a hidden layer of 1024 (tap `fc`) and y, linear (tap `y`, `global_`).
+  One place of size 32's local map sees 10 x 10 pixels, places are 4 apart.
+
+  Attributes:
+    size: height and width of the images.
+    dim: units of y.
+    dtype: what it computes in, `float32` or `bfloat16`.
+
+  References:
+    Hjelm et al., `Learning deep representations by mutual information
+    estimation and maximization <https://arxiv.org/abs/1808.06670>`_, 2019;
+    layers from the authors' code, `configs/convnets.py`.
+  """
+
+  size: int
+  dim: int = 64
+  dtype: str = "float32"
+
+  @nn.compact
+  def __call__(self, images: jax.Array, train: bool) -> Features:
+    name = f"basic{self.size}x{self.size}"
+    x = prepare(images, name, self.dtype, self.size)
+    widths, kernel, padding, local = BASIC[self.size]
+    maps = []
+    for i, width in enumerate(widths):
+      x = ConvLayer(width, kernel, 2, padding, name=f"layer{i}")(x, train)
+      maps.append(x)
+    x = x.reshape(len(x), -1)  # [b, h, w, c] -> [b, h w c]
+    fc = DenseLayer(1024, name="fc")(x, train)
+    y = Output(self.dim, name="y")(fc)
+    return make_features(maps[local], y, {"conv": maps[-1], "fc": fc, "y": y})
+
+
+class ConvNet(nn.Module):
+  """A small encoder for quick runs: 3x3 convolutions that halve the map.
+
+  `local` and the tap `conv` are the last map; `global_` and the tap `pool` its
+  mean and its maximum over places, `[b, 2 widths[-1]]`.
+
+  Attributes:
+    widths: channels of each convolution.
+    dtype: what it computes in, `float32` or `bfloat16`.
+  """
+
+  widths: tuple[int, ...] = (32, 64, 128)
+  dtype: str = "float32"
+
+  @nn.compact
+  def __call__(self, images: jax.Array, train: bool) -> Features:
+    x = prepare(images, "convnet", self.dtype)
+    for i, width in enumerate(self.widths):
+      x = ConvLayer(width, 3, 2, 1, name=f"layer{i}")(x, train)
+    mean = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
+    pool = jnp.concatenate([mean, jnp.max(x, axis=(1, 2))], axis=1)
+    return make_features(x, pool, {"conv": x, "pool": pool})

@@ -1,0 +1,155 @@
+"""ResNets as torchvision builds them, so that weights can be exchanged.
+
+Names follow torchvision with `_` for `.`: `layer1_0/downsample_1/scale` is
+`layer1.0.downsample.1.weight`. Version 1.5: a bottleneck's stride is in its
+3x3. Convolutions start from Kaiming normal numbers (fan-out), every batch norm
+at one, the last of a block too. There is no classifier.
+"""
+
+from typing import ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.errors import lookup
+
+kaiming_fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+def conv(x, width: int, kernel: int, stride: int, name: str) -> jax.Array:
+  """Convolution without bias, padded by `kernel // 2` zeros on each side."""
+  return nn.Conv(
+    width,
+    (kernel, kernel),
+    strides=stride,
+    padding=kernel // 2,
+    use_bias=False,
+    kernel_init=kaiming_fan_out,
+    dtype=x.dtype,
+    name=name,
+  )(x)
+
+
+def batch_norm(x, train: bool, name: str) -> jax.Array:
+  """Batch norm; `momentum=0.9` is PyTorch's 0.1."""
+  return nn.BatchNorm(not train, momentum=0.9, dtype=x.dtype, name=name)(x)
+
+
+def shortcut(x, width: int, stride: int, train: bool) -> jax.Array:
+  """x itself, or its projection where the block changes the shape."""
+  if stride == 1 and x.shape[-1] == width:
+    return x
+  x = conv(x, width, 1, stride, "downsample_0")
+  return batch_norm(x, train, "downsample_1")
+
+
+class BasicBlock(nn.Module):
+  """Two 3x3 convolutions and a shortcut, `[b, h, w, c] -> [b, h', w', width]`.
+
+  Attributes:
+    width: channels of the output.
+    stride: of the first convolution; 2 halves the map.
+  """
+
+  width: int
+  stride: int
+  expansion: ClassVar[int] = 1
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    y = conv(x, self.width, 3, self.stride, "conv1")
+    y = nn.relu(batch_norm(y, train, "bn1"))
+    y = conv(y, self.width, 3, 1, "conv2")
+    y = batch_norm(y, train, "bn2")
+    return nn.relu(y + shortcut(x, self.width, self.stride, train))
+
+
+class Bottleneck(nn.Module):
+  """1x1, 3x3, 1x1 and a shortcut, `[b, h, w, c] -> [b, h', w', 4 width]`.
+
+  Attributes:
+    width: channels inside the block, a quarter of the output's.
+    stride: of the 3x3 convolution; 2 halves the map.
+  """
+
+  width: int
+  stride: int
+  expansion: ClassVar[int] = 4
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    wide = self.expansion * self.width
+    y = conv(x, self.width, 1, 1, "conv1")
+    y = nn.relu(batch_norm(y, train, "bn1"))
+    y = conv(y, self.width, 3, self.stride, "conv2")
+    y = nn.relu(batch_norm(y, train, "bn2"))
+    y = conv(y, wide, 1, 1, "conv3")
+    y = batch_norm(y, train, "bn3")
+    return nn.relu(y + shortcut(x, wide, self.stride, train))
+
+
+# Depth -> block and blocks in each of the four stages.
+DEPTHS = {
+  18: (BasicBlock, (2, 2, 2, 2)),
+  34: (BasicBlock, (3, 4, 6, 3)),
+  50: (Bottleneck, (3, 4, 6, 3)),
+  101: (Bottleneck, (3, 4, 23, 3)),
+}
+# Stem -> kernel and stride of the first convolution, and whether to max pool.
+STEMS = {"imagenet": (7, 2, True), "small": (3, 1, False)}
+
+
+class ResNet(nn.Module):
+  """A residual network; takes images of any size.
+
+  `global_` and the tap `pool` are the mean of the last map over places, 512
+  numbers (18, 34) or 2048 (50, 101) at the usual width; the tap `conv` is that
+  map.
+
+  Attributes:
+    depth: 18, 34, 50 or 101.
+    stem: `imagenet` (7x7 stride 2, max pool: the last map is the image's size
+      / 32) or `small` (3x3, for images of 32 pixels: size / 8).
+    local: the stage whose map is `local`, `layer1` to `layer4`.
+    width: channels of the first stage; 32 gives the half-width copies that
+      CMC trains on split channels.
+    remat: recompute each block in the backward pass: less memory, more time,
+      the same parameters.
+    dtype: what it computes in, `float32` or `bfloat16`.
+
+  References:
+    He et al., `Deep Residual Learning for Image Recognition
+    <https://arxiv.org/abs/1512.03385>`_, 2016, table 1.
+  """
+
+  depth: int
+  stem: str = "imagenet"
+  local: str = "layer4"
+  width: int = 64
+  remat: bool = False
+  dtype: str = "float32"
+
+  @nn.compact
+  def __call__(self, images: jax.Array, train: bool) -> Features:
+    x = prepare(images, f"resnet{self.depth}", self.dtype)
+    kernel, stride, pooled = lookup("stem of config.encoder", self.stem, STEMS)
+    block, counts = DEPTHS[self.depth]
+    if self.remat:
+      block = nn.remat(block, static_argnums=(2,))  # `train`, after self and x
+
+    x = conv(x, self.width, kernel, stride, "conv1")
+    x = nn.relu(batch_norm(x, train, "bn1"))
+    if pooled:
+      x = nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
+    maps = {}
+    for i, count in enumerate(counts):
+      for j in range(count):
+        stride = 2 if i > 0 and j == 0 else 1
+        # A name of our own, for remat would change the one that Flax chooses.
+        x = block(self.width * 2**i, stride, name=f"layer{i + 1}_{j}")(x, train)
+      maps[f"layer{i + 1}"] = x
+    local = lookup("local of config.encoder", self.local, maps)
+    pool = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
+    return make_features(local, pool, {"conv": x, "pool": pool})

@@ -1,0 +1,72 @@
+"""What a user gets for bad input: one clear line, and names that resolve.
+
+Every table of names in the project is a plain dict (`ENCODERS`, `CRITICS`,
+...). `build` turns a config entry such as `{"name": "resnet18", "dim": 64}`
+into a call of the function or class of that name.
+"""
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+class UserError(ValueError):
+  """Bad input: the command line prints this as one line and exits with 2."""
+
+
+def nearest(name: str, known) -> str:
+  """The known names, the likeliest meant ones first: text for an error."""
+  known = sorted(str(k) for k in known)
+  close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+  meant = f"did you mean {' or '.join(close)}? " if close else ""
+  return f"{meant}Known: {', '.join(known) or 'none'}."
+
+
+def lookup(kind: str, name: str, table: Mapping[str, Any]) -> Any:
+  """`table[name]`, or a UserError that lists the known names.
+
+  Args:
+    kind: what the table holds, for the message (`encoder`).
+    name: the name asked for.
+    table: the known names.
+  """
+  if name not in table:
+    raise UserError(f"Unknown {kind} {name!r}: {nearest(name, table)}")
+  return table[name]
+
+
+def build(
+  kind: str, options: Mapping[str, Any], table: Mapping[str, Callable], **given
+):
+  """Calls `table[options["name"]]` with the other options and `given`.
+
+  Args:
+    kind: what is built, as in `config.<kind>`, for messages.
+    options: a config entry with a `name`; its other keys are arguments.
+    table: name -> function or class.
+    **given: arguments that the code, not the config, supplies.
+
+  Raises:
+    UserError: unknown name, or an option that the callee does not take or
+      misses; the message lists what it takes.
+  """
+  options = dict(options)
+  name = options.pop("name", None)
+  make = lookup(kind, name, table)
+  parameters = inspect.signature(make).parameters
+  takes = {
+    key: p
+    for key, p in parameters.items()
+    if key not in given and key not in ("parent", "name")
+  }
+  for key in options:
+    if key not in takes:
+      raise UserError(
+        f"Unknown key config.{kind}.{key} for {name!r}: {nearest(key, takes)}"
+      )
+  for key, p in takes.items():
+    if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD:
+      if key not in options:
+        raise UserError(f"config.{kind}.{key} is missing: {name!r} needs it.")
+  return make(**options, **given)

@@ -1,0 +1,1 @@
+"""Evaluation: what did an encoder learn? Frozen features and probes of them."""

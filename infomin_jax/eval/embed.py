@@ -1,0 +1,92 @@
+"""Frozen features of whole data sets, by tap."""
+
+import functools
+
+import jax
+import numpy as np
+
+from infomin_jax import data
+from infomin_jax.data.sources import Subset
+from infomin_jax.errors import lookup
+from infomin_jax.train.mesh import shard
+from infomin_jax.views import resize_center
+
+
+def embed(
+  learner, variables, source, taps, *, config, mesh, limit: int = 0
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+  """Features of a source's images in evaluation mode.
+
+  Args:
+    learner: has the encoder.
+    variables: its parameters and batch statistics.
+    source: the images.
+    taps: names of taps; `pixels` is the image as the encoder sees it.
+    config: gives the image size, batch size and host-side decoding.
+    mesh: the devices to use.
+    limit: use this many images, spread evenly over the source; 0 for all.
+
+  Returns:
+    `{tap: float32 [n, d]}`, flattened, and `{field: [n]}`, the record's other
+    numbers.
+
+  Raises:
+    UserError: a tap that the encoder does not have.
+  """
+
+  @functools.partial(jax.jit, static_argnames="size")
+  def features(variables, images, size):
+    images = resize_center(images, config.evaluate.resize, size)
+    pixels = learner.apply(variables, images, method="normalize")
+    out = learner.apply(variables, images, method="encode")
+    known = out.taps | {"global": out.global_, "pixels": pixels}
+    if out.local is not None:
+      known["local"] = out.local
+    return {
+      tap: lookup("tap of this encoder", tap, known).reshape(len(images), -1)
+      for tap in taps
+    }
+
+  size = config.views.size
+  collected, fields = [], []
+  batch_size = config.evaluate.batch_size
+  for batch in held_out_batches(source, batch_size, config, limit):
+    count = len(batch["index"])
+    images = np.zeros((batch_size, *batch["image"].shape[1:]), np.uint8)
+    images[:count] = batch["image"]  # one shape, so one compilation
+    out = features(variables, shard(mesh, images), size)
+    collected.append({k: np.asarray(v)[:count] for k, v in out.items()})
+    fields.append({k: v for k, v in batch.items() if v.ndim == 1})
+  join = lambda rows: {
+    k: np.concatenate([row[k] for row in rows]) for k in rows[0]
+  }
+  return join(collected), join(fields)
+
+
+def held_out_batches(
+  source, batch_size: int, config, limit: int = 0, crops: bool = False
+):
+  """Batches of a source in a fixed order.
+
+  Args:
+    source: the images.
+    batch_size: the last batch may be smaller.
+    config: gives the host-side decoding.
+    limit: take this many images, spread evenly, so that sets sorted by class
+      stay balanced; 0 for all.
+    crops: cut the training views' crops instead of one central crop, where
+      the host does so.
+  """
+  if limit and limit < len(source):
+    rows = np.linspace(0, len(source) - 1, limit).astype(int)
+    source = Subset(source, rows)
+  host = None
+  if config.data.host_crops:
+    if crops:
+      views = config.views
+      host = data.host_views(
+        views.count, views.size, tuple(views.crop_scale)
+      )
+    else:
+      host = data.host_center(config.evaluate.resize, config.views.size)
+  return data.epoch(source, batch_size, host=host)

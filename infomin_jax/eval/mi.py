@@ -1,0 +1,58 @@
+"""Mutual information between views on held-out data, and collapse figures."""
+
+import jax
+import jax.numpy as jnp
+
+from infomin_jax.estimators import infonce, infonce_ceiling
+
+
+def held_out_bound(
+  learner, variables, views, batches, seed: int
+) -> dict[str, float]:
+  """InfoNCE bound on I(v1; v2) with the trained critic, on data never trained on.
+
+  InfoNCE is a bound for whatever critic, so this is comparable between runs
+  that were trained with other estimators.
+
+  Args:
+    learner: gives the scores of two views.
+    variables: its parameters and statistics.
+    views: `(key, batch) -> views`.
+    batches: a list of held-out batches of one size n.
+    seed: of the views.
+
+  Returns:
+    `mi_bound` and `mi_ceiling`, both in nats: the mean over the batches, and
+    the largest value that n candidates allow (log n).
+  """
+
+  @jax.jit
+  def bound(variables, batch, key):
+    scores = learner.apply(variables, views(key, batch), method="scores")
+    return infonce(scores), infonce_ceiling(scores.shape)
+
+  keys = jax.random.split(jax.random.key(seed), len(batches))
+  values = [
+    bound(variables, batch, key)
+    for batch, key in zip(batches, keys, strict=True)
+  ]
+  nats, ceiling = (jnp.stack(x) for x in zip(*values, strict=True))
+  return {
+    "mi_bound": float(jnp.mean(nats)),
+    "mi_ceiling": float(jnp.mean(ceiling)),
+  }
+
+
+def effective_rank(features: jax.Array) -> float:
+  """How many directions features `[n, d]` use, between 1 and d.
+
+  The exponential of the entropy of the normalised singular values.
+
+  References:
+    Roy, Vetterli, The effective rank, 2007, eq. 3.
+  """
+  centred = features - jnp.mean(features, axis=0, keepdims=True)
+  values = jnp.linalg.svd(centred, compute_uv=False)
+  share = values / jnp.maximum(jnp.sum(values), 1e-12)
+  entropy = -jnp.sum(share * jnp.log(jnp.maximum(share, 1e-12)))
+  return float(jnp.exp(entropy))

@@ -1,0 +1,112 @@
+"""Evidence: measured numbers with what is needed to measure them again.
+
+The commands write `docs/evidence/*.json`; `docs/tables.py` makes the README's
+tables from these files and a test compares the two.
+"""
+
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import subprocess
+
+import numpy as np
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "infomin-jax")
+
+
+def write(path, *, commands, config, seeds, values, extra=None) -> None:
+  """Writes one evidence file.
+
+  Args:
+    path: `docs/evidence/ID.json`.
+    commands: the shell commands that give these numbers.
+    config: the resolved configuration, as plain data.
+    seeds: the seeds of the runs.
+    values: the numbers, a list of mappings.
+    extra: further entries.
+  """
+  path = pathlib.Path(path)
+  record = {
+    "id": path.stem,
+    "command": commands,
+    "config": config,
+    "commit": commit(),
+    "versions": versions(),
+    "device": device(),
+    "seeds": seeds,
+    "values": values,
+    "interval": "sample standard deviation over seeds, in values[].std",
+    **(extra or {}),
+  }
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def over_seeds(rows: list[dict]) -> list[dict]:
+  """Rows of `evaluation.json` that differ only in the seed, made one.
+
+  Returns:
+    Rows with `mean`, `std` (sample; null for one seed) and `values`.
+  """
+  groups: dict[tuple, list[float]] = {}
+  names = ("task", "protocol", "tap", "features", "metric")
+  for row in rows:
+    groups.setdefault(tuple(row[n] for n in names), []).append(row["value"])
+  return [
+    dict(zip(names, key, strict=True))
+    | {
+      "mean": float(np.mean(found)),
+      "std": float(np.std(found, ddof=1)) if len(found) > 1 else None,
+      "values": found,
+    }
+    for key, found in groups.items()
+  ]
+
+
+def training(workdir) -> dict:
+  """What a run took and where it ended, from its `summary.json`."""
+  path = pathlib.Path(workdir) / "summary.json"
+  summary = json.loads(path.read_text())
+  final = summary["final"]
+  kept = ("seconds", "loss", "mi_bound", "mi_ceiling", "images_per_second")
+  about = {name: summary[name] for name in ("command", "steps")}
+  return about | {name: final[name] for name in kept}
+
+
+def commit() -> str:
+  """The checkout's commit, `-dirty` if files differ from it; or `unknown`."""
+  found = subprocess.run(
+    ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"],
+    cwd=pathlib.Path(__file__).parent,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  return found.stdout.strip() or "unknown"
+
+
+def versions() -> dict[str, str]:
+  """Versions of Python and the packages that decide the numbers."""
+  found = {name: importlib.metadata.version(name) for name in PACKAGES}
+  return {"python": platform.python_version(), **found}
+
+
+def device() -> dict:
+  """The devices a run used, and the processor's model and cores."""
+  import jax
+
+  model = platform.processor() or platform.machine()
+  cpuinfo = pathlib.Path("/proc/cpuinfo")
+  if cpuinfo.exists():
+    for line in cpuinfo.read_text().splitlines():
+      if line.startswith("model name"):
+        model = line.split(":", 1)[1].strip()
+        break
+  return {
+    "kind": jax.devices()[0].device_kind,
+    "count": jax.device_count(),
+    "cpu": model,
+    "cores": os.cpu_count(),
+  }

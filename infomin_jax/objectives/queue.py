@@ -1,0 +1,77 @@
+"""Contrast with a queue of earlier keys from a momentum encoder (MoCo)."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from infomin_jax.errors import UserError
+
+
+class Queue(nn.Module):
+  """Maximises I(v1; v2) with negatives from earlier batches.
+
+  The first view goes through the trained encoder and critic, the second
+  through their exponential moving average; its keys are the positives and,
+  after the scores are computed, replace the oldest keys of the queue. A row's
+  candidates are its own key and the queue, so its own key is never its own
+  negative and the other keys of the batch are not used.
+
+  Attributes:
+    critic: a factored critic (`embed_x`, `embed_y`).
+    estimator: `scores -> nats`, maximised.
+    size: keys in the queue, a multiple of the batch size.
+
+  References:
+    He et al., `Momentum Contrast <https://arxiv.org/abs/1911.05722>`_, 2020,
+    algorithm 1.
+  """
+
+  critic: nn.Module
+  estimator: Callable[[jax.Array], jax.Array]
+  size: int = 65536
+  online = (0,)
+  targets = (1,)
+  least_views = 2
+
+  def keys(self, features, train: bool) -> jax.Array:
+    """Embeddings of the second view, `[b, d]`; apply with EMA weights."""
+    return self.critic.embed_y(features[1].global_, train)
+
+  def scores(self, features, train: bool) -> jax.Array:
+    """`[b, b]`, first view against second."""
+    return self.critic(features[0].global_, features[1].global_, train)
+
+  @nn.compact
+  def __call__(self, features, keys, train: bool):
+    """Negated nats and nats over `1 + size` candidates; moves the queue."""
+    query = self.critic.embed_x(features[0].global_, train)  # [b, d]
+    batch, dim = query.shape
+    if self.size % batch:
+      raise UserError(
+        f"config.objective: queue size {self.size} is not divisible by the "
+        f"batch size {batch}: choose a multiple of it."
+      )
+    queue = self.variable("queue", "keys", self._random_keys, dim)
+    pointer = self.variable("queue", "pointer", jnp.zeros, (), jnp.int32)
+    own = jnp.sum(query.astype(jnp.float32) * keys, axis=-1)  # [b]
+    others = jnp.einsum(
+      "bd,kd->bk",
+      query.astype(jnp.float32),
+      queue.value,
+      precision="highest",
+    )
+    # One row at a time is [1, 1 + size]: its positive stands first.
+    rows = jnp.concatenate([own[:, None], others], axis=1)
+    nats = jnp.mean(jax.vmap(self.estimator)(rows[:, None]))
+    if train and not self.is_initializing():
+      queue.value = jax.lax.dynamic_update_slice(
+        queue.value, keys.astype(jnp.float32), (pointer.value, 0)
+      )
+      pointer.value = (pointer.value + batch) % self.size
+    return -nats, nats
+
+  def _random_keys(self, dim: int) -> jax.Array:
+    noise = jax.random.normal(self.make_rng("params"), (self.size, dim))
+    return noise / jnp.linalg.norm(noise, axis=-1, keepdims=True)

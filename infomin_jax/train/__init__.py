@@ -1,0 +1,1 @@
+"""Training: state, step, optimizers, devices, checkpoints, log, loop."""

@@ -1,0 +1,202 @@
+"""Everything a config stands for, built once and checked before long work.
+
+`train`, `evaluate` and `views` all start here, so that they agree.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping
+
+import jax
+import ml_collections
+import numpy as np
+import optax
+from jax.sharding import Mesh
+
+from infomin_jax import data, encoders, objectives
+from infomin_jax.errors import UserError, build, nearest
+from infomin_jax.train import mesh as meshes
+from infomin_jax.train.optim import make_optimizer
+from infomin_jax.train.state import TrainState, init_state
+from infomin_jax.train.step import make_train_step
+from infomin_jax.views import make_views
+
+KEYS = (
+  "seed",
+  "steps",
+  "batch_size",
+  "accumulate",
+  "ema",
+  "data",
+  "views",
+  "normalize",
+  "encoder",
+  "objective",
+  "optimizer",
+  "schedule",
+  "run",
+  "evaluate",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+  """The parts of one run."""
+
+  config: ml_collections.ConfigDict
+  mesh: Mesh
+  source: data.Source
+  learner: objectives.Learner
+  views: Callable
+  objective: Callable
+  tx: optax.GradientTransformation
+  learning_rate: Callable
+
+  @functools.cached_property
+  def resident(self) -> dict:
+    """The training set on the device(s), or {} when it is streamed."""
+    options = self.config.data
+    if not options.resident or options.host_crops:
+      return {}
+    arrays = data.resident(self.source)
+    return meshes.replicate(self.mesh, arrays) if arrays else {}
+
+  def init(self) -> TrainState:
+    """The state before the first step, on all devices."""
+    config = self.config
+
+    def make(batch):
+      key = jax.random.key(config.seed)
+      params, stats = objectives.init_learner(
+        self.learner, self.views, key, batch
+      )
+      return init_state(params, stats, self.tx, config.ema)
+
+    # Two examples tell every shape but that of the queue, which is its own.
+    first = {
+      name: np.stack([x, x]) for name, x in self._example().items()
+    }
+    replicated = jax.sharding.NamedSharding(
+      self.mesh, jax.sharding.PartitionSpec()
+    )
+    return jax.jit(make, out_shardings=replicated)(first)
+
+  def _example(self) -> dict:
+    record = self.source[0]
+    if host := self.host_map():
+      record = host(record, np.random.default_rng(0))
+    return {name: np.asarray(x) for name, x in record.items()}
+
+  def check(self, batch_size: int) -> None:
+    """Traces one step without running it: shape errors come here, at once."""
+    state = jax.eval_shape(self.init)
+    batch = {
+      name: jax.ShapeDtypeStruct((batch_size, *x.shape), x.dtype)
+      for name, x in self._example().items()
+    }
+    jax.eval_shape(
+      self.objective, state.params, state.stats, batch, jax.random.key(0)
+    )
+
+  def step(self) -> Callable:
+    """Jitted `(state, batch, resident) -> (state, metrics)`."""
+    return make_train_step(
+      self.objective,
+      self.tx,
+      seed=self.config.seed,
+      ema=self.config.ema,
+      accumulate=self.config.accumulate,
+    )
+
+  def host_map(self) -> Callable | None:
+    """What the host does to a training record: cut the views' crops, if asked."""
+    if not self.config.data.host_crops:
+      return None
+    views = self.config.views
+    return data.host_views(views.count, views.size, tuple(views.crop_scale))
+
+  def batches(self, start: int) -> Iterator[dict]:
+    """Global batches from step `start` on, the same for any device count."""
+    config, options = self.config, self.config.data
+    share = dict(
+      seed=config.seed,
+      batch_size=config.batch_size,
+      start_step=start,
+      process=jax.process_index(),
+      processes=jax.process_count(),
+    )
+    if self.resident:
+      for index in data.indices(len(self.source), **share):
+        yield meshes.shard(self.mesh, {"index": index})
+      return
+    stream = data.stream(
+      self.source,
+      host=self.host_map(),
+      workers=options.workers,
+      threads=options.threads,
+      broken=options.broken,
+      **share,
+    )
+    try:
+      for batch in stream:
+        yield meshes.shard(self.mesh, batch)
+    finally:
+      stream.close()
+
+
+def make_experiment(config, devices=None) -> Experiment:
+  """Builds and checks the parts that `config` names.
+
+  Args:
+    config: a resolved configuration; every key of `KEYS` is in it.
+    devices: the devices to train on (default: all).
+
+  Raises:
+    UserError: an unknown or missing key or name, data that is not there,
+      sizes that do not fit; nothing has been written or computed yet.
+  """
+  check_keys(config)
+  mesh = meshes.make_mesh(devices)
+  meshes.check_batch_size(config.batch_size, mesh, config.accumulate)
+  encoder = build("encoder", config.encoder, encoders.ENCODERS)
+  terms, weights = objectives.build_terms(config.objective)
+  if objectives.needs_ema(terms) and not 0 < config.ema < 1:
+    raise UserError(
+      f"config.ema is {config.ema}: a term with momentum targets "
+      "(config.objective.queue) needs a decay between 0 and 1, such as 0.999."
+    )
+  learner = objectives.Learner(
+    encoder,
+    terms,
+    weights,
+    tuple(config.normalize.mean),
+    tuple(config.normalize.std),
+  )
+  tx, rate = make_optimizer(config.optimizer, config.schedule, config.steps)
+  source = data.load(config.data, config.data.split)
+  if len(source) < config.batch_size:
+    raise UserError(
+      f"config.batch_size is {config.batch_size}, but {config.data.name} has "
+      f"only {len(source)} training images: make it smaller."
+    )
+  views = make_views(
+    config.views, source.image_shape, config.data.host_crops
+  )
+  objective = objectives.make_objective(learner, views)
+  experiment = Experiment(
+    config, mesh, source, learner, views, objective, tx, rate
+  )
+  experiment.check(config.batch_size // config.accumulate)
+  return experiment
+
+
+def check_keys(config: Mapping) -> None:
+  """Every key of `KEYS`, and no other."""
+  for key in config:
+    if key not in KEYS:
+      raise UserError(f"Unknown key config.{key}: {nearest(key, KEYS)}")
+  for key in KEYS:
+    if key not in config:
+      raise UserError(
+        f"config.{key} is missing: a config has {', '.join(KEYS)}."
+      )

@@ -1,0 +1,208 @@
+"""The training loop: steps, log lines, checkpoints, and how it ends."""
+
+import json
+import math
+import pathlib
+import signal
+import time
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from infomin_jax.errors import UserError
+from infomin_jax.train.checkpoint import Checkpoints, open_workdir
+from infomin_jax.train.experiment import Experiment
+from infomin_jax.train.log import MetricWriter, Progress, memory_bytes, say
+
+
+class Stopped(SystemExit):
+  """Training ended early, saved, because a signal asked it to."""
+
+
+def train(
+  experiment: Experiment,
+  workdir: str | pathlib.Path,
+  monitor: Callable[[object], dict[str, float]],
+  command: str = "",
+) -> dict:
+  """Trains, or goes on training, the run in `workdir`.
+
+  Args:
+    experiment: what to train.
+    workdir: the run's folder; made if absent.
+    monitor: `state -> {metric: number}`, called every `config.run.
+      evaluate_every` steps and at the end.
+    command: how the run was started, for its summary.
+
+  Returns:
+    The summary that is also written to `summary.json`.
+
+  Raises:
+    UserError: the folder belongs to another config, or the loss is not finite.
+    Stopped: SIGTERM or SIGINT came; the state is saved, status 128 + signal.
+  """
+  config = experiment.config
+  workdir = open_workdir(workdir, config)
+  compiled = _CompileCount()
+  checkpoints = Checkpoints(workdir, config.run.keep)
+  state = experiment.init()
+  if checkpoints.latest() is not None:
+    state = checkpoints.restore(state)
+    say(f"Continuing {workdir} at step {int(state.step)}.")
+  start = int(state.step)
+  writer = MetricWriter(workdir, start)
+  window = _Window(config.batch_size)
+  train_step = experiment.step()
+  batches = experiment.batches(start)
+  with Progress(config.steps, start) as progress, _Signals() as signals:
+    for step in range(start + 1, config.steps + 1):
+      batch = window.wait_for(batches)
+      state, metrics = train_step(state, batch, experiment.resident)
+      window.add(step, batch["index"], metrics)
+      progress.advance(step)
+      last = step == config.steps or signals.caught
+      logs = last or step % config.run.log_every == 0
+      saves = last or step % config.run.checkpoint_every == 0
+      evaluates = step == config.steps or step % config.run.evaluate_every == 0
+      if logs or saves or evaluates:
+        row = window.close(checkpoints)
+        row["learning_rate"] = float(experiment.learning_rate(step - 1))
+        if saves:
+          checkpoints.save(state)
+        if evaluates and not signals.caught:
+          row |= monitor(state)
+        writer.write(step, row)
+        left = (config.steps - step) * config.batch_size
+        progress.show(step, _line(row), left / row["images_per_second"])
+        window.open()
+      if signals.caught:
+        break
+  batches.close()
+  checkpoints.close()
+  writer.close()
+  if signals.caught:
+    say(f"Stopped and saved at step {step}: the same command goes on from here.")
+    raise Stopped(128 + signals.caught)
+  return _summarise(workdir, config, compiled, command)
+
+
+class _Window:
+  """The steps since the last log line: metrics stay on the device till then."""
+
+  def __init__(self, batch_size: int):
+    self._batch_size = batch_size
+    self._began = time.monotonic()
+    self.open()
+
+  def open(self) -> None:
+    self._rows = []
+    self._waited = 0.0
+    self._opened = time.monotonic()
+
+  def wait_for(self, batches) -> dict:
+    before = time.monotonic()
+    batch = next(batches)
+    self._waited += time.monotonic() - before
+    return batch
+
+  def add(self, step: int, index: jax.Array, metrics: dict) -> None:
+    self._rows.append((step, index, metrics))
+
+  def close(self, checkpoints: Checkpoints) -> dict[str, float]:
+    """Mean metrics and rates of the window; refuses a loss that is not finite."""
+    rows = jax.device_get([metrics for _, _, metrics in self._rows])
+    for (step, index, _), metrics in zip(self._rows, rows, strict=True):
+      if not math.isfinite(metrics["loss"]):
+        ids = np.concatenate(
+          [np.asarray(shard.data) for shard in index.addressable_shards]
+        )
+        raise UserError(
+          f"The loss is {metrics['loss']} at step {step}. Last good "
+          f"checkpoint: step {checkpoints.latest()} in {checkpoints.folder}. "
+          "Try a lower config.schedule.peak, or config.optimizer.clip. "
+          f"Batch indices: {' '.join(map(str, np.unique(ids)))}."
+        )
+    now = time.monotonic()
+    seconds = max(now - self._opened, 1e-9)
+    row = {
+      name: float(np.mean([metrics[name] for metrics in rows]))
+      for name in rows[0]
+    }
+    return row | {
+      "seconds": now - self._began,
+      "images_per_second": len(rows) * self._batch_size / seconds,
+      "input_wait_share": self._waited / seconds,
+      "memory_bytes": float(memory_bytes()),
+    }
+
+
+class _Signals:
+  """While open, SIGTERM and SIGINT are noted, not obeyed at once."""
+
+  def __enter__(self):
+    self.caught = 0
+    self._before = {
+      number: signal.signal(number, self._note)
+      for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    return self
+
+  def _note(self, number, frame):
+    del frame
+    self.caught = number
+
+  def __exit__(self, *_):
+    for number, handler in self._before.items():
+      signal.signal(number, handler)
+
+
+class _CompileCount:
+  """Counts programs compiled here and those found in the persistent cache."""
+
+  def __init__(self):
+    self.counts = {"cache_misses": 0, "cache_hits": 0}
+    jax.monitoring.register_event_listener(self._note)
+
+  def _note(self, event: str, **_):
+    name = event.rsplit("/", 1)[-1]
+    if name in self.counts:
+      self.counts[name] += 1
+
+
+def _line(row: dict[str, float]) -> str:
+  """The progress line's figures."""
+  parts = [f"loss {row['loss']:.4f}"]
+  if "mi_bound" in row:
+    parts.append(
+      f"held-out MI >= {row['mi_bound']:.2f} of at most "
+      f"{row['mi_ceiling']:.2f} nats"
+    )
+  parts += [f"{k} {row[k]:.3f}" for k in ("knn", "linear") if k in row]
+  parts += [
+    f"{row['images_per_second']:.0f} images/s",
+    f"input wait {row['input_wait_share']:.0%}",
+    f"{row['memory_bytes'] / 2**20:.0f} MiB",
+  ]
+  return "  ".join(parts)
+
+
+def _summarise(
+  workdir: pathlib.Path, config, compiled: _CompileCount, command: str
+) -> dict:
+  """Writes and returns `summary.json`: the last figures and what it took."""
+  rows = (workdir / "metrics.jsonl").read_text().splitlines()
+  final = json.loads(rows[-1]) if rows else {}
+  summary = {
+    "command": command,
+    "steps": config.steps,
+    "final": final,
+    "compiled": compiled.counts["cache_misses"],
+    "compiled_before": compiled.counts["cache_hits"],
+    "devices": jax.device_count(),
+    "device": jax.devices()[0].device_kind,
+  }
+  if jax.process_index() == 0:
+    text = json.dumps(summary, indent=2) + "\n"
+    (workdir / "summary.json").write_text(text)
+  return summary

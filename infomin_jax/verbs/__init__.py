@@ -1,0 +1,4 @@
+"""One module a verb: `define(flags)` and `run(flags, rest)`.
+
+Their heavy imports stand inside `run`, so that help answers at once.
+"""

@@ -1,0 +1,83 @@
+"""Probe what a run's encoder has learned.
+
+  infomin evaluate --workdir runs/fm
+  infomin evaluate --workdir runs/fm_0,runs/fm_1,runs/fm_2 \\
+      --evidence docs/evidence/fashion_mnist.json
+
+Every probe also reads raw pixels and the untrained encoder. Writes
+evaluation.json into each workdir and prints a table; of several runs (seeds)
+the table gives mean and standard deviation.
+"""
+
+import json
+import pathlib
+import shlex
+import sys
+
+from absl import flags
+
+from infomin_jax.errors import UserError
+
+
+def define(values: flags.FlagValues) -> None:
+  """The flags of `infomin evaluate`."""
+  flags.DEFINE_list(
+    "workdir", [], "folder(s) of runs, separated by commas", flag_values=values
+  )
+  flags.DEFINE_list(
+    "protocols",
+    [],
+    "probes to run (default: those of the run's config.evaluate.protocols)",
+    flag_values=values,
+  )
+  flags.DEFINE_boolean(
+    "json", False, "print the rows as JSON, not a table", flag_values=values
+  )
+  flags.DEFINE_string(
+    "evidence", None, "also store the result as this file", flag_values=values
+  )
+
+
+def run(values: flags.FlagValues, rest: list[str]) -> None:
+  """Evaluates; see the module's text."""
+  if rest or not values.workdir:
+    raise UserError("--workdir is missing: name the folder of a run.")
+  from infomin_jax import evidence
+  from infomin_jax.eval.protocols import evaluate, show_table
+  from infomin_jax.train.checkpoint import Checkpoints, read_config
+  from infomin_jax.train.experiment import make_experiment
+  from infomin_jax.train.log import say
+
+  rows, configs = [], []
+  for workdir in map(pathlib.Path, values.workdir):
+    config = read_config(workdir)
+    if values.protocols:
+      config.evaluate.protocols = tuple(values.protocols)
+    experiment = make_experiment(config)
+    untrained = experiment.init()
+    checkpoints = Checkpoints(workdir, config.run.keep)
+    state = checkpoints.restore(untrained)
+    checkpoints.close()
+    if int(state.step) < config.steps:
+      say(f"{workdir} is at step {int(state.step)} of {config.steps}.")
+    found = evaluate(experiment, state, untrained, say)
+    text = json.dumps({"rows": found}, indent=2) + "\n"
+    (workdir / "evaluation.json").write_text(text)
+    rows += found
+    configs.append(config)
+  if values.json:
+    print(json.dumps({"rows": rows}, indent=2))
+  else:
+    show_table(rows)
+  if values.evidence:
+    evidence.write(
+      values.evidence,
+      commands=[
+        *(evidence.training(w)["command"] for w in values.workdir),
+        shlex.join(["infomin", *sys.argv[1:]]),
+      ],
+      config=json.loads(configs[0].to_json()),
+      seeds=[config.seed for config in configs],
+      values=evidence.over_seeds(rows),
+      extra={"training": [evidence.training(w) for w in values.workdir]},
+    )

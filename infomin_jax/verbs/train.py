@@ -1,0 +1,64 @@
+"""Pretrain an encoder; the same command continues the run where it was.
+
+  infomin train --config configs/fashion_mnist.py --workdir runs/fm
+  infomin train --config configs/fashion_mnist.py:tiny --workdir runs/t \\
+      --config.batch_size=64
+
+Writes config.json, metrics.jsonl, summary.json, checkpoints/ and TensorBoard
+events into the workdir. Exit status 0 when done, 2 for a mistake, 143 or 130
+when SIGTERM or SIGINT stopped it (saved; run it again to go on).
+"""
+
+import pathlib
+import shlex
+import sys
+
+from absl import flags
+from ml_collections import config_flags
+
+from infomin_jax.errors import UserError
+
+
+def define(values: flags.FlagValues) -> None:
+  """The flags of `infomin train`."""
+  config_flags.DEFINE_config_file(
+    "config", None, "configuration file, FILE or FILE:VARIANT", flag_values=values
+  )
+  flags.DEFINE_string(
+    "workdir", None, "folder of the run", flag_values=values
+  )
+
+
+def run(values: flags.FlagValues, rest: list[str]) -> None:
+  """Trains; see the module's text."""
+  config, workdir = required_config(values, rest), values.workdir
+  if not workdir:
+    raise UserError("--workdir is missing: name the folder of the run.")
+  from infomin_jax.eval.protocols import make_monitor
+  from infomin_jax.train.experiment import make_experiment
+  from infomin_jax.train.log import say
+  from infomin_jax.train.loop import train
+
+  experiment = make_experiment(config)
+  command = shlex.join(["infomin", *sys.argv[1:]])
+  summary = train(experiment, workdir, make_monitor(experiment), command)
+  final = summary["final"]
+  say(
+    f"Trained {summary['steps']} steps: loss {final['loss']:.4f}, held-out "
+    f"MI at least {final['mi_bound']:.2f} nats (this estimate cannot exceed "
+    f"{final['mi_ceiling']:.2f}). Next: infomin evaluate --workdir {workdir}"
+  )
+
+
+def required_config(values: flags.FlagValues, rest: list[str]):
+  """The parsed --config, or a UserError that says what is missing."""
+  if rest:
+    raise UserError(f"unexpected argument {rest[0]!r}: flags begin with --.")
+  if values.config is None:
+    raise UserError(
+      "--config is missing: name a file, such as configs/fashion_mnist.py."
+    )
+  path = config_flags.get_config_filename(values["config"]).split(":")[0]
+  if not pathlib.Path(path).is_file():
+    raise UserError(f"--config {path}: there is no such file.")
+  return values.config

@@ -1,0 +1,41 @@
+"""Draw what the views of a config look like.
+
+  infomin views --config configs/cifar10_infomin.py --out views.png
+"""
+
+from absl import flags
+from ml_collections import config_flags
+
+from infomin_jax.verbs.train import required_config
+
+
+def define(values: flags.FlagValues) -> None:
+  """The flags of `infomin views`."""
+  config_flags.DEFINE_config_file(
+    "config", None, "configuration file, FILE or FILE:VARIANT", flag_values=values
+  )
+  flags.DEFINE_string("out", "views.png", "the picture", flag_values=values)
+  flags.DEFINE_integer(
+    "count", 8, "images to draw", lower_bound=1, flag_values=values
+  )
+
+
+def run(values: flags.FlagValues, rest: list[str]) -> None:
+  """Draws; see the module's text."""
+  config = required_config(values, rest)
+  import itertools
+
+  import jax
+
+  from infomin_jax.train.experiment import make_experiment
+  from infomin_jax.train.step import take
+  from infomin_jax.views.sheet import sheet
+
+  config.batch_size = max(values.count, 2)
+  config.accumulate = 1
+  experiment = make_experiment(config, jax.devices()[:1])
+  batch = next(itertools.islice(experiment.batches(0), 1))
+  batch = take(experiment.resident, batch)
+  views = jax.jit(experiment.views)(jax.random.key(config.seed), batch)
+  sheet(batch["image"], views, values.out, f"{config.views.name}")
+  print(f"Drew {values.count} images and their views: {values.out}")

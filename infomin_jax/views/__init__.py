@@ -1,0 +1,59 @@
+"""What is compared: several views of each image, made on the device.
+
+`make_views({"name": "simclr", "size": 32, ...}, image_shape)` returns
+`views(key, batch) -> tuple of float32 [b, h, w, c]` in [0, 1], pure JAX, to be
+jitted with the training step. A record's views depend on the key and on its
+`batch["index"]`, never on the batch it comes in.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from infomin_jax import errors
+from infomin_jax.views import presets, splits
+from infomin_jax.views.factors import shared_factors
+from infomin_jax.views.ops import resize_center
+from infomin_jax.views.sheet import sheet
+
+__all__ = ["VIEWS", "make_views", "resize_center", "sheet"]
+
+# name -> maker of `views(key, batch)` from options and `image_shape`.
+VIEWS: dict[str, Callable] = {
+  **{
+    name: functools.partial(presets.augmented, recipe)
+    for name, recipe in presets.RECIPES.items()
+  },
+  "none": presets.unchanged,
+  "shared_factors": shared_factors,
+  **splits.SPLITS,
+}
+
+
+def make_views(
+  options: Mapping[str, Any],
+  image_shape: tuple[int, int, int] | None,
+  host_crops: bool = False,
+) -> Callable:
+  """`views(key, batch)` for a config entry such as `config.views`.
+
+  Args:
+    options: `name`, a key of `VIEWS`, and that maker's options.
+    image_shape: `(h, w, c)` of the source's images; None if sizes vary.
+    host_crops: the host has cut the crops, images are `[b, v, h, w, c]`.
+
+  Raises:
+    UserError: unknown name or option, or views these images cannot give.
+  """
+  name: Any = options["name"] if "name" in options else None
+  maker = errors.lookup("views", name, VIEWS)
+  takes = inspect.signature(maker).parameters
+  if host_crops and "host_crops" not in takes:
+    raise errors.UserError(
+      f"config.data.host_crops is set, but views {name!r} need whole images."
+    )
+  # Views that bring their own images, not the source's, do not ask for it.
+  facts = {"image_shape": image_shape, "host_crops": host_crops}
+  given = {key: fact for key, fact in facts.items() if key in takes}
+  return errors.build("views", options, VIEWS, **given)

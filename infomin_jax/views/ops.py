@@ -1,0 +1,312 @@
+"""Operations on one float32 image `[h, w, c]` in [0, 1]; `vmap` them over many.
+
+Plain functions take their parameters, `random_*` and `color_jitter` take a key
+and draw them with torchvision's distributions. All keep the range [0, 1] up to
+rounding. Geometry takes any number of channels, colour takes 1 or 3.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from infomin_jax.errors import UserError
+
+# Three bfloat16 passes on a TPU: exact to a fraction of a grey level.
+_PRECISION = jax.lax.Precision.HIGH
+
+
+def crop_resize(image, top, left, height, width, size: int) -> jax.Array:
+  """Cuts a window and resizes it to `[size, size, c]`, bilinear, antialiased.
+
+  Equals Pillow's `crop` then `resize(BILINEAR)`, and torchvision's with
+  `antialias=True`, before their rounding to 8 bits. Enlarging is allowed.
+
+  Args:
+    image: `[h, w, c]`.
+    top, left, height, width: the window in pixels; may be traced.
+    size: side of the result in pixels.
+  """
+  rows = _resize_weights(top, height, image.shape[0], size)
+  columns = _resize_weights(left, width, image.shape[1], size)
+  return _separable(rows, columns, image)
+
+
+def center_crop(image: jax.Array, size: int) -> jax.Array:
+  """The middle `[size, size, c]` of an image that is at least that large."""
+  top, left = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2
+  return image[top : top + size, left : left + size]
+
+
+def resize_center(images: jax.Array, resize: int, size: int) -> jax.Array:
+  """What evaluation sees: float32 `[b, size, size, c]` in [0, 1].
+
+  The shorter side is brought to `resize` pixels (0: to `size`) and the middle
+  `size` cut out, in one resampling; images of that size already stay as they
+  are.
+
+  Args:
+    images: uint8, or float in [0, 1], `[b, h, w, c]`.
+    resize: pixels of the shorter side before the cut, at least `size`, or 0.
+    size: side of the result in pixels.
+  """
+  if resize and resize < size:
+    raise UserError(
+      f"config.evaluate.resize is {resize}: expected 0 or at least "
+      f"config.views.size, {size}."
+    )
+  scale = 255 if images.dtype == jnp.uint8 else 1
+  images = images.astype(jnp.float32) / scale
+  _, height, width, _ = images.shape
+  if (height, width) == (size, size) and resize in (0, size):
+    return images
+  side = min(height, width) * (size / resize if resize else 1)
+  top, left = (height - side) / 2, (width - side) / 2
+  return jax.vmap(lambda x: crop_resize(x, top, left, side, side, size))(images)
+
+
+def sample_window(key, height: int, width: int, scale, ratio):
+  """Draws torchvision's RandomResizedCrop window.
+
+  The first of 10 (area, aspect ratio) draws that fits counts; if none does,
+  the largest central window with an allowed ratio.
+
+  Args:
+    key: one PRNG key.
+    height, width: of the image, in pixels.
+    scale: lowest and highest share of the image's area.
+    ratio: lowest and highest width / height; log-uniform between.
+
+  Returns:
+    `top, left, height, width`: scalars holding whole pixels.
+  """
+  u = jax.random.uniform(key, (22,))
+  area = height * width * (scale[0] + (scale[1] - scale[0]) * u[:10])
+  low, high = jnp.log(ratio[0]), jnp.log(ratio[1])
+  aspect = jnp.exp(low + (high - low) * u[10:20])
+  tall, wide = jnp.round(jnp.sqrt(jnp.stack([area / aspect, area * aspect])))
+  fits = (tall > 0) & (tall <= height) & (wide > 0) & (wide <= width)
+  found, first = fits.any(), jnp.argmax(fits)
+
+  middle = height, width
+  if width / height < ratio[0]:
+    middle = round(width / ratio[0]), width
+  elif width / height > ratio[1]:
+    middle = height, round(height * ratio[1])
+  tall = jnp.where(found, tall[first], middle[0])
+  wide = jnp.where(found, wide[first], middle[1])
+  spare_y, spare_x = height - tall, width - wide
+  top = jnp.where(found, u[20] * (spare_y + 1), spare_y / 2)
+  left = jnp.where(found, u[21] * (spare_x + 1), spare_x / 2)
+  return jnp.floor(top), jnp.floor(left), tall, wide
+
+
+def random_resized_crop(
+  key, image, size: int, scale=(0.2, 1.0), ratio=(3 / 4, 4 / 3)
+) -> jax.Array:
+  """`crop_resize` of a `sample_window`: `[h, w, c]` to `[size, size, c]`."""
+  height, width, _ = image.shape
+  window = sample_window(key, height, width, scale, ratio)
+  return crop_resize(image, *window, size)
+
+
+def flip(image: jax.Array) -> jax.Array:
+  """Left-right mirror image."""
+  return image[:, ::-1]
+
+
+def random_flip(key, image: jax.Array, p: float = 0.5) -> jax.Array:
+  """Mirrors the image with probability `p`."""
+  return jnp.where(jax.random.bernoulli(key, p), flip(image), image)
+
+
+def gaussian_blur(image: jax.Array, sigma, radius: int) -> jax.Array:
+  """Gaussian blur with reflected borders, as two banded matrix products.
+
+  Args:
+    image: `[h, w, c]`.
+    sigma: standard deviation in pixels, above 0; may be traced.
+    radius: taps on each side; at most the side - 1 is used, where reflection
+      ends.
+  """
+  rows = _blur_weights(image.shape[0], sigma, radius)
+  columns = _blur_weights(image.shape[1], sigma, radius)
+  return _separable(rows, columns, image)
+
+
+def random_gaussian_blur(
+  key, image, radius: int | None = None, sigma=(0.1, 2.0), p: float = 0.5
+) -> jax.Array:
+  """Blurs with probability `p`, sigma uniform in pixels.
+
+  `radius=None` is SimCLR's: a kernel of a tenth of the height, so
+  `height // 20`. Differs from SimCLR: borders reflect instead of going dark.
+  """
+  radius = image.shape[0] // 20 if radius is None else radius
+  u = jax.random.uniform(key, (2,))
+  blurred = gaussian_blur(
+    image, sigma[0] + (sigma[1] - sigma[0]) * u[0], radius
+  )
+  return jnp.where(u[1] < p, blurred, image)
+
+
+def adjust_brightness(image: jax.Array, factor) -> jax.Array:
+  """Multiplies by `factor` >= 0; 1 changes nothing, 0 is black."""
+  return _stack(_blend(_planes(image), 0.0, factor))
+
+
+def adjust_contrast(image: jax.Array, factor) -> jax.Array:
+  """Blends with the mean of the luma; factor 1 changes nothing, 0 is flat."""
+  planes = _planes(image)
+  return _stack(_blend(planes, _luma(planes).mean(), factor))
+
+
+def adjust_saturation(image: jax.Array, factor) -> jax.Array:
+  """Blends with the luma; factor 1 changes nothing, 0 is grey."""
+  planes = _planes(image)
+  return _stack(_blend(planes, _luma(planes), factor))
+
+
+def adjust_hue(image: jax.Array, shift) -> jax.Array:
+  """Turns the hue (of HSV) by `shift` turns, in [-0.5, 0.5]."""
+  return _stack(_shift_hue(_planes(image), shift))
+
+
+def grayscale(image: jax.Array) -> jax.Array:
+  """The Rec. 601 luma in every channel; a 1-channel image stays."""
+  planes = _planes(image)
+  return _stack([_luma(planes)] * len(planes))
+
+
+def random_grayscale(key, image: jax.Array, p: float = 0.2) -> jax.Array:
+  """`grayscale` with probability `p`."""
+  return jnp.where(jax.random.bernoulli(key, p), grayscale(image), image)
+
+
+def color_jitter(
+  key,
+  image: jax.Array,
+  brightness: float,
+  contrast: float,
+  saturation: float,
+  hue: float,
+  p: float = 1.0,
+) -> jax.Array:
+  """torchvision's ColorJitter with probability `p`: 4 ops in random order.
+
+  Args:
+    key: one PRNG key.
+    image: `[h, w, c]`, c 1 or 3; on 1 channel only the first two act.
+    brightness, contrast, saturation: r, for a factor uniform in
+      `[max(0, 1 - r), 1 + r]`.
+    hue: r, for a shift uniform in `[-r, r]` turns; above 0.5 it acts as 0.5.
+    p: probability of any change.
+  """
+  u = jax.random.uniform(key, (9,))
+  reach = jnp.array([brightness, contrast, saturation])
+  low = jnp.maximum(1 - reach, 0)
+  order = jnp.argsort(u[:3])
+  factor = (low + (1 + reach - low) * u[3:6])[order]
+  to_mean, to_luma = (order == 1) * 1.0, (order == 2) * 1.0
+  # Brightness, contrast and saturation are one blend with different targets.
+  # Hue is dear, so it runs once, with three slots before it and three after,
+  # each blend acting in one of its two: any of the 24 orders in 7 steps.
+  hue_slot = jnp.floor(4 * u[6])
+  hue = min(hue, 0.5)
+  before, planes = _planes(image), _planes(image)
+  for side in range(2):
+    for slot in range(3):
+      acts = (slot < hue_slot) == (side == 0)
+      luma = _luma(planes)
+      toward = to_mean[slot] * luma.mean() + to_luma[slot] * luma
+      planes = _blend(planes, toward, jnp.where(acts, factor[slot], 1.0))
+    if side == 0:
+      planes = _shift_hue(planes, hue * (2 * u[7] - 1))
+  return _stack(
+    [jnp.where(u[8] < p, x, y) for x, y in zip(planes, before, strict=True)]
+  )
+
+
+def _planes(image):
+  """Channels as a list of `[h, w]`: XLA vectorises planes, not pixels of 3."""
+  if image.shape[-1] not in (1, 3):
+    raise UserError(
+      "Colour operations need images of 1 or 3 channels, got "
+      f"{image.shape[-1]}. The views crop, none and halves take any number."
+    )
+  return [image[..., k] for k in range(image.shape[-1])]
+
+
+def _stack(planes):
+  return jnp.stack(planes, axis=-1)
+
+
+def _luma(planes):
+  if len(planes) == 1:
+    return planes[0]
+  return 0.299 * planes[0] + 0.587 * planes[1] + 0.114 * planes[2]
+
+
+def _blend(planes, toward, factor):
+  rest = (1 - factor) * toward
+  return [jnp.clip(factor * x + rest, 0, 1) for x in planes]
+
+
+def _shift_hue(planes, shift):
+  if len(planes) == 1:
+    return planes
+  r, g, b = planes
+  high, low = (
+    jnp.maximum(jnp.maximum(r, g), b),
+    jnp.minimum(jnp.minimum(r, g), b),
+  )
+  chroma = high - low
+  scale = 1 / jnp.where(chroma > 0, chroma, 1)
+  sixths = jnp.where(
+    high == r,
+    (g - b) * scale,
+    jnp.where(high == g, (b - r) * scale + 2, (r - g) * scale + 4),
+  )
+  sixths = sixths + 6 * shift
+  sixths = sixths - 6 * jnp.floor(sixths / 6)
+  # Each channel is a trapezoid over the circle of hues, at its own place.
+  share = (
+    jnp.abs(sixths - 3) - 1,
+    2 - jnp.abs(sixths - 2),
+    2 - jnp.abs(sixths - 4),
+  )
+  return [low + chroma * jnp.clip(s, 0, 1) for s in share]
+
+
+def _separable(rows, columns, image):
+  """`rows [p, h]` and `columns [q, w]` applied to `[h, w, c]`: `[p, q, c]`."""
+  h, w, c = image.shape
+  tall = jnp.dot(rows, image.reshape(h, w * c), precision=_PRECISION)
+  tall = tall.reshape(-1, w, c)
+  return jnp.einsum("qw,pwc->pqc", columns, tall, precision=_PRECISION)
+
+
+def _resize_weights(start, length, full: int, size: int):
+  """Triangle filter `[size, full]` that reads the window only."""
+  step = length / size
+  support = jnp.maximum(step, 1.0)  # below 1 the image grows: plain bilinear
+  center = start + (jnp.arange(size) + 0.5) * step
+  pixel = jnp.arange(full)
+  distance = jnp.abs(pixel[None] + 0.5 - center[:, None])
+  inside = (pixel >= start) & (pixel < start + length)
+  weights = jnp.maximum(1 - distance / support, 0) * inside[None]
+  return weights / weights.sum(1, keepdims=True)
+
+
+def _blur_weights(size: int, sigma, radius: int):
+  """Gaussian `[size, size]` with the mirrored taps folded back in."""
+  radius = min(radius, size - 1)
+
+  def tap(distance):
+    weight = jnp.exp(-0.5 * (distance / sigma) ** 2)
+    return jnp.where(jnp.abs(distance) <= radius, weight, 0)
+
+  to, source = jnp.arange(size)[:, None], jnp.arange(size)[None]
+  # Pixel j is also seen at -j and at 2 (size - 1) - j, the edges only once.
+  above = jnp.where(source > 0, tap(-source - to), 0)
+  below = jnp.where(source < size - 1, tap(2 * (size - 1) - source - to), 0)
+  weights = tap(source - to) + above + below
+  return weights / weights.sum(1, keepdims=True)

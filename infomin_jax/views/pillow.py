@@ -1,0 +1,89 @@
+"""Pillow's 8-bit pixel arithmetic in JAX, on planes that hold whole numbers.
+
+A plane is float32 `[h, w]` with values 0 .. 255: one channel of an image.
+"""
+
+import jax.numpy as jnp
+
+
+def luma(planes):
+  """`convert("L")` of 1 or 3 planes: 16-bit fixed point, rounded."""
+  if len(planes) == 1:
+    return planes[0]
+  r, g, b = (x.astype(jnp.int32) for x in planes)
+  return ((19595 * r + 38470 * g + 7471 * b + 32768) >> 16).astype(jnp.float32)
+
+
+def histogram(plane):
+  """Counts of the values 0 .. 255, int `[256]`."""
+  return jnp.zeros(256, jnp.int32).at[plane.astype(jnp.int32).ravel()].add(1)
+
+
+def point(table, plane):
+  """`table [256]` looked up at every pixel."""
+  index = plane.astype(jnp.int32)
+  return table.at[index].get(mode="promise_in_bounds").astype(jnp.float32)
+
+
+def blend(other, image, factor):
+  """`Image.blend`: clips and truncates; factor > 1 extrapolates."""
+  return jnp.floor(jnp.clip(other + factor * (image - other), 0, 255))
+
+
+def smooth(plane):
+  """`ImageFilter.SMOOTH`: 3x3 mean with a centre of 5; the border stays."""
+  rows = plane[:-2] + plane[1:-1] + plane[2:]
+  box = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+  inner = jnp.floor((box + 4 * plane[1:-1, 1:-1]) / 13 + 0.5)
+  return plane.at[1:-1, 1:-1].set(inner)
+
+
+def reader(matrix, pivot, shift, cubic, h: int, w: int):
+  """`Image.transform(AFFINE)` for planes of one size.
+
+  Args:
+    matrix: `[2, 2]`, output (x, y) to where it is read, about the pivot.
+    pivot: the point that stays, as a share of both sides.
+    shift: `[2]` added to (x, y), as a share of the sides.
+    cubic: whether to read bicubically, else bilinearly.
+    h, w: size of the planes.
+
+  Returns:
+    `(plane, fill) -> plane`, with `fill` where the reading leaves the image.
+  """
+  x = jnp.arange(w)[None] + 0.5 - pivot * w
+  y = jnp.arange(h)[:, None] + 0.5 - pivot * h
+  at_x = matrix[0, 0] * x + matrix[0, 1] * y + (pivot + shift[0]) * w
+  at_y = matrix[1, 0] * x + matrix[1, 1] * y + (pivot + shift[1]) * h
+  inside = (at_x >= 0) & (at_x < w) & (at_y >= 0) & (at_y < h)
+  left, top = jnp.floor(at_x - 0.5), jnp.floor(at_y - 0.5)
+  weights_x = _taps(at_x - 0.5 - left, cubic)
+  weights_y = _taps(at_y - 0.5 - top, cubic)
+  near = range(-1, 3)
+  columns = [jnp.clip(left.astype(jnp.int32) + k, 0, w - 1) for k in near]
+  rows = [jnp.clip(top.astype(jnp.int32) + k, 0, h - 1) for k in near]
+
+  def read(plane, fill):
+    pixels, total = plane.ravel(), 0
+    for row, weight_y in zip(rows, weights_y, strict=True):
+      line = 0
+      for column, weight_x in zip(columns, weights_x, strict=True):
+        value = pixels.at[row * w + column].get(mode="promise_in_bounds")
+        line += weight_x * value
+      total += weight_y * line
+    return jnp.where(inside, jnp.floor(jnp.clip(total, 0, 255)), fill)
+
+  return read
+
+
+def _taps(d, cubic):
+  """Weights of pixels -1, 0, 1, 2 at a fraction d; the cubic has a = -1."""
+  square, cube = d**2, d**3
+  sharp = (
+    2 * square - d - cube,
+    1 - 2 * square + cube,
+    d + square - cube,
+    cube - square,
+  )
+  linear = (0, 1 - d, d, 0)
+  return [jnp.where(cubic, s, t) for s, t in zip(sharp, linear, strict=True)]

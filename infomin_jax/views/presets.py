@@ -1,0 +1,297 @@
+"""Named augmentation recipes, and the views they make of a batch.
+
+A recipe is a tuple of steps; a step is a `functools.partial` that still takes
+`(key, image)` and returns an image of the same shape. A new recipe is one more
+entry of `RECIPES`. Every recipe starts with a random resized crop and a flip.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from infomin_jax.errors import UserError
+from infomin_jax.views import ops, randaugment
+
+
+def jitter(brightness, contrast, saturation, hue, p):
+  return functools.partial(
+    ops.color_jitter,
+    brightness=brightness,
+    contrast=contrast,
+    saturation=saturation,
+    hue=hue,
+    p=p,
+  )
+
+
+_gray = functools.partial(ops.random_grayscale, p=0.2)
+# A kernel of 23 taps: what InfoMin's code calls blur(22).
+_blur = functools.partial(
+  ops.random_gaussian_blur, radius=11, sigma=(0.1, 2.0), p=0.5
+)
+_blur_tenth = functools.partial(
+  ops.random_gaussian_blur, radius=None, sigma=(0.1, 2.0), p=0.5
+)
+_rand = functools.partial(
+  randaugment.randaugment, names=randaugment.INFOMIN_OPS
+)
+_rand_cmc = functools.partial(
+  randaugment.randaugment, names=randaugment.CMC_OPS
+)
+
+# A to E: InfoMin's code (PyContrast) for InsDis, MoCo and PIRL (A), MoCo v2
+# (B), CMC (C), InfoMin (D), CMC v2 (E). The order of the steps matters.
+# Differs from that code: only RandAugment rounds to 8 bits; B's blur is a true
+# Gaussian instead of Pillow's three box filters.
+RECIPES = {
+  "crop": (),
+  "A": (jitter(0.4, 0.4, 0.4, 0.4, p=1.0), _gray),
+  "B": (jitter(0.4, 0.4, 0.4, 0.1, p=0.8), _gray, _blur),
+  "C": (jitter(0.4, 0.4, 0.4, 0.1, p=1.0),),
+  "D": (jitter(0.8, 0.8, 0.8, 0.2, p=0.8), _blur, _rand, _gray),
+  "E": (jitter(0.4, 0.4, 0.4, 0.1, p=0.8), _blur, _rand_cmc),
+  "simclr": (jitter(0.8, 0.8, 0.8, 0.2, p=0.8), _gray, _blur_tenth),
+}
+RECIPES["infomin"] = RECIPES["D"]
+
+
+def augmented(
+  recipe,
+  image_shape,
+  size: int,
+  count: int = 2,
+  crop_scale: tuple[float, float] = (0.2, 1.0),
+  crop_ratio: tuple[float, float] = (3 / 4, 4 / 3),
+  host_crops: bool = False,
+  flip: float = 0.5,
+  strength: float = 1.0,
+  grayscale: float | None = None,
+  blur: float | None = None,
+  small_size: int = 0,
+  small_count: int = 0,
+  small_scale: tuple[float, float] = (0.05, 0.2),
+  chunk: int = 0,
+):
+  """Makes `views(key, batch)` that augments each image `count` times.
+
+  Args:
+    recipe: tuple of steps after the crop and the flip.
+    image_shape: `(h, w, c)` of the source, or None if sizes vary.
+    size: side of the views in pixels; smaller images are enlarged.
+    count: number of views.
+    crop_scale: share of the image's area in a crop, lowest and highest; with
+      host crops the host's to use.
+    crop_ratio: width / height of a crop, lowest and highest.
+    host_crops: `batch["image"]` is `[b, v, h, w, c]`: the host has cut the
+      crops, view i is made of `image[:, i]`, resized if not yet `size`.
+    flip: probability of the left-right flip; 0 for none.
+    strength: multiplies the four ranges of the colour jitter.
+    grayscale: probability in place of the recipe's; None keeps that.
+    blur: the same for the Gaussian blur.
+    small_size, small_count: further, smaller views after the others.
+    small_scale: their `crop_scale`.
+    chunk: images augmented at a time, 0 for the whole batch. Small chunks
+      stay in a CPU's caches; over devices make it a multiple of their number.
+      The result is the same. A batch that it does not divide goes at once.
+
+  Returns:
+    `views(key, batch) -> count + small_count arrays [b, size, size, c]`,
+    float32 in [0, 1]. Each depends on the key and on its own record only.
+
+  Raises:
+    UserError: bad values, or steps that the number of channels forbids.
+  """
+  if image_shape is None and not host_crops:
+    raise UserError(
+      "The images vary in size, so a batch of them needs crops cut by the "
+      "host: set config.data.host_crops."
+    )
+  _check_counts(size, count, small_size, small_count, chunk)
+  _check_ranges(
+    crop_scale=crop_scale, small_scale=small_scale, crop_ratio=crop_ratio
+  )
+  _check_probabilities(flip=flip, grayscale=grayscale, blur=blur)
+  if strength < 0:
+    raise UserError(f"config.views.strength is {strength}: give 0 or more.")
+  steps = _tuned(recipe, strength, grayscale, blur)
+  augment = functools.partial(
+    _augment, ratio=crop_ratio, host_crops=host_crops, flip=flip, steps=steps
+  )
+  large = functools.partial(augment, size=size, scale=crop_scale)
+  small = functools.partial(augment, size=small_size, scale=small_scale)
+  total = count + small_count
+
+  def record_views(key, image):
+    # Large views, then small ones: one array [v, size, size, c] each.
+    keys = jax.random.split(key, (total, 2 + len(steps)))
+    made = []
+    for augment, views in ((large, slice(count)), (small, slice(count, total))):
+      if keys[views].size:
+        each = image[views] if host_crops else image
+        axes = (0, 0 if host_crops else None)
+        made.append(jax.vmap(augment, axes)(keys[views], each))
+    return made
+
+  def views(key, batch):
+    _check_batch(batch, host_crops, total)
+    made = _over_records(
+      record_views, chunk, record_keys(key, batch), batch["image"]
+    )
+    return tuple(x[:, v] for x in made for v in range(x.shape[1]))
+
+  if image_shape is not None:
+    # Traces without computing: a wrong number of channels is refused now.
+    image = jax.ShapeDtypeStruct(tuple(image_shape), jnp.uint8)
+    keys = jax.random.split(jax.random.key(0), 2 + len(steps))
+    jax.eval_shape(lambda x: large(keys, x), image)
+  return views
+
+
+def unchanged(image_shape, size: int, count: int = 2):
+  """Makes `views(key, batch)` that are all the image's middle, unaugmented.
+
+  Args:
+    image_shape: `(h, w, c)` of the source.
+    size: side of the views; the image must be at least that large.
+    count: number of views.
+  """
+  check_size(image_shape, size, "none")
+  _check_counts(size, count, 0, 0, 0)
+
+  def views(key, batch):
+    middle = jax.vmap(lambda x: ops.center_crop(x, size))(batch["image"])
+    return (to_float(middle),) * count
+
+  return views
+
+
+def to_float(image):
+  """uint8 to float32 in [0, 1]; floats are taken to be there already."""
+  scale = 255 if image.dtype == jnp.uint8 else 1
+  return image.astype(jnp.float32) / scale
+
+
+def record_keys(key, batch):
+  """One key per record, the same in whatever batch the record comes."""
+  return jax.vmap(lambda i: jax.random.fold_in(key, i))(
+    jnp.asarray(batch["index"])
+  )
+
+
+def check_size(image_shape, size: int, name: str) -> None:
+  """UserError if views that do not resize would be larger than the images."""
+  if image_shape is None:
+    raise UserError(
+      f"The images vary in size; {name!r} resizes none of them. Use crop."
+    )
+  if min(image_shape[:2]) < size:
+    raise UserError(
+      f"config.views.size is {size} but the images are {image_shape[0]} x "
+      f"{image_shape[1]}, and {name!r} does not resize."
+    )
+
+
+def _augment(keys, image, size, scale, ratio, host_crops, flip, steps):
+  """One view `[size, size, c]` of one image; `keys` for crop, flip, steps."""
+  image = to_float(image)
+  if not host_crops:
+    image = ops.random_resized_crop(keys[0], image, size, scale, ratio)
+  elif image.shape[:2] != (size, size):
+    height, width, _ = image.shape
+    image = ops.crop_resize(image, 0, 0, height, width, size)
+  if flip:
+    image = ops.random_flip(keys[1], image, flip)
+  for n, step in enumerate(steps):
+    image = step(keys[2 + n], image)
+  return jnp.clip(image, 0, 1)  # rounding may have left the range
+
+
+def _tuned(recipe, strength, grayscale, blur):
+  """The recipe with the jitter scaled and probabilities replaced."""
+  replaced = (
+    ("grayscale", ops.random_grayscale, grayscale),
+    ("blur", ops.random_gaussian_blur, blur),
+  )
+  for option, function, p in replaced:
+    if p and all(step.func is not function for step in recipe):
+      raise UserError(
+        f"config.views.{option} is {p}, but this recipe has no such step: "
+        "leave it None or choose another views.name."
+      )
+  chances = {function: p for _, function, p in replaced if p is not None}
+  steps = []
+  for step in recipe:
+    if step.func is ops.color_jitter:
+      ranges = ("brightness", "contrast", "saturation", "hue")
+      scaled = {name: strength * step.keywords[name] for name in ranges}
+      step = functools.partial(step, **scaled)
+    elif step.func in chances:
+      step = functools.partial(step, p=chances[step.func])
+    never = step.keywords.get("p") == 0
+    if not never:  # a step that never acts would still be computed
+      steps.append(step)
+  return steps
+
+
+def _over_records(function, chunk: int, *arrays):
+  """`vmap(function)` over the leading axis, `chunk` records at a time."""
+  b = arrays[0].shape[0]
+  if not chunk or b % chunk or b == chunk:
+    return jax.vmap(function)(*arrays)
+
+  # Records r, r + b / chunk, ... go together, so that a batch split over
+  # devices along its leading axis keeps them all busy in every chunk.
+  def split(x):
+    return jnp.swapaxes(x.reshape(chunk, b // chunk, *x.shape[1:]), 0, 1)
+
+  def join(x):
+    return jnp.swapaxes(x, 0, 1).reshape(b, *x.shape[2:])
+
+  made = jax.lax.map(
+    lambda records: jax.vmap(function)(*records), [split(x) for x in arrays]
+  )
+  return jax.tree.map(join, made)
+
+
+def _check_batch(batch, host_crops, needed):
+  shape = batch["image"].shape
+  if len(shape) != (5 if host_crops else 4):
+    wanted = "[b, v, h, w, c]" if host_crops else "[b, h, w, c]"
+    raise UserError(
+      f"Expected images {wanted} with config.data.host_crops {host_crops}, "
+      f"got shape {list(shape)}."
+    )
+  if host_crops and shape[1] < needed:
+    raise UserError(
+      f"The host cut {shape[1]} crops of each image, the views need {needed}."
+    )
+
+
+def _check_counts(size, count, small_size, small_count, chunk):
+  for name, value, least in (
+    ("size", size, 1),
+    ("count", count, 1),
+    ("small_count", small_count, 0),
+    ("small_size", small_size, 1 if small_count else 0),
+    ("chunk", chunk, 0),
+  ):
+    if value < least:
+      raise UserError(f"config.views.{name} is {value}: give {least} or more.")
+
+
+def _check_ranges(**ranges):
+  for name, values in ranges.items():
+    low, high = values
+    most = 1 if name.endswith("scale") else float("inf")
+    if not 0 < low <= high <= most:
+      raise UserError(
+        f"config.views.{name} is {tuple(values)}: give (low, high) with "
+        f"0 < low <= high{' <= 1' if most == 1 else ''}."
+      )
+
+
+def _check_probabilities(**probabilities):
+  for name, p in probabilities.items():
+    if p is not None and not 0 <= p <= 1:
+      raise UserError(f"config.views.{name} is {p}: give 0 to 1.")

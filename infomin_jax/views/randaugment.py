@@ -1,0 +1,277 @@
+"""RandAugment as InfoMin's code has it, on 8-bit values, in one pass per slot.
+
+Under `vmap` a switch over 15 operations would run all 15 on every image. Here
+an operation is a set of numbers, an `Op`: a warp of the coordinates, a table of
+256 values per channel and a blend with a grey or smoothed copy. Picking an
+operation picks numbers; the pixels are touched once.
+
+References:
+  Cubuk et al., `RandAugment <https://arxiv.org/abs/1909.13719>`_, 2019, in the
+  variant rand-n2-m10-mstd0.5 that InfoMin (2005.10243) trains with.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from infomin_jax import errors
+from infomin_jax.views import pillow
+
+# ImageNet's mean colour, shown where a warp reads outside the image.
+FILL = (124, 116, 104)
+
+
+class Op(NamedTuple):
+  """What one operation does to an image; the defaults in `identity`."""
+
+  matrix: jax.Array  # [2, 2] output (x, y) -> where to read, about the pivot
+  pivot: jax.Array  # the fixed point, as a share of both sides
+  shift: jax.Array  # [2] added to (x, y), as a share of the sides
+  table: jax.Array  # int [256, c] new value of each old one
+  factor: jax.Array  # share of the image against the other copy; may exceed 1
+  smooth: jax.Array  # 1: the other copy is smoothed, 0: it is grey
+
+
+class Look(NamedTuple):
+  """What an operation may know of its image."""
+
+  values: jax.Array  # int [256, c]: 0 .. 255 in each channel
+  histogram: jax.Array  # int [256, c]
+  mean: jax.Array  # int, of the luma
+
+
+# An operation is a function (m, sign, look) -> Op, with m the magnitude in
+# [0, 1] and sign +1 or -1.
+Maker = Callable[[Any, Any, Look], Op]
+
+
+def identity(m, sign, look):
+  return Op(
+    matrix=jnp.eye(2),
+    pivot=jnp.float32(0),
+    shift=jnp.zeros(2),
+    table=look.values,
+    factor=jnp.float32(1),
+    smooth=jnp.float32(0),
+  )
+
+
+def autocontrast(m, sign, look):
+  """Stretches each channel to 0 .. 255."""
+  seen = look.histogram > 0
+  low = jnp.where(seen, look.values, 255).min(0, keepdims=True)
+  high = jnp.where(seen, look.values, 0).max(0, keepdims=True)
+  stretched = (look.values - low) * 255 // jnp.maximum(high - low, 1)
+  table = jnp.where(high > low, jnp.clip(stretched, 0, 255), look.values)
+  return _with(look, table=table)
+
+
+def equalize(m, sign, look):
+  """Flattens each channel's histogram."""
+  counts = look.histogram
+  up_to = jnp.cumsum(counts, axis=0)
+  last = jnp.where(counts > 0, look.values, 0).argmax(0)  # brightest in use
+  brightest = jnp.take_along_axis(counts, last[None], axis=0)
+  step = (up_to[-1:] - brightest) // 255
+  flat = (step // 2 + up_to - counts) // jnp.maximum(step, 1)
+  return _with(
+    look, table=jnp.where(step > 0, jnp.minimum(flat, 255), look.values)
+  )
+
+
+def invert(m, sign, look):
+  return _with(look, table=255 - look.values)
+
+
+def posterize(m, sign, look):
+  """Keeps the top int(4 m) bits."""
+  drop = 8 - _whole(4 * m)
+  return _with(look, table=(look.values >> drop) << drop)
+
+
+def solarize(m, sign, look):
+  """Inverts values from int(256 m) up: nothing at m = 1."""
+  bright = look.values >= _whole(256 * m)
+  return _with(look, table=jnp.where(bright, 255 - look.values, look.values))
+
+
+def solarize_add(m, sign, look):
+  """Adds int(110 m) to values below 128."""
+  lifted = jnp.minimum(look.values + _whole(110 * m), 255)
+  return _with(look, table=jnp.where(look.values < 128, lifted, look.values))
+
+
+def brightness(m, sign, look):
+  return _with(look, table=_blend_table(0, look, m))
+
+
+def contrast(m, sign, look):
+  return _with(look, table=_blend_table(look.mean, look, m))
+
+
+def color(m, sign, look):
+  return _with(look, factor=_enhance(m))
+
+
+def sharpness(m, sign, look):
+  return _with(look, factor=_enhance(m), smooth=jnp.float32(1))
+
+
+def rotate(m, sign, look):
+  """About the centre by up to 30 degrees; sign + is counter-clockwise."""
+  turn = jnp.deg2rad(30.0) * m * sign
+  cos, sin = jnp.cos(turn), jnp.sin(turn)
+  matrix = jnp.stack([cos, -sin, sin, cos]).reshape(2, 2)
+  return _with(look, matrix=matrix, pivot=jnp.float32(0.5))
+
+
+def shear_x(m, sign, look):
+  """About the top left corner, as Pillow's AFFINE transform."""
+  return _with(look, matrix=jnp.eye(2).at[0, 1].set(0.3 * m * sign))
+
+
+def shear_y(m, sign, look):
+  return _with(look, matrix=jnp.eye(2).at[1, 0].set(0.3 * m * sign))
+
+
+def translate_x(m, sign, look):
+  return _with(look, shift=jnp.zeros(2).at[0].set(0.45 * m * sign))
+
+
+def translate_y(m, sign, look):
+  return _with(look, shift=jnp.zeros(2).at[1].set(0.45 * m * sign))
+
+
+OPS: dict[str, Maker] = {
+  "autocontrast": autocontrast,
+  "equalize": equalize,
+  "invert": invert,
+  "rotate": rotate,
+  "posterize": posterize,
+  "solarize": solarize,
+  "solarize_add": solarize_add,
+  "color": color,
+  "contrast": contrast,
+  "brightness": brightness,
+  "sharpness": sharpness,
+  "shear_x": shear_x,
+  "shear_y": shear_y,
+  "translate_x": translate_x,
+  "translate_y": translate_y,
+  "identity": identity,
+}
+# InfoMin draws from 15, the two-modality CMC recipe from 8 without colour.
+INFOMIN_OPS = tuple(name for name in OPS if name != "identity")
+CMC_OPS = (
+  "autocontrast",
+  "identity",
+  "rotate",
+  "sharpness",
+  "shear_x",
+  "shear_y",
+  "translate_x",
+  "translate_y",
+)
+
+
+def randaugment(
+  key,
+  image: jax.Array,
+  names: Sequence[str] = INFOMIN_OPS,
+  count: int = 2,
+  p: float = 0.5,
+  magnitude: float = 10.0,
+  spread: float = 0.5,
+  fill: Sequence[int] = FILL,
+) -> jax.Array:
+  """Applies `count` operations drawn with replacement from `names`.
+
+  Args:
+    key: one PRNG key.
+    image: float `[h, w, c]` in [0, 1], c 1 or 3; rounded to 8 bits first.
+    names: keys of `OPS`.
+    count: draws an image.
+    p: probability that a drawn operation acts.
+    magnitude: mean of the magnitude, of at most 10.
+    spread: its standard deviation; clipped to [0, 10], so that with the
+      defaults half of all draws are exactly 10.
+    fill: 8-bit colour outside the image; on 1 channel its mean.
+
+  Raises:
+    UserError: an unknown name, or another number of channels.
+  """
+  makers = [errors.lookup("RandAugment operation", n, OPS) for n in names]
+  u = jax.random.uniform(key, (count, 5))
+  normal = jnp.sqrt(2) * jax.scipy.special.erfinv(2 * u[:, 4] - 1)
+  m = jnp.clip((magnitude + spread * normal) / 10, 0, 1)
+
+  def slot(i, image):
+    drawn = jnp.floor(u[i, 0] * len(makers)).astype(jnp.int32)
+    which = jnp.where(u[i, 1] < p, drawn, len(makers))
+
+    def pick(*to_make):
+      made = [make(*to_make) for make in (*makers, identity)]
+      return jax.tree.map(lambda *x: jax.lax.select_n(which, *x), *made)
+
+    sign = jnp.where(u[i, 2] < 0.5, -1.0, 1.0)
+    return apply(image, pick, m[i], sign, u[i, 3] < 0.5, fill)
+
+  return jax.lax.fori_loop(0, count, slot, image)
+
+
+def apply(
+  image, maker: Maker, m, sign=1.0, cubic=False, fill: Sequence[int] = FILL
+) -> jax.Array:
+  """One operation on a float `[h, w, c]` image in [0, 1], in 8-bit steps.
+
+  Args:
+    image: rounded to multiples of 1/255 first.
+    maker: the operation, such as `OPS["rotate"]`.
+    m: magnitude in [0, 1], the level over 10.
+    sign: +1 or -1, the direction of a warp.
+    cubic: whether a warp reads bicubically, else bilinearly.
+    fill: 8-bit colour outside the image.
+  """
+  if image.shape[-1] not in (1, 3):
+    raise errors.UserError(
+      f"RandAugment needs images of 1 or 3 channels, got {image.shape[-1]}. "
+      "The views crop, none and halves take any number."
+    )
+  if image.shape[-1] == 1:
+    fill = (round(sum(fill) / len(fill)),)
+  planes = [jnp.round(255 * image[..., k]) for k in range(image.shape[-1])]
+  grey = pillow.luma(planes)
+  op = maker(m, sign, _look(planes, grey))
+  read = pillow.reader(op.matrix, op.pivot, op.shift, cubic, *grey.shape)
+  new = []
+  for k, plane in enumerate(planes):
+    plane = pillow.point(op.table[:, k], read(plane, fill[k]))
+    other = jnp.where(op.smooth > 0, pillow.smooth(plane), grey)
+    new.append(pillow.blend(other, plane, op.factor))
+  return jnp.stack(new, axis=-1) / 255
+
+
+def _look(planes, grey):
+  histogram = jnp.stack([pillow.histogram(x) for x in planes], axis=-1)
+  values = jax.lax.broadcasted_iota(jnp.int32, histogram.shape, 0)
+  return Look(values, histogram, _whole(grey.mean() + 0.5))
+
+
+def _with(look, **changes):
+  return identity(None, None, look)._replace(**changes)
+
+
+def _whole(x):
+  return jnp.floor(x).astype(jnp.int32)
+
+
+def _enhance(m):
+  """Pillow's enhancement factor; it never falls below 0.1."""
+  return 0.1 + 1.8 * m
+
+
+def _blend_table(other, look, m):
+  values = look.values.astype(jnp.float32)
+  return pillow.blend(other, values, _enhance(m)).astype(jnp.int32)

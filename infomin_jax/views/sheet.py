@@ -1,0 +1,42 @@
+"""A picture of what the views look like."""
+
+import os
+
+import numpy as np
+from matplotlib.figure import Figure
+
+
+def sheet(images, views, path: str | os.PathLike, title: str) -> None:
+  """Writes a PNG: one row per image, the original first, its views beside it.
+
+  Args:
+    images: `[n, h, w, c]`, uint8 or floats in [0, 1].
+    views: arrays `[n, h, w, c]` in [0, 1], one per column.
+    path: of the PNG.
+    title: what the views are, such as the preset's name and size. If images
+      are neither grey nor RGB, the mean of the channels is shown and the
+      title says so.
+  """
+  columns = [np.asarray(x) for x in (images, *views)]
+  channels = columns[0].shape[-1]
+  if channels not in (1, 3):
+    title += f" (mean of {channels} channels)"
+  n = len(columns[0])
+  figure = Figure(
+    figsize=(1.3 * len(columns), 1.3 * n + 0.6), layout="constrained"
+  )
+  figure.suptitle(title, fontsize=10)
+  grid = figure.subplots(n, len(columns), squeeze=False)
+  for j, column in enumerate(columns):
+    grid[0, j].set_title(f"view {j}" if j else "image", fontsize=8)
+    for i in range(n):
+      grid[i, j].set_axis_off()
+      grid[i, j].imshow(_drawable(column[i]), cmap="gray", vmin=0, vmax=1)
+  figure.savefig(path, dpi=120)
+
+
+def _drawable(image):
+  """Floats in [0, 1], `[h, w, 3]` or `[h, w]`."""
+  if image.dtype == np.uint8:
+    image = image / 255
+  return image if image.shape[-1] == 3 else image.mean(-1)

@@ -1,0 +1,115 @@
+"""Critics against their formulas, written as loops over pairs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from infomin_jax.critics import (
+  CRITICS,
+  Bilinear,
+  Concatenated,
+  EncodeAndDot,
+  InnerProduct,
+  Separable,
+)
+
+X = jax.random.normal(jax.random.key(0), (4, 6))
+Y = jax.random.normal(jax.random.key(1), (7, 6))
+BUILT = {
+  "inner_product": InnerProduct(0.5),
+  "bilinear": Bilinear(6),
+  "separable": Separable(5, (8,)),
+  "concatenated": Concatenated((8, 8), block=3),
+}
+
+
+def test_inner_product_is_a_cosine_over_the_temperature():
+  scores = InnerProduct(0.1, normalize=True).apply({}, X, Y)
+  for i in range(4):
+    for j in range(7):
+      cosine = X[i] @ Y[j] / jnp.linalg.norm(X[i]) / jnp.linalg.norm(Y[j])
+      np.testing.assert_allclose(scores[i, j], cosine / 0.1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_a_score_depends_on_its_own_pair_alone(name):
+  critic = BUILT[name]
+  variables = critic.init(jax.random.key(2), X, Y)
+  scores = critic.apply(variables, X, Y)
+  assert scores.shape == (4, 7)
+  assert scores.dtype == jnp.float32
+  for i, j in ((0, 0), (3, 6), (2, 1)):
+    alone = critic.apply(variables, X[i : i + 1], Y[j : j + 1])
+    np.testing.assert_allclose(alone[0, 0], scores[i, j], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["inner_product", "bilinear", "separable"])
+def test_factored_critics_are_inner_products_of_their_embeddings(name):
+  critic = BUILT[name]
+  variables = critic.init(jax.random.key(2), X, Y)
+  gx = critic.apply(variables, X, method="embed_x")
+  hy = critic.apply(variables, Y, method="embed_y")
+  scores = critic.apply(variables, X, Y)
+  np.testing.assert_allclose(scores, gx @ hy.T, rtol=1e-4, atol=1e-5)
+
+
+def test_concatenated_is_an_mlp_of_the_concatenation():
+  critic = BUILT["concatenated"]
+  params = critic.init(jax.random.key(2), X, Y)["params"]
+  first = np.concatenate(
+    [params["Dense_0"]["kernel"], params["Dense_1"]["kernel"]]
+  )
+  pair = np.concatenate([X[1], Y[4]])
+  hidden = np.maximum(pair @ first + params["Dense_0"]["bias"], 0)
+  rest = params["rest"]
+  hidden = hidden @ rest["Dense_0"]["kernel"] + rest["Dense_0"]["bias"]
+  score = np.maximum(hidden, 0) @ rest["Dense_1"]["kernel"]
+  got = critic.apply({"params": params}, X, Y)[1, 4]
+  np.testing.assert_allclose(
+    got, score[0] + rest["Dense_1"]["bias"][0], rtol=1e-4
+  )
+
+
+def test_concatenated_blocks_change_nothing():
+  variables = BUILT["concatenated"].init(jax.random.key(2), X, Y)
+  both = [
+    Concatenated((8, 8), block).apply(variables, X, Y) for block in (1, 4)
+  ]
+  np.testing.assert_allclose(*both, rtol=1e-5)
+
+
+def test_shared_separable_is_symmetric():
+  critic = Separable(5, (8,), shared=True, normalize=True)
+  variables = critic.init(jax.random.key(2), X, X)
+  scores = critic.apply(variables, X, X)
+  np.testing.assert_allclose(scores, scores.T, atol=1e-5)
+  np.testing.assert_allclose(jnp.diagonal(scores), 1.0, rtol=1e-5)
+
+
+def test_encode_and_dot_scores_every_location():
+  maps = jax.random.normal(jax.random.key(3), (5, 2, 3, 4))
+  critic = EncodeAndDot(16)
+  variables = critic.init(jax.random.key(2), X, maps)
+  scores = critic.apply(variables, X, maps, train=False)
+  assert scores.shape == (4, 5, 6)
+  # Location 4 of a 2 x 3 map is row 1, column 1.
+  one = critic.apply(variables, X[2:3], maps[3:4, 1:2, 1:2], train=False)
+  np.testing.assert_allclose(one[0, 0, 0], scores[2, 3, 4], rtol=1e-4)
+
+
+def test_encode_and_dot_has_the_published_size():
+  shapes = jax.eval_shape(
+    lambda: EncodeAndDot(2048).init(
+      jax.random.key(0), jnp.zeros((2, 64)), jnp.zeros((2, 8, 8, 128))
+    )
+  )
+  count = lambda side: sum(
+    x.size for x in jax.tree.leaves(shapes["params"][side])
+  )
+  assert round(count("h") / 1e6, 2) == 4.73
+  assert round(count("g") / 1e6, 2) == 4.47
+
+
+def test_every_critic_name_is_tried_here():
+  assert set(CRITICS) == {*BUILT, "encode_and_dot"}
