@@ -78,6 +78,6 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     test_examples=64 if tiny else 0,
     k=20,
     temperature=0.07,
-    iterations=5 if tiny else 100,
+    iterations=5 if tiny else 60,
   )
   return config

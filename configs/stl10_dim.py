@@ -41,7 +41,13 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     crop_ratio=(1.0, 1.0),
   )
   config.normalize = dict(mean=(0.5,), std=(0.5,))
-  config.encoder = dict(name="alex64x64", dim=64, dtype="float32")
+  config.encoder = dict(
+    name="alex64x64",
+    dim=64,
+    width=4 if tiny else 96,
+    hidden=32 if tiny else 4096,
+    dtype="float32",
+  )
   config.objective = dict(
     deep_infomax_local=dict(
       weight=1.0,

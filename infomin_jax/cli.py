@@ -5,6 +5,7 @@ mistyped verb answer at once.
 """
 
 import importlib
+import shlex
 import sys
 
 from absl import flags
@@ -44,13 +45,14 @@ def _run(verb: str, arguments: list[str]) -> None:
     raise UserError(f"no such verb. {nearest(verb, VERBS)}")
   module = importlib.import_module(f"infomin_jax.verbs.{verb}")
   values = flags.FlagValues()
-  module.define(values)
+  argv = [f"infomin {verb}", *arguments]
+  module.define(values, argv)
   if {"-h", "--help"} & set(arguments):
     own = values.main_module_help() or values.get_help()
-    print(f"{module.__doc__.strip()}\n\nFlags:\n{own.strip()}")
+    print(f"{str(module.__doc__).strip()}\n\nFlags:\n{own.strip()}")
     return
   try:
-    rest = values([f"infomin {verb}", *arguments])[1:]
+    rest = values(argv)[1:]
   except (flags.Error, AttributeError, TypeError) as error:
     raise UserError(str(error)) from error
   except KeyError as error:
@@ -63,7 +65,7 @@ def _run(verb: str, arguments: list[str]) -> None:
   # Grain's worker processes read absl's global flags.
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()
-  module.run(values, rest)
+  module.run(values, rest, shlex.join(["infomin", verb, *arguments]))
 
 
 def _usage() -> str:
@@ -74,3 +76,7 @@ def _usage() -> str:
     "Example: infomin train --config configs/fashion_mnist.py --workdir runs/fm"
     "\n`infomin VERB --help` tells a verb's flags."
   )
+
+
+if __name__ == "__main__":
+  main()

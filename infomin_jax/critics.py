@@ -7,6 +7,8 @@ another device needs. Scores are float32 and their matmuls keep it (a TPU would
 multiply in bfloat16 otherwise).
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -29,8 +31,8 @@ def unit(x: jax.Array) -> jax.Array:
   return x * jax.lax.rsqrt(jnp.maximum(square, 1e-12))
 
 
-class MLP(nn.Module):
-  """Dense layers with ReLU between them, `[..., d] -> [..., widths[-1]]`.
+class Head(nn.Module):
+  """An MLP, ReLU between its layers: `[..., d] -> [..., widths[-1]]`.
 
   Attributes:
     widths: units of each layer, the last one linear; `()` is the identity.
@@ -130,8 +132,8 @@ class Separable(nn.Module):
 
   def setup(self):
     widths = (*self.hidden, self.dim)
-    self.g = MLP(widths, self.batch_norm)
-    self.h = self.g if self.shared else MLP(widths, self.batch_norm)
+    self.g = Head(widths, self.batch_norm)
+    self.h = self.g if self.shared else Head(widths, self.batch_norm)
 
   def embed_x(self, x: jax.Array, train: bool = True) -> jax.Array:
     """`[b, dim]`: g(x), the temperature divided out."""
@@ -167,13 +169,15 @@ class Concatenated(nn.Module):
     gx = nn.Dense(self.hidden[0])(x)  # [b, h]
     hy = nn.Dense(self.hidden[0], use_bias=False)(y)  # [n, h]
     # A pure network: lax.map cannot see into a bound module.
-    rest = MLP((*self.hidden[1:], 1), parent=None)
+    rest = Head((*self.hidden[1:], 1), parent=None)
     params = self.param("rest", lambda key: rest.init(key, gx[:1])["params"])
 
     # Recomputed in the backward pass, or all blocks' activations would stay.
     @jax.checkpoint
     def score_row(row):
-      return rest.apply({"params": params}, nn.relu(row[None] + hy))[:, 0]
+      hidden = nn.relu(row[None] + hy)  # [n, h]
+      scores: Any = rest.apply({"params": params}, hidden)  # [n, 1]
+      return scores[:, 0]
 
     scores = jax.lax.map(score_row, gx, batch_size=self.block)  # [b, n]
     return scores.astype(jnp.float32)

@@ -104,9 +104,10 @@ def test_encode_and_dot_has_the_published_size():
       jax.random.key(0), jnp.zeros((2, 64)), jnp.zeros((2, 8, 8, 128))
     )
   )
-  count = lambda side: sum(
-    x.size for x in jax.tree.leaves(shapes["params"][side])
-  )
+
+  def count(side):
+    return sum(x.size for x in jax.tree.leaves(shapes["params"][side]))
+
   assert round(count("h") / 1e6, 2) == 4.73
   assert round(count("g") / 1e6, 2) == 4.47
 

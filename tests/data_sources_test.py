@@ -2,7 +2,9 @@
 
 import io
 import pickle
+from typing import Any
 
+import ml_collections
 import numpy as np
 import pytest
 from PIL import Image
@@ -176,7 +178,7 @@ def test_random_windows_have_torchvisions_distribution():
 def test_random_window_falls_back_to_the_centre(size, expected):
   rng = np.random.default_rng(0)
   too_large = (2.0, 3.0)
-  assert decode.random_window(*size, rng, too_large) == expected
+  assert decode.random_window(size[0], size[1], rng, too_large) == expected
 
 
 def test_random_resized_crop_is_its_window_resized():
@@ -343,7 +345,8 @@ def test_npz_with_splits_and_labels(tmp_path, names):
   rng = np.random.default_rng(0)
   train, test = rng.random((6, 4, 4, 7)), rng.random((3, 4, 4, 7))
   fields = (train, np.arange(6), test, np.arange(3))
-  np.savez(tmp_path / "a.npz", **dict(zip(names, fields, strict=True)))
+  named: Any = dict(zip(names, fields, strict=True))
+  np.savez(tmp_path / "a.npz", **named)
   path = str(tmp_path / "a.npz")
   assert arrays.load("train", path).image_shape == (4, 4, 7)
   assert arrays.load("train", path).tasks["label"] == ("label", 6)
@@ -432,7 +435,9 @@ def test_load_passes_what_the_source_takes(tmp_path):
     builder="",
     workers=3,
   )
+  config: Any = ml_collections.ConfigDict(options)
   assert len(data.load(options, "train")) == 4
+  assert len(data.load(config, "train")) == 4
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ for depth, units in ((18, 512), (34, 512), (50, 2048), (101, 2048)):
 # A small member of each file, quick to compile: how it is made, image side.
 SMALL = {
   "basic": (partial(Basic, 32, dim=8), 32),
-  "convnet": (partial(ConvNet, (4, 8)), 8),
+  "convnet": (partial(ConvNet, (4, 8), (2, 2)), 8),
   "resnet": (partial(ResNet, 10, "small", "layer2", width=4), 8),
   "mlp": (partial(MLP, (16,), dim=8), 8),
 }

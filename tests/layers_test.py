@@ -1,4 +1,4 @@
-"""The layers import only from those before them, told by reading the imports."""
+"""The layers import only from those before them, read from the files."""
 
 import ast
 import pathlib

@@ -57,7 +57,7 @@ def two_views(key, batch):
 
 def build(name, seed=0):
   terms, weights = objectives.build_terms(OBJECTIVES[name])
-  encoder = ENCODERS["convnet"](widths=(8, 16))
+  encoder = ENCODERS["convnet"](widths=(8, 16), strides=(2, 2))
   learner = objectives.Learner(encoder, terms, weights)
   objective = objectives.make_objective(learner, two_views)
   tx = optax.sgd(0.1)
@@ -92,9 +92,7 @@ def test_loss_and_gradients_do_not_depend_on_devices(name):
 
 def run(name, steps, accumulate=1):
   objective, tx, ema, state = build(name)
-  step = make_train_step(
-    objective, tx, seed=3, ema=ema, accumulate=accumulate
-  )
+  step = make_train_step(objective, tx, seed=3, ema=ema, accumulate=accumulate)
   rows = []
   for _ in range(steps):
     state, metrics = step(state, make_batch(), {})

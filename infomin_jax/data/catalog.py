@@ -104,13 +104,16 @@ def _prepare_registered(name, builder, data_dir, manual_dir):
   top = tfds_sources.default_dir(data_dir)
   try:
     made = tfds.builder(builder, data_dir=str(top), file_format="array_record")
-    downloader.MAX_RETRIES = _RETRIES
+    module: Any = downloader  # whose constant has the type of its value
+    module.MAX_RETRIES = _RETRIES
     return str(tfds_sources.write(made, manual_dir))
   except ModuleNotFoundError as error:
     raise UserError(
       f"Preparing {name} needs the package {error.name}, which is missing: pip "
       f"install {error.name}"
     ) from error
+  except UserError:
+    raise
   except (AssertionError, ValueError) as error:
     # TFDS's words for a missing manual file and for a bad configuration.
     text = " ".join(str(error).split())

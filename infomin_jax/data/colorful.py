@@ -63,6 +63,7 @@ class ColorfulDigits:
       "position": Task("position", CELLS**2),
       "background": Task("background", len(PHOTOS)),
     }
+    self.digits = digits  # of load_digit_images()
     images, labels = load_digit_images()
     images = np.repeat(images[digits], copies, axis=0)
     rng = np.random.default_rng(seed)
@@ -166,6 +167,6 @@ def load_photos() -> np.ndarray:
     path = next(f / name for f in folders if (f / name).exists())
     with Image.open(path) as image:
       height, width = PHOTO
-      photo = image.convert("RGB").resize((width, height), Image.LANCZOS)
-    photos.append(np.asarray(photo))
+      size, lanczos = (width, height), Image.Resampling.LANCZOS
+      photos.append(np.asarray(image.convert("RGB").resize(size, lanczos)))
   return np.stack(photos)

@@ -6,6 +6,7 @@ runs the reading ahead of time.
 """
 
 import functools
+import gc
 import itertools
 import math
 import os
@@ -13,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 
 import grain
 import numpy as np
@@ -157,6 +159,9 @@ class Stream:
       options = grain.MultiprocessingOptions(workers, per_worker_buffer_size=2)
       batches = batches.mp_prefetch(options, worker_init_fn=_start_worker)
     self._batches = iter(batches)
+    # Also at exit, for a program that forgets: Grain's own clean-up comes too
+    # late there.
+    self._end = weakref.finalize(self, _end, self._batches, workers)
 
   def __iter__(self):
     return self
@@ -186,13 +191,21 @@ class Stream:
 
   def close(self) -> None:
     """Ends threads and workers. Batches already given stay valid."""
-    self._batches.close()
+    self._end()
+    self._batches = iter(())
 
   def __enter__(self):
     return self
 
   def __exit__(self, *error):
     self.close()
+
+
+def _end(batches, workers):
+  batches.close()
+  if workers:
+    # Cycles within Grain hold the last batches' shared memory.
+    gc.collect()
 
 
 def _start_worker(worker=0, workers=1):

@@ -259,7 +259,8 @@ def _image_field(features, name):
   for key in ("image", "hr", *images[:1]):
     if key in images:
       return key
-  raise UserError(f"{name} has no images; its fields: {', '.join(features)}.")
+  fields = ", ".join(sorted(features))
+  raise UserError(f"{name} has no images; its fields: {fields}.")
 
 
 def _task_fields(features, path=()):

@@ -6,8 +6,9 @@ import jax
 from infomin_jax.encoders.convnet import ConvLayer, DenseLayer, Output
 from infomin_jax.encoders.features import Features, make_features, prepare
 
-# Channels of each 3x3 convolution, and whether a max pool follows.
-LAYERS = ((96, True), (192, True), (384, False), (384, False), (192, True))
+# Channels of each 3x3 convolution as multiples of the first's, and whether a
+# max pool follows.
+LAYERS = ((1, True), (2, True), (4, False), (4, False), (2, True))
 
 
 class Alex64(nn.Module):
@@ -19,6 +20,9 @@ class Alex64(nn.Module):
 
   Attributes:
     dim: units of y.
+    width: channels of the first convolution; 48 is the half-width network for
+      one of two channel-split views.
+    hidden: units of the two hidden layers.
     dtype: what it computes in, `float32` or `bfloat16`.
 
   References:
@@ -28,19 +32,21 @@ class Alex64(nn.Module):
   """
 
   dim: int = 64
+  width: int = 96
+  hidden: int = 4096
   dtype: str = "float32"
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> Features:
     x = prepare(images, "alex64x64", self.dtype, 64)
     maps = []
-    for i, (width, pooled) in enumerate(LAYERS):
-      x = ConvLayer(width, 3, 1, 1, name=f"layer{i}")(x, train)
+    for i, (multiple, pooled) in enumerate(LAYERS):
+      x = ConvLayer(multiple * self.width, 3, 1, 1, name=f"layer{i}")(x, train)
       if pooled:
         x = nn.max_pool(x, (3, 3), (2, 2))  # 64 -> 31 -> 15 -> 7
       maps.append(x)
     x = x.reshape(len(x), -1)  # [b, h, w, c] -> [b, h w c]
-    x = DenseLayer(4096, name="fc0")(x, train)
-    fc = DenseLayer(4096, name="fc1")(x, train)
+    x = DenseLayer(self.hidden, name="fc0")(x, train)
+    fc = DenseLayer(self.hidden, name="fc1")(x, train)
     y = Output(self.dim, name="y")(fc)
     return make_features(maps[2], y, {"conv": maps[-1], "fc": fc, "y": y})

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.errors import UserError
 
 # U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's start of every weight.
 torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -144,24 +145,33 @@ class Basic(nn.Module):
 
 
 class ConvNet(nn.Module):
-  """A small encoder for quick runs: 3x3 convolutions that halve the map.
+  """A small encoder for quick runs: a few 3x3 convolutions.
 
   `local` and the tap `conv` are the last map; `global_` and the tap `pool` its
   mean and its maximum over places, `[b, 2 widths[-1]]`.
 
   Attributes:
     widths: channels of each convolution.
+    strides: of each convolution; 2 halves the map.
     dtype: what it computes in, `float32` or `bfloat16`.
   """
 
   widths: tuple[int, ...] = (32, 64, 128)
+  strides: tuple[int, ...] = (2, 2, 2)
   dtype: str = "float32"
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> Features:
     x = prepare(images, "convnet", self.dtype)
-    for i, width in enumerate(self.widths):
-      x = ConvLayer(width, 3, 2, 1, name=f"layer{i}")(x, train)
+    if len(self.strides) != len(self.widths):
+      raise UserError(
+        f"config.encoder.strides has {len(self.strides)} numbers, widths "
+        f"{len(self.widths)}: give one stride a width."
+      )
+    for i, (width, stride) in enumerate(
+      zip(self.widths, self.strides, strict=True)
+    ):
+      x = ConvLayer(width, 3, stride, 1, name=f"layer{i}")(x, train)
     mean = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
     pool = jnp.concatenate([mean, jnp.max(x, axis=(1, 2))], axis=1)
     return make_features(x, pool, {"conv": x, "pool": pool})

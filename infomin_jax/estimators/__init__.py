@@ -1,7 +1,7 @@
 """Estimators of mutual information: every one is `scores -> nats`.
 
 Add one: write the function in `lower.py` (or `upper.py`, `nonneural.py`) and
-enter it below; configs name it, and `tests/estimators_test.py` has a row for it.
+enter it below; configs name it; `tests/estimators_test.py` has a row for each.
 """
 
 from infomin_jax.estimators.lower import (

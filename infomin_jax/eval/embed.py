@@ -1,7 +1,5 @@
 """Frozen features of whole data sets, by tap."""
 
-import functools
-
 import jax
 import numpy as np
 
@@ -10,6 +8,24 @@ from infomin_jax.data.sources import Subset
 from infomin_jax.errors import lookup
 from infomin_jax.train.mesh import shard
 from infomin_jax.views import resize_center
+
+
+def read_taps(learner, variables, images, taps) -> dict[str, jax.Array]:
+  """Flattened features of a batch in evaluation mode, `{tap: [b, d]}`.
+
+  Besides the encoder's own taps there are `global`, `local` and `pixels`, the
+  image as the encoder sees it.
+
+  Raises:
+    UserError: a tap that the encoder does not have.
+  """
+  out = learner.apply(variables, images, method="encode")
+  pixels = learner.apply(variables, images, method="normalize")
+  known = {"pixels": pixels, "global": out.global_, **out.taps}
+  if out.local is not None:
+    known["local"] = out.local
+  found = {tap: lookup("tap of this encoder", tap, known) for tap in taps}
+  return {tap: x.reshape(len(images), -1) for tap, x in found.items()}
 
 
 def embed(
@@ -21,46 +37,34 @@ def embed(
     learner: has the encoder.
     variables: its parameters and batch statistics.
     source: the images.
-    taps: names of taps; `pixels` is the image as the encoder sees it.
+    taps: names of taps; see `read_taps`.
     config: gives the image size, batch size and host-side decoding.
     mesh: the devices to use.
     limit: use this many images, spread evenly over the source; 0 for all.
 
   Returns:
-    `{tap: float32 [n, d]}`, flattened, and `{field: [n]}`, the record's other
-    numbers.
-
-  Raises:
-    UserError: a tap that the encoder does not have.
+    `{tap: float32 [n, d]}` and `{field: [n]}`, the records' other numbers.
   """
 
-  @functools.partial(jax.jit, static_argnames="size")
-  def features(variables, images, size):
-    images = resize_center(images, config.evaluate.resize, size)
-    pixels = learner.apply(variables, images, method="normalize")
-    out = learner.apply(variables, images, method="encode")
-    known = out.taps | {"global": out.global_, "pixels": pixels}
-    if out.local is not None:
-      known["local"] = out.local
-    return {
-      tap: lookup("tap of this encoder", tap, known).reshape(len(images), -1)
-      for tap in taps
-    }
+  @jax.jit
+  def features(variables, images):
+    images = resize_center(images, config.evaluate.resize, config.views.size)
+    return read_taps(learner, variables, images, taps)
 
-  size = config.views.size
   collected, fields = [], []
   batch_size = config.evaluate.batch_size
   for batch in held_out_batches(source, batch_size, config, limit):
     count = len(batch["index"])
     images = np.zeros((batch_size, *batch["image"].shape[1:]), np.uint8)
     images[:count] = batch["image"]  # one shape, so one compilation
-    out = features(variables, shard(mesh, images), size)
+    out = features(variables, shard(mesh, images))
     collected.append({k: np.asarray(v)[:count] for k, v in out.items()})
     fields.append({k: v for k, v in batch.items() if v.ndim == 1})
-  join = lambda rows: {
-    k: np.concatenate([row[k] for row in rows]) for k in rows[0]
-  }
-  return join(collected), join(fields)
+  return _joined(collected), _joined(fields)
+
+
+def _joined(rows: list[dict]) -> dict[str, np.ndarray]:
+  return {name: np.concatenate([r[name] for r in rows]) for name in rows[0]}
 
 
 def held_out_batches(
@@ -84,9 +88,7 @@ def held_out_batches(
   if config.data.host_crops:
     if crops:
       views = config.views
-      host = data.host_views(
-        views.count, views.size, tuple(views.crop_scale)
-      )
+      host = data.host_views(views.count, views.size, tuple(views.crop_scale))
     else:
       host = data.host_center(config.evaluate.resize, config.views.size)
   return data.epoch(source, batch_size, host=host)

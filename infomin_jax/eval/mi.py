@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from infomin_jax.estimators import infonce, infonce_ceiling
 
@@ -9,7 +10,7 @@ from infomin_jax.estimators import infonce, infonce_ceiling
 def held_out_bound(
   learner, variables, views, batches, seed: int
 ) -> dict[str, float]:
-  """InfoNCE bound on I(v1; v2) with the trained critic, on data never trained on.
+  """InfoNCE bound on I(v1; v2) with the trained critic on held-out data.
 
   InfoNCE is a bound for whatever critic, so this is comparable between runs
   that were trained with other estimators.
@@ -43,7 +44,7 @@ def held_out_bound(
   }
 
 
-def effective_rank(features: jax.Array) -> float:
+def effective_rank(features: np.ndarray) -> float:
   """How many directions features `[n, d]` use, between 1 and d.
 
   The exponential of the entropy of the normalised singular values.
@@ -51,7 +52,7 @@ def effective_rank(features: jax.Array) -> float:
   References:
     Roy, Vetterli, The effective rank, 2007, eq. 3.
   """
-  centred = features - jnp.mean(features, axis=0, keepdims=True)
+  centred = jnp.asarray(features - features.mean(axis=0))
   values = jnp.linalg.svd(centred, compute_uv=False)
   share = values / jnp.maximum(jnp.sum(values), 1e-12)
   entropy = -jnp.sum(share * jnp.log(jnp.maximum(share, 1e-12)))

@@ -4,14 +4,19 @@ A protocol is a function of features and labels; its name and settings stand
 beside every number it gives.
 """
 
+import itertools
 from collections.abc import Callable
 
+import jax
 import numpy as np
+import rich.console
+import rich.table
 
 from infomin_jax import data
 from infomin_jax.errors import UserError, lookup
-from infomin_jax.eval.embed import embed
+from infomin_jax.eval.embed import embed, held_out_batches, read_taps
 from infomin_jax.eval.knn import knn_accuracy
+from infomin_jax.eval.mi import effective_rank, held_out_bound
 from infomin_jax.eval.probe import linear_accuracy
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.state import TrainState
@@ -27,7 +32,7 @@ def _knn(options) -> tuple[str, Callable]:
 def _linear(options) -> tuple[str, Callable]:
   name = f"linear (standardised, L-BFGS {options.iterations}, L2 selected)"
   return name, lambda *split, classes, seed: linear_accuracy(
-    *split, classes=classes, iterations=options.iterations, seed=seed
+    *split, iterations=options.iterations, seed=seed
   )
 
 
@@ -74,9 +79,8 @@ def evaluate(
     UserError: the data set has no labels to probe for.
   """
   config, options = experiment.config, experiment.config.evaluate
-  protocols = [
-    lookup("protocol", name, PROTOCOLS)(options) for name in options.protocols
-  ]
+  check_probes(experiment)
+  protocols = [PROTOCOLS[name](options) for name in options.protocols]
   train, test = probe_sources(experiment)
   rows = []
   trained = encoder_variables(state, options.weights)
@@ -86,47 +90,62 @@ def evaluate(
     ("untrained", fresh, tuple(options.taps)),
     ("learned", trained, tuple(options.taps)),
   ):
-    size = dict(config=config, mesh=experiment.mesh)
-    train_x, train_y = embed(
-      experiment.learner,
-      variables,
-      train,
-      taps,
-      limit=options.train_examples,
-      **size,
+    (train_x, train_y), (test_x, test_y) = (
+      embed(
+        experiment.learner,
+        variables,
+        source,
+        taps,
+        config=config,
+        mesh=experiment.mesh,
+        limit=limit,
+      )
+      for source, limit in (
+        (train, options.train_examples),
+        (test, options.test_examples),
+      )
     )
-    test_x, test_y = embed(
-      experiment.learner,
-      variables,
-      test,
-      taps,
-      limit=options.test_examples,
-      **size,
-    )
-    for tap in taps:
-      for task, (field, classes) in train.tasks.items():
-        for protocol, run in protocols:
-          value = run(
-            train_x[tap],
-            train_y[field],
-            test_x[tap],
-            test_y[field],
-            classes=classes,
-            seed=config.seed,
-          )
-          rows.append(
-            {
-              "task": task,
-              "protocol": protocol,
-              "tap": tap,
-              "features": features,
-              "metric": "accuracy",
-              "value": round(value, 6),
-              "seed": config.seed,
-            }
-          )
+    for tap, (task, (field, classes)), (protocol, run) in itertools.product(
+      taps, train.tasks.items(), protocols
+    ):
+      value = run(
+        train_x[tap],
+        train_y[field],
+        test_x[tap],
+        test_y[field],
+        classes=classes,
+        seed=config.seed,
+      )
+      rows.append(
+        {
+          "task": task,
+          "protocol": protocol,
+          "tap": tap,
+          "features": features,
+          "metric": "accuracy",
+          "value": round(value, 6),
+          "seed": config.seed,
+        }
+      )
     say(f"{features}: done")
   return rows
+
+
+def check_probes(experiment: Experiment) -> None:
+  """Refuses unknown protocols and taps, before any long work."""
+  config, options = experiment.config, experiment.config.evaluate
+  for name in options.protocols:
+    lookup("protocol", name, PROTOCOLS)
+  size = config.views.size
+  shape = experiment.source.image_shape
+  channels = 3 if shape is None else shape[-1]
+  images = jax.ShapeDtypeStruct((2, size, size, channels), np.float32)
+  state = jax.eval_shape(experiment.init)
+  jax.eval_shape(
+    lambda v, x: read_taps(experiment.learner, v, x, tuple(options.taps)),
+    encoder_variables(state, options.weights),
+    images,
+  )
 
 
 def probe_sources(experiment: Experiment):
@@ -149,10 +168,8 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
   held-out features and, of the first task if there are labels, kNN and linear
   probe accuracy on `config.run.monitor_examples` images.
   """
-  from infomin_jax.eval.embed import held_out_batches
-  from infomin_jax.eval.mi import effective_rank, held_out_bound
-
   config, options = experiment.config, experiment.config.evaluate
+  check_probes(experiment)
   test = data.load(config.data, config.data.test_split)
   count = min(config.run.monitor_examples, len(test))
   size = min(config.batch_size, count)
@@ -170,9 +187,7 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
       experiment.learner, variables, experiment.views, pairs, config.seed
     )
     place = dict(config=config, mesh=experiment.mesh, limit=count)
-    test_x, test_y = embed(
-      experiment.learner, variables, test, (tap,), **place
-    )
+    test_x, test_y = embed(experiment.learner, variables, test, (tap,), **place)
     metrics["effective_rank"] = effective_rank(test_x[tap])
     if test.tasks:
       field, classes = next(iter(test.tasks.values()))
@@ -190,36 +205,36 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
 
 
 def show_table(rows: list[dict]) -> None:
-  """Prints the rows, one line a task, protocol and tap, to standard output."""
-  import rich.console
-  import rich.table
+  """Prints the rows to standard output, one line a task, protocol and tap.
 
-  table = rich.table.Table(title="What was learned: accuracy on held-out data")
-  columns = ("task", "protocol", "pixels", "untrained", "learned", "tap")
-  for column in columns:
-    numeric = column in columns[2:5]
+  Rows that differ only in the seed become mean +- sample standard deviation.
+  """
+  groups: dict[tuple, list[float]] = {}
+  for row in rows:
+    key = tuple(row[n] for n in ("task", "protocol", "tap", "features"))
+    groups.setdefault(key, []).append(row["value"])
+
+  def cell(key):
+    values = groups[key]
+    spread = f" ± {np.std(values, ddof=1):.1%}" if len(values) > 1 else ""
+    return f"{np.mean(values):.1%}{spread}"
+
+  protocols = list(dict.fromkeys(row["protocol"] for row in rows))
+  table = rich.table.Table(
+    title="What was learned: accuracy on held-out data",
+    caption="\n".join(protocols),
+  )
+  for column in ("task", "protocol", "pixels", "untrained", "learned", "tap"):
+    numeric = column in ("pixels", "untrained", "learned")
     table.add_column(column, justify="right" if numeric else "left")
-  value = {
-    (r["task"], r["protocol"], r["tap"], r["features"]): r["value"]
-    for r in rows
-  }
-  for task, protocol, tap, features in value:
+  for task, protocol, tap, features in groups:
     if features == "learned":
-      key = (task, protocol)
       table.add_row(
-        *key,
-        f"{value[(*key, 'pixels', 'pixels')]:.1%}",
-        f"{value[(*key, tap, 'untrained')]:.1%}",
-        f"{value[(*key, tap, 'learned')]:.1%}",
+        task,
+        protocol.split(" ")[0],
+        cell((task, protocol, "pixels", "pixels")),
+        cell((task, protocol, tap, "untrained")),
+        cell((task, protocol, tap, "learned")),
         tap,
       )
   rich.console.Console().print(table)
-
-
-def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
-  """95 % bootstrap interval of the mean of `values`."""
-  draws = np.random.default_rng(seed).choice(values, (10_000, len(values)))
-  low, high = np.quantile(draws.mean(axis=1), (0.025, 0.975))
-  return float(low), float(high)
-
-

@@ -12,6 +12,7 @@ A term is a Linen module with
   `__call__(features, keys, train) -> (loss, nats)`.
 """
 
+import functools
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -73,12 +74,8 @@ class Learner(nn.Module):
       stacked = jnp.stack([views[i] for i in same], axis=1)
       encoded = self.encode(stacked.reshape(-1, *shape[1:]), train)
       for position, i in enumerate(same):
-        features[i] = jax.tree.map(
-          lambda x, p=position, v=len(same): x.reshape(-1, v, *x.shape[1:])[
-            :, p
-          ],
-          encoded,
-        )
+        pick = functools.partial(_every, start=position, count=len(same))
+        features[i] = jax.tree.map(pick, encoded)
     return features
 
   def __call__(
@@ -120,6 +117,11 @@ class Learner(nn.Module):
     """Scores of the first term's critic, in evaluation mode."""
     features = self.encode_views(views, tuple(range(len(views))), train=False)
     return next(iter(self.terms.values())).scores(features, train=False)
+
+
+def _every(x: jax.Array, start: int, count: int) -> jax.Array:
+  """Rows `start`, `start + count`, ... of `[b count, ...]`: `[b, ...]`."""
+  return x.reshape(-1, count, *x.shape[1:])[:, start]
 
 
 def online_views(terms, count: int) -> tuple[int, ...]:
@@ -198,9 +200,7 @@ def init_learner(learner: Learner, views: Callable, key, batch):
     }
     return module(images, keys, train=True)
 
-  variables = dict(
-    learner.init({"params": params_key}, images, method=init)
-  )
+  variables = dict(learner.init({"params": params_key}, images, method=init))
   return variables.pop("params"), variables
 
 

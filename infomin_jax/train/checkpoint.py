@@ -6,6 +6,7 @@ data is the step, so a checkpoint is the state and nothing else.
 
 import json
 import pathlib
+from typing import Any
 
 import jax
 import ml_collections
@@ -46,7 +47,9 @@ class Checkpoints:
         f"No checkpoint in {self.folder}: expected one of `infomin train`."
       )
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-    return self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
+    args: Any = ocp.args.StandardRestore(abstract)
+    restored: Any = self._manager.restore(step, args=args)
+    return restored
 
   def close(self) -> None:
     """Waits for the save that is under way."""

@@ -5,7 +5,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 
 import jax
 import ml_collections
@@ -73,9 +73,7 @@ class Experiment:
       return init_state(params, stats, self.tx, config.ema)
 
     # Two examples tell every shape but that of the queue, which is its own.
-    first = {
-      name: np.stack([x, x]) for name, x in self._example().items()
-    }
+    first = {name: np.stack([x, x]) for name, x in self._example().items()}
     replicated = jax.sharding.NamedSharding(
       self.mesh, jax.sharding.PartitionSpec()
     )
@@ -109,13 +107,13 @@ class Experiment:
     )
 
   def host_map(self) -> Callable | None:
-    """What the host does to a training record: cut the views' crops, if asked."""
+    """What the host does to a training record: cuts the views' crops."""
     if not self.config.data.host_crops:
       return None
     views = self.config.views
     return data.host_views(views.count, views.size, tuple(views.crop_scale))
 
-  def batches(self, start: int) -> Iterator[dict]:
+  def batches(self, start: int) -> Generator[dict]:
     """Global batches from step `start` on, the same for any device count."""
     config, options = self.config, self.config.data
     share = dict(
@@ -179,9 +177,7 @@ def make_experiment(config, devices=None) -> Experiment:
       f"config.batch_size is {config.batch_size}, but {config.data.name} has "
       f"only {len(source)} training images: make it smaller."
     )
-  views = make_views(
-    config.views, source.image_shape, config.data.host_crops
-  )
+  views = make_views(config.views, source.image_shape, config.data.host_crops)
   objective = objectives.make_objective(learner, views)
   experiment = Experiment(
     config, mesh, source, learner, views, objective, tx, rate

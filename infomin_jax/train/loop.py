@@ -14,6 +14,7 @@ from infomin_jax.errors import UserError
 from infomin_jax.train.checkpoint import Checkpoints, open_workdir
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.log import MetricWriter, Progress, memory_bytes, say
+from infomin_jax.train.state import TrainState
 
 
 class Stopped(SystemExit):
@@ -23,7 +24,7 @@ class Stopped(SystemExit):
 def train(
   experiment: Experiment,
   workdir: str | pathlib.Path,
-  monitor: Callable[[object], dict[str, float]],
+  monitor: Callable[[TrainState], dict[str, float]],
   command: str = "",
 ) -> dict:
   """Trains, or goes on training, the run in `workdir`.
@@ -82,7 +83,7 @@ def train(
   checkpoints.close()
   writer.close()
   if signals.caught:
-    say(f"Stopped and saved at step {step}: the same command goes on from here.")
+    say(f"Stopped and saved at step {step}: the same command goes on on.")
     raise Stopped(128 + signals.caught)
   return _summarise(workdir, config, compiled, command)
 
@@ -110,7 +111,7 @@ class _Window:
     self._rows.append((step, index, metrics))
 
   def close(self, checkpoints: Checkpoints) -> dict[str, float]:
-    """Mean metrics and rates of the window; refuses a loss that is not finite."""
+    """Mean metrics and rates of the window; refuses a non-finite loss."""
     rows = jax.device_get([metrics for _, _, metrics in self._rows])
     for (step, index, _), metrics in zip(self._rows, rows, strict=True):
       if not math.isfinite(metrics["loss"]):

@@ -92,7 +92,7 @@ def step(
   warmup: int = 0,
 ):
   """`peak`, multiplied by `factor` at each fraction of the run in `at`."""
-  drops = {int(round(fraction * steps)) - warmup: factor for fraction in at}
+  drops = {round(fraction * steps) - warmup: factor for fraction in at}
   return _warm(optax.piecewise_constant_schedule(peak, drops), peak, warmup)
 
 

@@ -11,16 +11,15 @@ the table gives mean and standard deviation.
 
 import json
 import pathlib
-import shlex
-import sys
 
 from absl import flags
 
 from infomin_jax.errors import UserError
 
 
-def define(values: flags.FlagValues) -> None:
+def define(values: flags.FlagValues, argv: list[str]) -> None:
   """The flags of `infomin evaluate`."""
+  del argv
   flags.DEFINE_list(
     "workdir", [], "folder(s) of runs, separated by commas", flag_values=values
   )
@@ -38,7 +37,7 @@ def define(values: flags.FlagValues) -> None:
   )
 
 
-def run(values: flags.FlagValues, rest: list[str]) -> None:
+def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   """Evaluates; see the module's text."""
   if rest or not values.workdir:
     raise UserError("--workdir is missing: name the folder of a run.")
@@ -74,7 +73,7 @@ def run(values: flags.FlagValues, rest: list[str]) -> None:
       values.evidence,
       commands=[
         *(evidence.training(w)["command"] for w in values.workdir),
-        shlex.join(["infomin", *sys.argv[1:]]),
+        command,
       ],
       config=json.loads(configs[0].to_json()),
       seeds=[config.seed for config in configs],

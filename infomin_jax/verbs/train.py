@@ -10,8 +10,6 @@ when SIGTERM or SIGINT stopped it (saved; run it again to go on).
 """
 
 import pathlib
-import shlex
-import sys
 
 from absl import flags
 from ml_collections import config_flags
@@ -19,17 +17,13 @@ from ml_collections import config_flags
 from infomin_jax.errors import UserError
 
 
-def define(values: flags.FlagValues) -> None:
+def define(values: flags.FlagValues, argv: list[str]) -> None:
   """The flags of `infomin train`."""
-  config_flags.DEFINE_config_file(
-    "config", None, "configuration file, FILE or FILE:VARIANT", flag_values=values
-  )
-  flags.DEFINE_string(
-    "workdir", None, "folder of the run", flag_values=values
-  )
+  define_config(values, argv)
+  flags.DEFINE_string("workdir", None, "folder of the run", flag_values=values)
 
 
-def run(values: flags.FlagValues, rest: list[str]) -> None:
+def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   """Trains; see the module's text."""
   config, workdir = required_config(values, rest), values.workdir
   if not workdir:
@@ -40,13 +34,23 @@ def run(values: flags.FlagValues, rest: list[str]) -> None:
   from infomin_jax.train.loop import train
 
   experiment = make_experiment(config)
-  command = shlex.join(["infomin", *sys.argv[1:]])
   summary = train(experiment, workdir, make_monitor(experiment), command)
   final = summary["final"]
   say(
     f"Trained {summary['steps']} steps: loss {final['loss']:.4f}, held-out "
     f"MI at least {final['mi_bound']:.2f} nats (this estimate cannot exceed "
     f"{final['mi_ceiling']:.2f}). Next: infomin evaluate --workdir {workdir}"
+  )
+
+
+def define_config(values: flags.FlagValues, argv: list[str]) -> None:
+  """The flag --config and, with it, --config.KEY for the file's keys."""
+  config_flags.DEFINE_config_file(
+    "config",
+    None,
+    "configuration file, FILE or FILE:VARIANT",
+    flag_values=values,
+    sys_argv=argv,
   )
 
 

@@ -1,27 +1,25 @@
 """Draw what the views of a config look like.
 
-  infomin views --config configs/cifar10_infomin.py --out views.png
+infomin views --config configs/cifar10_infomin.py --out views.png
 """
 
 from absl import flags
-from ml_collections import config_flags
 
-from infomin_jax.verbs.train import required_config
+from infomin_jax.verbs.train import define_config, required_config
 
 
-def define(values: flags.FlagValues) -> None:
+def define(values: flags.FlagValues, argv: list[str]) -> None:
   """The flags of `infomin views`."""
-  config_flags.DEFINE_config_file(
-    "config", None, "configuration file, FILE or FILE:VARIANT", flag_values=values
-  )
+  define_config(values, argv)
   flags.DEFINE_string("out", "views.png", "the picture", flag_values=values)
   flags.DEFINE_integer(
     "count", 8, "images to draw", lower_bound=1, flag_values=values
   )
 
 
-def run(values: flags.FlagValues, rest: list[str]) -> None:
+def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   """Draws; see the module's text."""
+  del command
   config = required_config(values, rest)
   import itertools
 

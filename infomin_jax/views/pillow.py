@@ -3,6 +3,7 @@
 A plane is float32 `[h, w]` with values 0 .. 255: one channel of an image.
 """
 
+import jax
 import jax.numpy as jnp
 
 
@@ -15,14 +16,13 @@ def luma(planes):
 
 
 def histogram(plane):
-  """Counts of the values 0 .. 255, int `[256]`."""
-  return jnp.zeros(256, jnp.int32).at[plane.astype(jnp.int32).ravel()].add(1)
+  """Counts of the values 0 .. 255, `[256]`."""
+  return jnp.zeros(256).at[plane.astype(jnp.int32).ravel()].add(1)
 
 
 def point(table, plane):
   """`table [256]` looked up at every pixel."""
-  index = plane.astype(jnp.int32)
-  return table.at[index].get(mode="promise_in_bounds").astype(jnp.float32)
+  return table.at[plane.astype(jnp.int32)].get(mode="promise_in_bounds")
 
 
 def blend(other, image, factor):
@@ -35,22 +35,21 @@ def smooth(plane):
   rows = plane[:-2] + plane[1:-1] + plane[2:]
   box = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
   inner = jnp.floor((box + 4 * plane[1:-1, 1:-1]) / 13 + 0.5)
-  return plane.at[1:-1, 1:-1].set(inner)
+  return jax.lax.dynamic_update_slice(plane, inner, (1, 1))
 
 
-def reader(matrix, pivot, shift, cubic, h: int, w: int):
-  """`Image.transform(AFFINE)` for planes of one size.
+def warp(planes, matrix, pivot, shift, cubic, fill):
+  """`Image.transform(AFFINE)` of 1 to 3 planes.
 
   Args:
+    planes: list of `[h, w]`.
     matrix: `[2, 2]`, output (x, y) to where it is read, about the pivot.
     pivot: the point that stays, as a share of both sides.
     shift: `[2]` added to (x, y), as a share of the sides.
     cubic: whether to read bicubically, else bilinearly.
-    h, w: size of the planes.
-
-  Returns:
-    `(plane, fill) -> plane`, with `fill` where the reading leaves the image.
+    fill: one value per plane, for readings outside the image.
   """
+  h, w = planes[0].shape
   x = jnp.arange(w)[None] + 0.5 - pivot * w
   y = jnp.arange(h)[:, None] + 0.5 - pivot * h
   at_x = matrix[0, 0] * x + matrix[0, 1] * y + (pivot + shift[0]) * w
@@ -58,22 +57,32 @@ def reader(matrix, pivot, shift, cubic, h: int, w: int):
   inside = (at_x >= 0) & (at_x < w) & (at_y >= 0) & (at_y < h)
   left, top = jnp.floor(at_x - 0.5), jnp.floor(at_y - 0.5)
   weights_x = _taps(at_x - 0.5 - left, cubic)
-  weights_y = _taps(at_y - 0.5 - top, cubic)
-  near = range(-1, 3)
-  columns = [jnp.clip(left.astype(jnp.int32) + k, 0, w - 1) for k in near]
-  rows = [jnp.clip(top.astype(jnp.int32) + k, 0, h - 1) for k in near]
+  weights_y = jnp.stack(_taps(at_y - 0.5 - top, cubic))
+  columns = [
+    jnp.clip(left.astype(jnp.int32) + k, 0, w - 1) for k in range(-1, 3)
+  ]
 
-  def read(plane, fill):
-    pixels, total = plane.ravel(), 0
-    for row, weight_y in zip(rows, weights_y, strict=True):
-      line = 0
-      for column, weight_x in zip(columns, weights_x, strict=True):
-        value = pixels.at[row * w + column].get(mode="promise_in_bounds")
-        line += weight_x * value
-      total += weight_y * line
-    return jnp.where(inside, jnp.floor(jnp.clip(total, 0, 255)), fill)
+  # Reading is what takes the time: one word holds a pixel of all planes.
+  words = jnp.zeros(h * w, jnp.int32)
+  for k, plane in enumerate(planes):
+    words |= plane.astype(jnp.int32).ravel() << 8 * k
 
-  return read
+  def add_row(n, totals):
+    row = w * jnp.clip(top.astype(jnp.int32) + n - 1, 0, h - 1)
+    read = [words.at[row + c].get(mode="promise_in_bounds") for c in columns]
+    new = []
+    for k, total in enumerate(totals):
+      values = [((word >> 8 * k) & 255).astype(jnp.float32) for word in read]
+      line = sum(a * b for a, b in zip(weights_x, values, strict=True))
+      new.append(total + weights_y[n] * line)
+    return new
+
+  totals = jax.lax.fori_loop(0, 4, add_row, [jnp.zeros((h, w)) for _ in planes])
+  # Pillow truncates; a sum that is whole may fall short in single precision.
+  return [
+    jnp.where(inside, jnp.floor(jnp.clip(total + 1e-4, 0, 255)), outside)
+    for total, outside in zip(totals, fill, strict=True)
+  ]
 
 
 def _taps(d, cubic):

@@ -10,6 +10,7 @@ References:
   variant rand-n2-m10-mstd0.5 that InfoMin (2005.10243) trains with.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ class Op(NamedTuple):
   matrix: jax.Array  # [2, 2] output (x, y) -> where to read, about the pivot
   pivot: jax.Array  # the fixed point, as a share of both sides
   shift: jax.Array  # [2] added to (x, y), as a share of the sides
-  table: jax.Array  # int [256, c] new value of each old one
+  table: jax.Array  # [c, 256] new value of each old one
   factor: jax.Array  # share of the image against the other copy; may exceed 1
   smooth: jax.Array  # 1: the other copy is smoothed, 0: it is grey
 
@@ -37,9 +38,9 @@ class Op(NamedTuple):
 class Look(NamedTuple):
   """What an operation may know of its image."""
 
-  values: jax.Array  # int [256, c]: 0 .. 255 in each channel
-  histogram: jax.Array  # int [256, c]
-  mean: jax.Array  # int, of the luma
+  values: jax.Array  # [c, 256]: 0 .. 255 in each channel
+  histogram: jax.Array  # [c, 256] counts
+  mean: jax.Array  # of the luma, rounded
 
 
 # An operation is a function (m, sign, look) -> Op, with m the magnitude in
@@ -61,9 +62,9 @@ def identity(m, sign, look):
 def autocontrast(m, sign, look):
   """Stretches each channel to 0 .. 255."""
   seen = look.histogram > 0
-  low = jnp.where(seen, look.values, 255).min(0, keepdims=True)
-  high = jnp.where(seen, look.values, 0).max(0, keepdims=True)
-  stretched = (look.values - low) * 255 // jnp.maximum(high - low, 1)
+  low = jnp.where(seen, look.values, 255).min(1, keepdims=True)
+  high = jnp.where(seen, look.values, 0).max(1, keepdims=True)
+  stretched = _quotient((look.values - low) * 255, high - low)
   table = jnp.where(high > low, jnp.clip(stretched, 0, 255), look.values)
   return _with(look, table=table)
 
@@ -71,14 +72,13 @@ def autocontrast(m, sign, look):
 def equalize(m, sign, look):
   """Flattens each channel's histogram."""
   counts = look.histogram
-  up_to = jnp.cumsum(counts, axis=0)
-  last = jnp.where(counts > 0, look.values, 0).argmax(0)  # brightest in use
-  brightest = jnp.take_along_axis(counts, last[None], axis=0)
-  step = (up_to[-1:] - brightest) // 255
-  flat = (step // 2 + up_to - counts) // jnp.maximum(step, 1)
-  return _with(
-    look, table=jnp.where(step > 0, jnp.minimum(flat, 255), look.values)
-  )
+  up_to = jnp.cumsum(counts, axis=1)
+  high = jnp.where(counts > 0, look.values, 0).max(1, keepdims=True)
+  brightest = jnp.where(look.values == high, counts, 0).sum(1, keepdims=True)
+  step = _quotient(up_to[:, -1:] - brightest, 255)
+  flat = _quotient(jnp.floor(step / 2) + up_to - counts, step)
+  table = jnp.where(step > 0, jnp.minimum(flat, 255), look.values)
+  return _with(look, table=table)
 
 
 def invert(m, sign, look):
@@ -87,28 +87,29 @@ def invert(m, sign, look):
 
 def posterize(m, sign, look):
   """Keeps the top int(4 m) bits."""
-  drop = 8 - _whole(4 * m)
-  return _with(look, table=(look.values >> drop) << drop)
+  kept = jnp.floor(4 * m).astype(jnp.int32)
+  step = (256 >> kept).astype(jnp.float32)
+  return _with(look, table=jnp.floor(look.values / step) * step)
 
 
 def solarize(m, sign, look):
   """Inverts values from int(256 m) up: nothing at m = 1."""
-  bright = look.values >= _whole(256 * m)
+  bright = look.values >= jnp.floor(256 * m)
   return _with(look, table=jnp.where(bright, 255 - look.values, look.values))
 
 
 def solarize_add(m, sign, look):
   """Adds int(110 m) to values below 128."""
-  lifted = jnp.minimum(look.values + _whole(110 * m), 255)
+  lifted = jnp.minimum(look.values + jnp.floor(110 * m), 255)
   return _with(look, table=jnp.where(look.values < 128, lifted, look.values))
 
 
 def brightness(m, sign, look):
-  return _with(look, table=_blend_table(0, look, m))
+  return _with(look, table=pillow.blend(0, look.values, _enhance(m)))
 
 
 def contrast(m, sign, look):
-  return _with(look, table=_blend_table(look.mean, look, m))
+  return _with(look, table=pillow.blend(look.mean, look.values, _enhance(m)))
 
 
 def color(m, sign, look):
@@ -207,18 +208,21 @@ def randaugment(
   normal = jnp.sqrt(2) * jax.scipy.special.erfinv(2 * u[:, 4] - 1)
   m = jnp.clip((magnitude + spread * normal) / 10, 0, 1)
 
-  def slot(i, image):
+  def slot(i, planes):
     drawn = jnp.floor(u[i, 0] * len(makers)).astype(jnp.int32)
     which = jnp.where(u[i, 1] < p, drawn, len(makers))
 
-    def pick(*to_make):
-      made = [make(*to_make) for make in (*makers, identity)]
-      return jax.tree.map(lambda *x: jax.lax.select_n(which, *x), *made)
-
+    pick = functools.partial(choose, which, [*makers, identity])
     sign = jnp.where(u[i, 2] < 0.5, -1.0, 1.0)
-    return apply(image, pick, m[i], sign, u[i, 3] < 0.5, fill)
+    return _run(planes, pick, m[i], sign, u[i, 3] < 0.5, fill)
 
-  return jax.lax.fori_loop(0, count, slot, image)
+  return _join(jax.lax.fori_loop(0, count, slot, _split(image)))
+
+
+def choose(which, makers: Sequence[Maker], m, sign, look) -> Op:
+  """`makers[which](m, sign, look)` for a traced `which`."""
+  made = [make(m, sign, look) for make in makers]
+  return jax.tree.map(lambda *x: jax.lax.select_n(which, *x), *made)
 
 
 def apply(
@@ -234,44 +238,57 @@ def apply(
     cubic: whether a warp reads bicubically, else bilinearly.
     fill: 8-bit colour outside the image.
   """
-  if image.shape[-1] not in (1, 3):
+  return _join(_run(_split(image), maker, m, sign, cubic, fill))
+
+
+def _split(image):
+  """Channels as planes of whole numbers."""
+  c = image.shape[-1]
+  if c not in (1, 3):
     raise errors.UserError(
-      f"RandAugment needs images of 1 or 3 channels, got {image.shape[-1]}. "
+      f"RandAugment needs images of 1 or 3 channels, got {c}. "
       "The views crop, none and halves take any number."
     )
-  if image.shape[-1] == 1:
+  return [jnp.round(255 * image[..., k]) for k in range(c)]
+
+
+def _join(planes):
+  return jnp.stack(planes, axis=-1) / 255
+
+
+def _run(planes, maker, m, sign, cubic, fill):
+  if len(planes) == 1:
     fill = (round(sum(fill) / len(fill)),)
-  planes = [jnp.round(255 * image[..., k]) for k in range(image.shape[-1])]
   grey = pillow.luma(planes)
   op = maker(m, sign, _look(planes, grey))
-  read = pillow.reader(op.matrix, op.pivot, op.shift, cubic, *grey.shape)
-  new = []
-  for k, plane in enumerate(planes):
-    plane = pillow.point(op.table[:, k], read(plane, fill[k]))
-    other = jnp.where(op.smooth > 0, pillow.smooth(plane), grey)
-    new.append(pillow.blend(other, plane, op.factor))
-  return jnp.stack(new, axis=-1) / 255
+  # One operation acts, so a blend may take its copies from before the warp.
+  others = [jnp.where(op.smooth > 0, pillow.smooth(x), grey) for x in planes]
+  planes = pillow.warp(planes, op.matrix, op.pivot, op.shift, cubic, fill)
+  planes = [pillow.point(op.table[k], x) for k, x in enumerate(planes)]
+  return [
+    pillow.blend(other, plane, op.factor)
+    for other, plane in zip(others, planes, strict=True)
+  ]
 
 
 def _look(planes, grey):
-  histogram = jnp.stack([pillow.histogram(x) for x in planes], axis=-1)
-  values = jax.lax.broadcasted_iota(jnp.int32, histogram.shape, 0)
-  return Look(values, histogram, _whole(grey.mean() + 0.5))
+  histogram = jnp.stack([pillow.histogram(x) for x in planes])
+  values = jax.lax.broadcasted_iota(jnp.float32, histogram.shape, 1)
+  return Look(values, histogram, jnp.floor(grey.mean() + 0.5))
 
 
 def _with(look, **changes):
   return identity(None, None, look)._replace(**changes)
 
 
-def _whole(x):
-  return jnp.floor(x).astype(jnp.int32)
+def _quotient(a, b):
+  """Whole part of a / b for whole numbers; b = 0 counts as 1.
+
+  The half keeps rounding from crossing a whole number and changes no result.
+  """
+  return jnp.floor((a + 0.5) / jnp.maximum(b, 1))
 
 
 def _enhance(m):
   """Pillow's enhancement factor; it never falls below 0.1."""
   return 0.1 + 1.8 * m
-
-
-def _blend_table(other, look, m):
-  values = look.values.astype(jnp.float32)
-  return pillow.blend(other, values, _enhance(m)).astype(jnp.int32)

@@ -10,14 +10,18 @@ def sheet(images, views, path: str | os.PathLike, title: str) -> None:
   """Writes a PNG: one row per image, the original first, its views beside it.
 
   Args:
-    images: `[n, h, w, c]`, uint8 or floats in [0, 1].
+    images: `[n, h, w, c]`, uint8 or floats in [0, 1]; of crops that the host
+      cut, `[n, v, h, w, c]`, the first of each is shown.
     views: arrays `[n, h, w, c]` in [0, 1], one per column.
     path: of the PNG.
     title: what the views are, such as the preset's name and size. If images
       are neither grey nor RGB, the mean of the channels is shown and the
       title says so.
   """
-  columns = [np.asarray(x) for x in (images, *views)]
+  images = np.asarray(images)
+  if images.ndim == 5:
+    images = images[:, 0]
+  columns = [images, *(np.asarray(x) for x in views)]
   channels = columns[0].shape[-1]
   if channels not in (1, 3):
     title += f" (mean of {channels} channels)"

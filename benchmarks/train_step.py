@@ -1,0 +1,291 @@
+"""Time of a training step on this machine's CPU: ours against plain PyTorch.
+
+  pip install 'infomin-jax[bench]'
+  python benchmarks/train_step.py --evidence docs/evidence/train_step.json
+
+Two steps, float32: the two-view contrastive step of a small-stem ResNet-18
+(2 x 64 images of 32 px, SGD), and Deep InfoMax's local objective on basic32x32
+(64 images, 2048 units, InfoNCE, Adam). Ours is the step that `infomin train`
+runs; PyTorch's is the same network written plainly, channels last. Each side
+has a process of its own; rounds alternate, so both meet the same machine.
+"""
+
+import argparse
+import json
+import multiprocessing
+import time
+
+import numpy as np
+
+CASES = ("resnet18_contrastive", "basic32x32_dim")
+BATCH = 64
+
+
+def ours(case):
+  """Returns a function that runs one step and waits for it."""
+  from infomin_jax import runtime
+
+  runtime.configure()
+  import jax
+  import optax
+
+  from infomin_jax import objectives
+  from infomin_jax.encoders import ENCODERS
+  from infomin_jax.errors import build
+  from infomin_jax.train.state import init_state
+  from infomin_jax.train.step import make_train_step
+
+  if case == "resnet18_contrastive":
+    encoder = dict(name="resnet18", stem="small")
+    critic = dict(
+      name="separable",
+      dim=128,
+      hidden=(512,),
+      shared=True,
+      normalize=True,
+      temperature=0.1,
+    )
+    terms = dict(contrastive=dict(estimator="infonce", critic=critic))
+    tx, count = optax.sgd(0.03, 0.9), 2
+  else:
+    encoder = dict(name="basic32x32")
+    critic = dict(name="encode_and_dot", units=2048)
+    terms = dict(deep_infomax_local=dict(estimator="infonce", critic=critic))
+    tx, count = optax.adam(1e-4, 0.5, 0.999), 1
+
+  def views(key, batch):
+    del key
+    return tuple(batch["image"][:, i] for i in range(count))
+
+  learner = objectives.Learner(
+    build("encoder", encoder, ENCODERS), *objectives.build_terms(terms)
+  )
+  images = np.random.default_rng(0).random((BATCH, count, 32, 32, 3))
+  batch = {"image": jax.numpy.asarray(images, np.float32)}
+
+  @jax.jit
+  def init():
+    start = objectives.init_learner(learner, views, jax.random.key(0), batch)
+    return init_state(*start, tx, 0.0)
+
+  objective = objectives.make_objective(learner, views)
+  train_step = make_train_step(objective, tx, seed=0)
+  state = init()
+
+  def step():
+    nonlocal state
+    state, metrics = train_step(state, batch, {})
+    return float(metrics["loss"])
+
+  return step
+
+
+def pytorch(case):
+  """The same in PyTorch."""
+  import torch
+  from torch import nn
+  from torch.nn import functional
+
+  def conv_bn(inputs, outputs, kernel, stride, padding):
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs))
+
+  class Block(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+      super().__init__()
+      self.first = conv_bn(inputs, outputs, 3, stride, 1)
+      self.second = conv_bn(outputs, outputs, 3, 1, 1)
+      same = stride == 1 and inputs == outputs
+      self.shortcut = (
+        nn.Identity() if same else conv_bn(inputs, outputs, 1, stride, 0)
+      )
+
+    def forward(self, x):
+      out = self.second(functional.relu(self.first(x)))
+      return functional.relu(out + self.shortcut(x))
+
+  class ResNet18(nn.Module):
+    def __init__(self):
+      super().__init__()
+      blocks = [
+        Block(64 if i == 0 else 32 * 2**i, 64 * 2**i, 1 if i == 0 else 2)
+        for i in range(4)
+      ]
+      layers = []
+      for i, block in enumerate(blocks):
+        layers += [block, Block(64 * 2**i, 64 * 2**i, 1)]
+      self.trunk = nn.Sequential(conv_bn(3, 64, 3, 1, 1), nn.ReLU(), *layers)
+      self.head = nn.Sequential(
+        nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 128)
+      )
+
+    def loss(self, images):
+      pooled = self.trunk(images).mean((2, 3))
+      z = functional.normalize(self.head(pooled), dim=1)
+      scores = z[:BATCH] @ z[BATCH:].T / 0.1
+      target = torch.arange(BATCH)
+      rows = functional.cross_entropy(scores, target)
+      return (rows + functional.cross_entropy(scores.T, target)) / 2
+
+  class Embedding(nn.Module):
+    def __init__(self, inputs, units):
+      super().__init__()
+      self.deep = nn.Sequential(
+        nn.Linear(inputs, units, bias=False),
+        nn.BatchNorm1d(units),
+        nn.ReLU(),
+        nn.Linear(units, units),
+      )
+      self.shortcut = nn.Linear(inputs, units, bias=False)
+      self.norm = nn.LayerNorm(units)
+
+    def forward(self, x):
+      return self.norm(self.deep(x) + self.shortcut(x))
+
+  class DeepInfoMax(nn.Module):
+    def __init__(self):
+      super().__init__()
+      self.local = nn.Sequential(
+        conv_bn(3, 64, 4, 2, 1), nn.ReLU(), conv_bn(64, 128, 4, 2, 1), nn.ReLU()
+      )
+      self.last = nn.Sequential(
+        conv_bn(128, 256, 4, 2, 1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(4096, 1024, bias=False),
+        nn.BatchNorm1d(1024),
+        nn.ReLU(),
+        nn.Linear(1024, 64),
+      )
+      self.g, self.h = Embedding(64, 2048), Embedding(128, 2048)
+
+    def loss(self, images):
+      maps = self.local(images)
+      gx = self.g(self.last(maps))  # [b, units]
+      flat = maps.permute(0, 2, 3, 1).reshape(-1, 128)  # [b l, c]
+      scores = (gx @ self.h(flat).T).reshape(BATCH, BATCH, -1)  # [b, b, l]
+      own = torch.eye(BATCH, dtype=torch.bool)
+      others = scores.masked_fill(own[..., None], -torch.inf)
+      negative = torch.logsumexp(others, dim=(1, 2))[:, None]  # [b, 1]
+      positive = scores[own]  # [b, l]
+      return -(positive - torch.logaddexp(positive, negative)).mean()
+
+  torch.manual_seed(0)
+  if case == "resnet18_contrastive":
+    model, count = ResNet18(), 2
+    tx = torch.optim.SGD(model.parameters(), 0.03, momentum=0.9)
+  else:
+    model, count = DeepInfoMax(), 1
+    tx = torch.optim.Adam(model.parameters(), 1e-4, betas=(0.5, 0.999))
+  model = model.to(memory_format=torch.channels_last)
+  images = np.random.default_rng(0).random((count * BATCH, 3, 32, 32))
+  images = torch.tensor(images, dtype=torch.float32)
+  images = images.to(memory_format=torch.channels_last)
+
+  def step():
+    tx.zero_grad(set_to_none=True)
+    loss = model.loss(images)
+    loss.backward()
+    tx.step()
+    return loss.item()
+
+  return step
+
+
+SIDES = {"infomin_jax": ours, "pytorch": pytorch}
+
+
+def worker(side, case, pipe):
+  """Runs as many steps as it is asked for, answering with seconds a step."""
+  step = SIDES[side](case)
+  for _ in range(3):  # compilation, then first use
+    step()
+  pipe.send(0.0)
+  while steps := pipe.recv():
+    began = time.perf_counter()
+    for _ in range(steps):
+      step()
+    pipe.send((time.perf_counter() - began) / steps)
+
+
+def measure(case, rounds, steps):
+  """Seconds a step of every round, `{side: [seconds]}`; sides take turns."""
+  context = multiprocessing.get_context("spawn")
+  pipes, processes, seconds = {}, [], {side: [] for side in SIDES}
+  for side in SIDES:
+    pipes[side], other = context.Pipe()
+    processes.append(
+      context.Process(target=worker, args=(side, case, other), daemon=True)
+    )
+    processes[-1].start()
+    pipes[side].recv()
+  for _ in range(rounds):
+    for side, pipe in pipes.items():
+      pipe.send(steps)
+      seconds[side].append(pipe.recv())
+  for pipe in pipes.values():
+    pipe.send(0)
+  for process in processes:
+    process.join()
+  return seconds
+
+
+def main():
+  """Prints a line a case, or JSON, and stores the evidence if asked."""
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--rounds", type=int, default=7)
+  parser.add_argument("--steps", type=int, default=4, help="in a round")
+  parser.add_argument("--json", action="store_true")
+  parser.add_argument("--evidence", help="also store the result as this file")
+  options = parser.parse_args()
+  rows, values = [], []
+  for case in CASES:
+    seconds = measure(case, options.rounds, options.steps)
+    medians = {side: float(np.median(s)) for side, s in seconds.items()}
+    ratios = np.divide(seconds["infomin_jax"], seconds["pytorch"])
+    values.append(
+      {
+        "case": case,
+        "seconds": medians,
+        "ratio": float(np.median(ratios)),
+        "ratio_range": [float(ratios.min()), float(ratios.max())],
+      }
+    )
+    rows += [
+      {
+        "case": case,
+        "who": side,
+        "value": median,
+        "unit": "seconds/step",
+        "peak_bytes": None,
+      }
+      for side, median in medians.items()
+    ]
+    if not options.json:
+      print(
+        f"{case}: ours {medians['infomin_jax']:.3f} s, PyTorch "
+        f"{medians['pytorch']:.3f} s, ratio {np.median(ratios):.2f} "
+        f"({ratios.min():.2f} to {ratios.max():.2f})"
+      )
+  if options.json:
+    print(json.dumps(rows))
+  if options.evidence:
+    import torch
+
+    from infomin_jax import evidence
+
+    evidence.write(
+      options.evidence,
+      commands=["python benchmarks/train_step.py"],
+      config={"rounds": options.rounds, "steps": options.steps},
+      seeds=[0],
+      values=values,
+      extra={
+        "torch": torch.__version__,
+        "interval": "lowest and highest round, in values[].ratio_range",
+      },
+    )
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,85 @@
+"""List the data sets, prepare one, or look into one.
+
+  infomin data list
+  infomin data prepare cifar10
+  infomin data prepare imagenet2012 --manual_dir ~/Downloads/imagenet
+  infomin data inspect fashion_mnist --split test
+
+Preparing TFDS's own sets needs TensorFlow (pip install 'infomin-jax[prepare]');
+reading them, and training, does not.
+"""
+
+import json
+
+from absl import flags
+
+from infomin_jax.errors import UserError, nearest
+
+ACTIONS = ("list", "prepare", "inspect")
+
+
+def define(values: flags.FlagValues, argv: list[str]) -> None:
+  """The flags of `infomin data`."""
+  del argv
+  flags.DEFINE_string(
+    "data_dir",
+    "",
+    "folder of prepared sets (default: TFDS's own)",
+    flag_values=values,
+  )
+  flags.DEFINE_string(
+    "manual_dir", "", "folder with files fetched by hand", flag_values=values
+  )
+  flags.DEFINE_string(
+    "split", "train", "the split to look into", flag_values=values
+  )
+  flags.DEFINE_boolean("json", False, "print JSON", flag_values=values)
+
+
+def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
+  """Does one of `ACTIONS`; see the module's text."""
+  del command
+  action = rest[0] if rest else "list"
+  if action not in ACTIONS:
+    raise UserError(f"no such action {action!r}: {nearest(action, ACTIONS)}")
+  if len(rest) != (1 if action == "list" else 2) and rest:
+    raise UserError(
+      f"`infomin data {action}` takes "
+      + ("no name." if action == "list" else "one name: see infomin data list.")
+    )
+  from infomin_jax import data
+
+  if action == "prepare":
+    print(data.prepare(rest[1], values.data_dir, values.manual_dir))
+  elif action == "inspect":
+    options = {"name": rest[1], "data_dir": values.data_dir}
+    source = data.load(options, values.split)
+    about = {
+      "records": len(source),
+      "image_shape": source.image_shape,
+      "tasks": {name: task.classes for name, task in source.tasks.items()},
+      "fields": sorted(source[0]),
+    }
+    for name, value in about.items():
+      if not values.json:
+        print(f"{name}: {value}")
+    if values.json:
+      print(json.dumps(about))
+  else:
+    _show(data.describe(values.data_dir), values.json)
+
+
+def _show(rows: list[dict], as_json: bool) -> None:
+  if as_json:
+    print(json.dumps(rows, default=str, indent=2))
+    return
+  import rich.console
+  import rich.table
+
+  table = rich.table.Table()
+  for column in ("data set", "ready", "where or how"):
+    table.add_column(column, overflow="fold")
+  for row in rows:
+    place = "  ".join(str(row[k]) for k in ("where", "how") if row[k])
+    table.add_row(row["name"], "yes" if row["ready"] else "no", place)
+  rich.console.Console().print(table)

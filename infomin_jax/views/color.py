@@ -1,0 +1,139 @@
+"""Colour operations on one float32 image `[h, w, c]` in [0, 1], c 1 or 3.
+
+As torchvision has them on float tensors: every result is clipped to [0, 1].
+Plain functions take their parameters; `random_grayscale` and `color_jitter`
+take a key and draw them. On 1 channel saturation and hue change nothing.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from infomin_jax.errors import UserError
+
+
+def adjust_brightness(image: jax.Array, factor) -> jax.Array:
+  """Multiplies by `factor` >= 0; 1 changes nothing, 0 is black."""
+  return _stack(_blend(_planes(image), 0.0, factor))
+
+
+def adjust_contrast(image: jax.Array, factor) -> jax.Array:
+  """Blends with the mean of the luma; factor 1 changes nothing, 0 is flat."""
+  planes = _planes(image)
+  return _stack(_blend(planes, _luma(planes).mean(), factor))
+
+
+def adjust_saturation(image: jax.Array, factor) -> jax.Array:
+  """Blends with the luma; factor 1 changes nothing, 0 is grey."""
+  planes = _planes(image)
+  return _stack(_blend(planes, _luma(planes), factor))
+
+
+def adjust_hue(image: jax.Array, shift) -> jax.Array:
+  """Turns the hue (of HSV) by `shift` turns, in [-0.5, 0.5]."""
+  return _stack(_shift_hue(_planes(image), shift))
+
+
+def grayscale(image: jax.Array) -> jax.Array:
+  """The Rec. 601 luma in every channel; a 1-channel image stays."""
+  planes = _planes(image)
+  return _stack([_luma(planes)] * len(planes))
+
+
+def random_grayscale(key, image: jax.Array, p: float = 0.2) -> jax.Array:
+  """`grayscale` with probability `p`."""
+  return jnp.where(jax.random.bernoulli(key, p), grayscale(image), image)
+
+
+def color_jitter(
+  key,
+  image: jax.Array,
+  brightness: float,
+  contrast: float,
+  saturation: float,
+  hue: float,
+  p: float = 1.0,
+) -> jax.Array:
+  """torchvision's ColorJitter with probability `p`: 4 ops in random order.
+
+  Args:
+    key: one PRNG key.
+    image: `[h, w, c]`, c 1 or 3; on 1 channel only the first two act.
+    brightness, contrast, saturation: r, for a factor uniform in
+      `[max(0, 1 - r), 1 + r]`.
+    hue: r, for a shift uniform in `[-r, r]` turns; above 0.5 it acts as 0.5.
+    p: probability of any change.
+  """
+  u = jax.random.uniform(key, (9,))
+  reach = jnp.array([brightness, contrast, saturation])
+  low = jnp.maximum(1 - reach, 0)
+  order = jnp.argsort(u[:3])
+  factor = (low + (1 + reach - low) * u[3:6])[order]
+  to_mean, to_luma = (order == 1) * 1.0, (order == 2) * 1.0
+  # Brightness, contrast and saturation are one blend with different targets.
+  # Hue is dear, so it runs once, with three slots before it and three after,
+  # each blend acting in one of its two: any of the 24 orders in 7 steps.
+  hue_slot = jnp.floor(4 * u[6])
+  hue = min(hue, 0.5)
+  before, planes = _planes(image), _planes(image)
+  for side in range(2):
+    for slot in range(3):
+      acts = (slot < hue_slot) == (side == 0)
+      luma = _luma(planes)
+      toward = to_mean[slot] * luma.mean() + to_luma[slot] * luma
+      planes = _blend(planes, toward, jnp.where(acts, factor[slot], 1.0))
+    if side == 0:
+      planes = _shift_hue(planes, hue * (2 * u[7] - 1))
+  return _stack(
+    [jnp.where(u[8] < p, x, y) for x, y in zip(planes, before, strict=True)]
+  )
+
+
+def _planes(image):
+  """Channels as a list of `[h, w]`: XLA vectorises planes, not pixels of 3."""
+  if image.shape[-1] not in (1, 3):
+    raise UserError(
+      "Colour operations need images of 1 or 3 channels, got "
+      f"{image.shape[-1]}. The views crop, none and halves take any number."
+    )
+  return [image[..., k] for k in range(image.shape[-1])]
+
+
+def _stack(planes):
+  return jnp.stack(planes, axis=-1)
+
+
+def _luma(planes):
+  if len(planes) == 1:
+    return planes[0]
+  return 0.299 * planes[0] + 0.587 * planes[1] + 0.114 * planes[2]
+
+
+def _blend(planes, toward, factor):
+  rest = (1 - factor) * toward
+  return [jnp.clip(factor * x + rest, 0, 1) for x in planes]
+
+
+def _shift_hue(planes, shift):
+  if len(planes) == 1:
+    return planes
+  r, g, b = planes
+  high, low = (
+    jnp.maximum(jnp.maximum(r, g), b),
+    jnp.minimum(jnp.minimum(r, g), b),
+  )
+  chroma = high - low
+  scale = 1 / jnp.where(chroma > 0, chroma, 1)
+  sixths = jnp.where(
+    high == r,
+    (g - b) * scale,
+    jnp.where(high == g, (b - r) * scale + 2, (r - g) * scale + 4),
+  )
+  sixths = sixths + 6 * shift
+  sixths = sixths - 6 * jnp.floor(sixths / 6)
+  # Each channel is a trapezoid over the circle of hues, at its own place.
+  share = (
+    jnp.abs(sixths - 3) - 1,
+    2 - jnp.abs(sixths - 2),
+    2 - jnp.abs(sixths - 4),
+  )
+  return [low + chroma * jnp.clip(s, 0, 1) for s in share]

@@ -1,0 +1,87 @@
+"""What the README says is what is stored, and its commands run."""
+
+import importlib.util
+import json
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from infomin_jax import cli
+
+README = pathlib.Path("README.md").read_text()
+EVIDENCE = sorted(pathlib.Path("docs/evidence").glob("*.json"))
+
+
+def tables():
+  spec = importlib.util.spec_from_file_location("tables", "docs/tables.py")
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+def blocks(language):
+  return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_tables_are_those_of_the_evidence():
+  module = tables()
+  assert set(module.TABLES) == {path.stem for path in EVIDENCE}
+  assert module.render(README) == README
+
+
+@pytest.mark.parametrize("path", EVIDENCE, ids=lambda path: path.stem)
+def test_evidence_can_be_rerun(path):
+  record = json.loads(path.read_text())
+  keys = {"id", "command", "config", "commit", "versions", "device", "seeds"}
+  assert keys | {"values", "interval"} <= set(record)
+  assert record["id"] == path.stem
+  assert record["commit"] != "unknown"
+  assert "dirty" not in record["commit"]
+
+
+def test_the_python_example_prints_truth_and_estimates():
+  (code,) = blocks("python")
+  done = subprocess.run(
+    [sys.executable, "-c", code], capture_output=True, text=True, check=True
+  )
+  true, found = done.stdout.splitlines()
+  estimates = dict(re.findall(r"'(\w+)': ([-\d.]+)", found))
+  truth = float(true.split()[1])
+  assert truth == pytest.approx(0.830366, abs=1e-5)
+  assert float(estimates["infonce"]) == pytest.approx(truth, abs=0.05)
+  assert float(estimates["dv"]) == pytest.approx(truth, abs=0.05)
+
+
+def test_every_command_exists():
+  lines = [line for block in blocks("bash") for line in block.splitlines()]
+  words = [shlex.split(line, comments=True) for line in lines]
+  known = re.findall(r"^([a-z]+):", pathlib.Path("Makefile").read_text(), re.M)
+  for command in words:
+    if command[0] == "make":
+      assert set(command[1:]) <= set(known)
+    elif command[0] == "infomin":
+      assert command[1] in cli.VERBS
+    else:
+      assert command == ["apt-get", "install", "dataset-fashion-mnist"]
+
+
+def test_the_training_commands_run_when_tiny(tmp_path, monkeypatch):
+  lines = [line for block in blocks("bash") for line in block.splitlines()]
+  commands = [
+    shlex.split(line, comments=True)[1:]
+    for line in lines
+    if line.startswith("infomin")
+  ]
+  assert [command[0] for command in commands] == ["train", "evaluate"]
+  for command in commands:
+    cli.main(
+      [
+        word.replace("runs/", f"{tmp_path}/").replace(".py", ".py:tiny")
+        for word in command
+      ]
+    )
+  assert (tmp_path / "fm" / "evaluation.json").exists()

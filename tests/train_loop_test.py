@@ -1,0 +1,174 @@
+"""A run as its user sees it: it continues exactly, and refuses clearly."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from infomin_jax import cli
+from infomin_jax.train.checkpoint import Checkpoints, read_config
+from infomin_jax.train.experiment import make_experiment
+
+SMALL = [
+  "--config=configs/colorful_digits.py:tiny",
+  "--config.encoder.widths=(4, 4, 4, 4)",
+  "--config.run.log_every=1",
+  "--config.run.checkpoint_every=3",
+  "--config.run.evaluate_every=1000",
+]
+
+
+def infomin(*arguments):
+  return [sys.executable, "-m", "infomin_jax.cli", *arguments]
+
+
+def start(workdir, *more):
+  command = infomin("train", *SMALL, f"--workdir={workdir}", *more)
+  log = open(f"{workdir}.log", "a")
+  return subprocess.Popen(command, stdout=log, stderr=log)
+
+
+def steps_done(workdir):
+  path = workdir / "metrics.jsonl"
+  return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def wait_for_step(process, workdir, step):
+  while process.poll() is None and steps_done(workdir) < step:
+    time.sleep(0.005)
+
+
+def final_state(workdir):
+  experiment = make_experiment(read_config(workdir))
+  checkpoints = Checkpoints(workdir)
+  state = checkpoints.restore(experiment.init())
+  checkpoints.close()
+  return jax.device_get(state)
+
+
+def test_killed_at_three_random_steps_it_ends_bitwise_equal(tmp_path):
+  steps = "--config.steps=60"
+  whole = start(tmp_path / "whole", steps)
+  assert whole.wait() == 0
+  dice = random.Random(time.time())
+  at = sorted(dice.sample(range(4, 50), 3))
+  for step in at:
+    process = start(tmp_path / "killed", steps)
+    wait_for_step(process, tmp_path / "killed", step)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, f"killed at {at}"
+  assert start(tmp_path / "killed", steps).wait() == 0
+  assert "Continuing" in (tmp_path / "killed.log").read_text()
+  states = [final_state(tmp_path / name) for name in ("whole", "killed")]
+  assert int(states[0].step) == 60
+  equal = jax.tree.map(np.array_equal, *states)
+  assert all(jax.tree.leaves(equal)), f"killed at {at}"
+  losses = [
+    [json.loads(line)["loss"] for line in path.read_text().splitlines()]
+    for path in (
+      tmp_path / "whole" / "metrics.jsonl",
+      tmp_path / "killed" / "metrics.jsonl",
+    )
+  ]
+  assert losses[0] == losses[1]
+
+
+def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
+  workdir = tmp_path / "run"
+  process = start(workdir, "--config.steps=100000")
+  wait_for_step(process, workdir, 5)
+  process.send_signal(signal.SIGTERM)
+  assert process.wait() == 128 + signal.SIGTERM
+  assert "Stopped and saved at step" in (tmp_path / "run.log").read_text()
+  checkpoints = Checkpoints(workdir)
+  assert checkpoints.latest() == steps_done(workdir)
+  checkpoints.close()
+
+
+def test_a_second_start_compiles_nothing_again(tmp_path):
+  for name in ("first", "second"):
+    process = start(tmp_path / name)
+    assert process.wait() == 0, (tmp_path / f"{name}.log").read_text()
+  summary = json.loads((tmp_path / "second" / "summary.json").read_text())
+  assert summary["compiled"] == 0
+  assert summary["compiled_before"] > 0
+
+
+def refused(capsys, *arguments):
+  """Runs `infomin ...`, which must exit with 2, and returns its one line."""
+  with pytest.raises(SystemExit) as error:
+    cli.main(list(arguments))
+  assert error.value.code == 2
+  lines = capsys.readouterr().err.strip().splitlines()
+  return lines[-1]
+
+
+def test_a_workdir_of_another_config_is_refused(tmp_path, capsys):
+  workdir = f"--workdir={tmp_path / 'run'}"
+  cli.main(["train", *SMALL, workdir])
+  before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+  line = refused(capsys, "train", *SMALL, workdir, "--config.seed=7")
+  assert "seed (0 there, 7 now)" in line
+  after = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+  assert before == after
+  # How often it logs is not part of what the run is.
+  cli.main(["train", *SMALL, workdir, "--config.run.log_every=2"])
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path, capsys):
+  (tmp_path / "thesis.tex").write_text("precious")
+  line = refused(capsys, "train", *SMALL, f"--workdir={tmp_path}")
+  assert "is not empty" in line
+  assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, capsys):
+  line = refused(
+    capsys,
+    "train",
+    *SMALL,
+    f"--workdir={tmp_path / 'run'}",
+    "--config.schedule.peak=1e30",
+    "--config.schedule.warmup=0",
+    "--config.steps=20",
+  )
+  assert "The loss is" in line
+  assert "at step" in line
+  assert "Last good checkpoint: step" in line
+  assert "Batch indices:" in line
+
+
+@pytest.mark.parametrize(
+  "change,words",
+  [
+    ("--config.batch_sise=3", 'Did you mean "batch_size"'),
+    ("--config.encoder.name=convnets", "did you mean convnet?"),
+    ("--config.batch_size=20", "expected a multiple of 8"),
+    ("--config.batch_size=40000", "has only 11200 training images"),
+    ("--config.views.size=28", "draws 32 x 32"),
+    ("--config.views.share=('digits',)", "did you mean digit?"),
+    ("--config.objective.contrastive.estimator=infonse", "mean infonce?"),
+    ("--config.objective.contrastive.critic.name=dot", "Unknown"),
+    ("--config.objective.contrastive.weight=0.0", "expected a number above 0"),
+    ("--config.schedule.name=cosin", "did you mean cosine?"),
+    ("--config.optimizer.clip=-1.0", "expected a norm"),
+    ("--config.normalize.mean=(0.5, 0.5)", "3 channels"),
+    ("--config.data.name=cifar11", "cifar10"),
+    ("--config.data.split=trian", "train"),
+    ("--config.evaluate.taps=('pol',)", "did you mean pool?"),
+  ],
+)
+def test_a_mistake_gets_one_line_before_any_work(
+  tmp_path, capsys, change, words
+):
+  workdir = tmp_path / "run"
+  line = refused(capsys, "train", *SMALL, f"--workdir={workdir}", change)
+  assert words in line
+  assert not workdir.exists()
