@@ -95,14 +95,19 @@ def test_operations_are_pillows(name, grey):
 
 
 @pytest.mark.parametrize("name", ["autocontrast", "equalize"])
-@pytest.mark.parametrize("kind", ["flat", "two values", "tiny", "skewed"])
+@pytest.mark.parametrize(
+  "kind", ["flat", "two values", "sparse", "skewed", "small"]
+)
 def test_histogram_operations_on_odd_images(name, kind):
   rng = np.random.default_rng(0)
   image = {
     "flat": np.full((48, 61, 3), 90),
     "two values": np.where(rng.random((48, 61, 3)) < 0.3, 20, 200),
-    "tiny": np.pad(rng.integers(0, 256, (1, 61, 3)), [(47, 0), (0, 0), (0, 0)]),
+    "sparse": np.pad(
+      rng.integers(0, 256, (1, 61, 3)), [(47, 0), (0, 0), (0, 0)]
+    ),
     "skewed": np.minimum(255, rng.exponential(20, (48, 61, 3))),
+    "small": rng.integers(0, 256, (20, 25, 3)),  # entries above 255 are cut
   }[kind].astype(np.uint8)
   expected = pixels(pillow(name, Image.fromarray(image), 1.0)).astype(int)
   assert np.abs(run(name, image, 1.0) - expected).max() <= 1

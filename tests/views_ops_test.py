@@ -91,6 +91,18 @@ def test_windows_are_distributed_as_torchvisions(shape):
     assert test.pvalue > 0.01
 
 
+def test_windows_reach_every_border():
+  square = ((9 / 16, 9 / 16), (1, 1))  # 3 x 3 of 4 x 4: four places
+
+  def sample(key):
+    return jnp.stack(ops.sample_window(key, 4, 4, *square))
+
+  windows = np.asarray(jax.jit(jax.vmap(sample))(many_keys(2000)))
+  assert (windows[:, 2:] == 3).all()
+  counts = np.unique(windows, axis=0, return_counts=True)[1]
+  assert scipy.stats.chisquare(counts, [500] * 4).pvalue > 0.01
+
+
 @pytest.mark.parametrize(
   ("shape", "expected"),
   [
@@ -149,7 +161,10 @@ def test_blur_is_a_truncated_gaussian_with_reflection(photo, sigma, radius):
   np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
-def test_blur_of_an_image_smaller_than_the_kernel_keeps_its_mean(photo):
+def test_blur_of_a_small_image_reflects_once(photo):
+  image = to_float(photo)[:8, :8]
+  got = ops.gaussian_blur(image, 2.0, 11)
+  np.testing.assert_array_equal(got, ops.gaussian_blur(image, 2.0, 7))
   flat = jnp.full((8, 8, 1), 0.3)
   np.testing.assert_allclose(ops.gaussian_blur(flat, 2.0, 11), flat, atol=1e-6)
 

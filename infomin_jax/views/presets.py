@@ -87,9 +87,10 @@ def augmented(
     blur: the same for the Gaussian blur.
     small_size, small_count: further, smaller views after the others.
     small_scale: their `crop_scale`.
-    chunk: images augmented at a time, 0 for the whole batch. Small chunks
-      stay in a CPU's caches; over devices make it a multiple of their number.
-      The result is the same. A batch that it does not divide goes at once.
+    chunk: images augmented at a time, 0 for the whole batch: bounds the
+      memory and keeps busy CPUs in their caches. Over devices make it a
+      multiple of their number. A batch that it does not divide goes at once.
+      The views are the same.
 
   Returns:
     `views(key, batch) -> count + small_count arrays [b, size, size, c]`,

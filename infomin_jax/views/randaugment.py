@@ -30,7 +30,7 @@ class Op(NamedTuple):
   matrix: jax.Array  # [2, 2] output (x, y) -> where to read, about the pivot
   pivot: jax.Array  # the fixed point, as a share of both sides
   shift: jax.Array  # [2] added to (x, y), as a share of the sides
-  table: jax.Array  # [c, 256] new value of each old one
+  table: jax.Array  # [c, 256] new value of each old one; the blend clips it
   factor: jax.Array  # share of the image against the other copy; may exceed 1
   smooth: jax.Array  # 1: the other copy is smoothed, 0: it is grey
 
@@ -65,8 +65,7 @@ def autocontrast(m, sign, look):
   low = jnp.where(seen, look.values, 255).min(1, keepdims=True)
   high = jnp.where(seen, look.values, 0).max(1, keepdims=True)
   stretched = _quotient((look.values - low) * 255, high - low)
-  table = jnp.where(high > low, jnp.clip(stretched, 0, 255), look.values)
-  return _with(look, table=table)
+  return _with(look, table=jnp.where(high > low, stretched, look.values))
 
 
 def equalize(m, sign, look):
@@ -77,8 +76,7 @@ def equalize(m, sign, look):
   brightest = jnp.where(look.values == high, counts, 0).sum(1, keepdims=True)
   step = _quotient(up_to[:, -1:] - brightest, 255)
   flat = _quotient(jnp.floor(step / 2) + up_to - counts, step)
-  table = jnp.where(step > 0, jnp.minimum(flat, 255), look.values)
-  return _with(look, table=table)
+  return _with(look, table=jnp.where(step > 0, flat, look.values))
 
 
 def invert(m, sign, look):
