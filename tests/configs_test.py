@@ -3,14 +3,25 @@
 import json
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 from data_tfds_test import encoded, pixels, write_set
 
 from infomin_jax import cli
+from infomin_jax.train import mesh as meshes
 
 CONFIGS = sorted(p.stem for p in pathlib.Path("configs").glob("*.py"))
 COUNT = 80
+
+
+@pytest.fixture(autouse=True)
+def one_device(monkeypatch):
+  """The programs of one device compile faster; others test more."""
+  make_mesh = meshes.make_mesh
+  monkeypatch.setattr(
+    meshes, "make_mesh", lambda devices=None: make_mesh(jax.devices()[:1])
+  )
 
 
 def labelled(shape, kind=".png"):
