@@ -83,92 +83,7 @@ def ours(case):
 def pytorch(case):
   """The same in PyTorch."""
   import torch
-  from torch import nn
-  from torch.nn import functional
-
-  def conv_bn(inputs, outputs, kernel, stride, padding):
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs))
-
-  class Block(nn.Module):
-    def __init__(self, inputs, outputs, stride):
-      super().__init__()
-      self.first = conv_bn(inputs, outputs, 3, stride, 1)
-      self.second = conv_bn(outputs, outputs, 3, 1, 1)
-      same = stride == 1 and inputs == outputs
-      self.shortcut = (
-        nn.Identity() if same else conv_bn(inputs, outputs, 1, stride, 0)
-      )
-
-    def forward(self, x):
-      out = self.second(functional.relu(self.first(x)))
-      return functional.relu(out + self.shortcut(x))
-
-  class ResNet18(nn.Module):
-    def __init__(self):
-      super().__init__()
-      blocks = [
-        Block(64 if i == 0 else 32 * 2**i, 64 * 2**i, 1 if i == 0 else 2)
-        for i in range(4)
-      ]
-      layers = []
-      for i, block in enumerate(blocks):
-        layers += [block, Block(64 * 2**i, 64 * 2**i, 1)]
-      self.trunk = nn.Sequential(conv_bn(3, 64, 3, 1, 1), nn.ReLU(), *layers)
-      self.head = nn.Sequential(
-        nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 128)
-      )
-
-    def loss(self, images):
-      pooled = self.trunk(images).mean((2, 3))
-      z = functional.normalize(self.head(pooled), dim=1)
-      scores = z[:BATCH] @ z[BATCH:].T / 0.1
-      target = torch.arange(BATCH)
-      rows = functional.cross_entropy(scores, target)
-      return (rows + functional.cross_entropy(scores.T, target)) / 2
-
-  class Embedding(nn.Module):
-    def __init__(self, inputs, units):
-      super().__init__()
-      self.deep = nn.Sequential(
-        nn.Linear(inputs, units, bias=False),
-        nn.BatchNorm1d(units),
-        nn.ReLU(),
-        nn.Linear(units, units),
-      )
-      self.shortcut = nn.Linear(inputs, units, bias=False)
-      self.norm = nn.LayerNorm(units)
-
-    def forward(self, x):
-      return self.norm(self.deep(x) + self.shortcut(x))
-
-  class DeepInfoMax(nn.Module):
-    def __init__(self):
-      super().__init__()
-      self.local = nn.Sequential(
-        conv_bn(3, 64, 4, 2, 1), nn.ReLU(), conv_bn(64, 128, 4, 2, 1), nn.ReLU()
-      )
-      self.last = nn.Sequential(
-        conv_bn(128, 256, 4, 2, 1),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(4096, 1024, bias=False),
-        nn.BatchNorm1d(1024),
-        nn.ReLU(),
-        nn.Linear(1024, 64),
-      )
-      self.g, self.h = Embedding(64, 2048), Embedding(128, 2048)
-
-    def loss(self, images):
-      maps = self.local(images)
-      gx = self.g(self.last(maps))  # [b, units]
-      flat = maps.permute(0, 2, 3, 1).reshape(-1, 128)  # [b l, c]
-      scores = (gx @ self.h(flat).T).reshape(BATCH, BATCH, -1)  # [b, b, l]
-      own = torch.eye(BATCH, dtype=torch.bool)
-      others = scores.masked_fill(own[..., None], -torch.inf)
-      negative = torch.logsumexp(others, dim=(1, 2))[:, None]  # [b, 1]
-      positive = scores[own]  # [b, l]
-      return -(positive - torch.logaddexp(positive, negative)).mean()
+  from torch_models import DeepInfoMax, ResNet18
 
   torch.manual_seed(0)
   if case == "resnet18_contrastive":
@@ -177,7 +92,7 @@ def pytorch(case):
   else:
     model, count = DeepInfoMax(), 1
     tx = torch.optim.Adam(model.parameters(), 1e-4, betas=(0.5, 0.999))
-  model = model.to(memory_format=torch.channels_last)
+  model.to(memory_format=torch.channels_last)
   images = np.random.default_rng(0).random((count * BATCH, 3, 32, 32))
   images = torch.tensor(images, dtype=torch.float32)
   images = images.to(memory_format=torch.channels_last)

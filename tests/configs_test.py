@@ -39,9 +39,7 @@ def fake_cifar10(folder):
 def fake_stl10(folder):
   rows = labelled((96, 96, 3))
   rest = [row | {"label": -1} for row in rows[:16]]
-  write_set(
-    "stl10", folder, {"train": rows, "test": rows, "unlabelled": rest}
-  )
+  write_set("stl10", folder, {"train": rows, "test": rows, "unlabelled": rest})
 
 
 def fake_imagenet2012(folder):

@@ -104,7 +104,7 @@ def count(tree):
   return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
-def close(got, want, tolerance=1e-5):
+def assert_close(got, want, tolerance=1e-5):
   np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
 
 
@@ -246,7 +246,7 @@ def test_convolutions_pad_all_sides_alike(kernel, stride, padding, side):
   want = conv_numpy(x, params["conv"]["kernel"], stride, padding)
   want = np.maximum(norm_numpy(want, params["bn"], stats["bn"]), 0)
   assert np.mean(want > 0) > 0.2
-  close(encode(layer, variables, x), want)
+  assert_close(encode(layer, variables, x), want)
 
 
 @pytest.mark.parametrize(
@@ -259,8 +259,8 @@ def test_resnet_is_that_of_torchvision(depth, stem, side, local):
   got = encode(encoder, variables, images)
   want = resnet_numpy(variables, images, depth, stem)
   scale = np.abs(want).max()
-  close(got.taps["conv"] / scale, want / scale)
-  close(got.global_ / scale, want.mean((1, 2)) / scale)
+  assert_close(got.taps["conv"] / scale, want / scale)
+  assert_close(got.global_ / scale, want.mean((1, 2)) / scale)
   assert got.local.shape[:3] == (2, local, local)
 
 
@@ -277,10 +277,10 @@ def test_deep_infomax_net_is_its_table():
   fc = np.maximum(norm_numpy(fc, params["fc"]["bn"], stats["fc"]["bn"]), 0)
   y = fc @ params["y"]["dense"]["kernel"] + params["y"]["dense"]["bias"]
   got = encode(encoder, variables, images)
-  close(got.local, maps[1], 1e-4)
-  close(got.taps["conv"], maps[2], 1e-4)
-  close(got.taps["fc"], fc, 1e-4)
-  close(got.taps["y"], y, 1e-4)
+  assert_close(got.local, maps[1], 1e-4)
+  assert_close(got.taps["conv"], maps[2], 1e-4)
+  assert_close(got.taps["fc"], fc, 1e-4)
+  assert_close(got.taps["y"], y, 1e-4)
   np.testing.assert_array_equal(got.global_, got.taps["y"])
 
 
@@ -306,7 +306,9 @@ def test_convnet_pools_the_mean_and_the_maximum():
   encoder, variables, images = small("convnet")
   got = encode(encoder, variables, images)
   maps = np.asarray(got.local)
-  close(got.global_, np.concatenate([maps.mean((1, 2)), maps.max((1, 2))], 1))
+  assert_close(
+    got.global_, np.concatenate([maps.mean((1, 2)), maps.max((1, 2))], 1)
+  )
 
 
 def test_mlp_is_dense_layers_with_relu_between():
@@ -315,8 +317,8 @@ def test_mlp_is_dense_layers_with_relu_between():
   hidden = images.reshape(4, -1) @ p["dense0"]["kernel"]
   hidden = np.maximum(hidden + p["dense0"]["bias"][None], 0)
   got = encode(encoder, variables, images)
-  close(got.taps["hidden"], hidden)
-  close(got.global_, hidden @ p["y"]["kernel"] + p["y"]["bias"][None])
+  assert_close(got.taps["hidden"], hidden)
+  assert_close(got.global_, hidden @ p["y"]["kernel"] + p["y"]["bias"][None])
   assert got.local is None and "batch_stats" not in variables
 
 
@@ -387,8 +389,8 @@ def test_remat_changes_neither_parameters_nor_gradients():
   variables_2, (grads_2, stats_2), with_remat = gradients(remat=True)
   assert with_remat and not without
   jax.tree.map(np.testing.assert_array_equal, variables, variables_2)
-  jax.tree.map(lambda a, b: close(a, b, 1e-4), grads, grads_2)
-  jax.tree.map(lambda a, b: close(a, b, 1e-4), stats, stats_2)
+  jax.tree.map(lambda a, b: assert_close(a, b, 1e-4), grads, grads_2)
+  jax.tree.map(lambda a, b: assert_close(a, b, 1e-4), stats, stats_2)
 
 
 def test_only_training_moves_the_batch_statistics():
@@ -407,8 +409,8 @@ def test_only_training_moves_the_batch_statistics():
   x = conv_numpy(images, kernel, 2, 1)
   old = variables["batch_stats"]["layer0"]["bn"]
   got = updated(True)["batch_stats"]["layer0"]["bn"]
-  close(got["mean"], 0.9 * old["mean"] + 0.1 * x.mean((0, 1, 2)))
-  close(got["var"], 0.9 * old["var"] + 0.1 * x.var((0, 1, 2)))
+  assert_close(got["mean"], 0.9 * old["mean"] + 0.1 * x.mean((0, 1, 2)))
+  assert_close(got["var"], 0.9 * old["var"] + 0.1 * x.var((0, 1, 2)))
 
 
 @pytest.mark.parametrize("name", ["basic", "convnet", "resnet"])
@@ -424,7 +426,7 @@ def test_every_batch_norm_keeps_nine_tenths(name):
   # In training nothing else depends on the old statistics.
   new = updated(old)["batch_stats"]
   fresh = updated(jax.tree.map(np.zeros_like, old))["batch_stats"]
-  jax.tree.map(lambda a, b, c: close(a, 0.9 * b + c), new, old, fresh)
+  jax.tree.map(lambda a, b, c: assert_close(a, 0.9 * b + c), new, old, fresh)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -434,7 +436,7 @@ def test_in_evaluation_an_image_is_encoded_alone(name):
   run = jax.jit(encoder.apply, static_argnums=2)
   before = run(variables, images, False)
   after = run(variables, other, False)
-  jax.tree.map(lambda a, b: close(a[1:], b[1:]), before, after)
+  jax.tree.map(lambda a, b: assert_close(a[1:], b[1:]), before, after)
   assert np.abs(before.global_[0] - after.global_[0]).max() > 0.01
 
 

@@ -40,9 +40,7 @@ def test_knn_is_the_weighted_vote(digits, k, temperature):
 def test_knn_with_fewer_rows_than_neighbours():
   x = np.eye(3, dtype=np.float32)
   labels = np.arange(3)
-  got = knn_accuracy(
-    x, labels, x, labels, classes=3, k=200, temperature=0.07
-  )
+  got = knn_accuracy(x, labels, x, labels, classes=3, k=200, temperature=0.07)
   assert got == 1.0
 
 
@@ -63,9 +61,7 @@ def test_linear_probe_of_noise_is_chance():
   rng = np.random.default_rng(0)
   x = rng.normal(size=(3000, 8)).astype(np.float32)
   y = rng.integers(0, 5, 3000)
-  got = linear_accuracy(
-    x[:2000], y[:2000], x[2000:], y[2000:], iterations=50
-  )
+  got = linear_accuracy(x[:2000], y[:2000], x[2000:], y[2000:], iterations=50)
   assert abs(got - 0.2) < 3 * np.sqrt(0.2 * 0.8 / 1000)
 
 

@@ -31,8 +31,8 @@ def infomin(*arguments):
 
 def start(workdir, *more):
   command = infomin("train", *SMALL, f"--workdir={workdir}", *more)
-  log = open(f"{workdir}.log", "a")
-  return subprocess.Popen(command, stdout=log, stderr=log)
+  with open(f"{workdir}.log", "a") as log:  # the child keeps its own copy
+    return subprocess.Popen(command, stdout=log, stderr=log)
 
 
 def steps_done(workdir):

@@ -82,40 +82,25 @@ def evaluate(
   check_probes(experiment)
   protocols = [PROTOCOLS[name](options) for name in options.protocols]
   train, test = probe_sources(experiment)
-  rows = []
   trained = encoder_variables(state, options.weights)
   fresh = encoder_variables(untrained, "online")
+  limits = ((train, options.train_examples), (test, options.test_examples))
+  rows = []
   for features, variables, taps in (
     ("pixels", fresh, ("pixels",)),
     ("untrained", fresh, tuple(options.taps)),
     ("learned", trained, tuple(options.taps)),
   ):
+    place = {"config": config, "mesh": experiment.mesh}
     (train_x, train_y), (test_x, test_y) = (
-      embed(
-        experiment.learner,
-        variables,
-        source,
-        taps,
-        config=config,
-        mesh=experiment.mesh,
-        limit=limit,
-      )
-      for source, limit in (
-        (train, options.train_examples),
-        (test, options.test_examples),
-      )
+      embed(experiment.learner, variables, source, taps, limit=limit, **place)
+      for source, limit in limits
     )
     for tap, (task, (field, classes)), (protocol, run) in itertools.product(
       taps, train.tasks.items(), protocols
     ):
-      value = run(
-        train_x[tap],
-        train_y[field],
-        test_x[tap],
-        test_y[field],
-        classes=classes,
-        seed=config.seed,
-      )
+      split = (train_x[tap], train_y[field], test_x[tap], test_y[field])
+      value = run(*split, classes=classes, seed=config.seed)
       rows.append(
         {
           "task": task,

@@ -1,5 +1,6 @@
 """The training loop: steps, log lines, checkpoints, and how it ends."""
 
+import contextlib
 import json
 import math
 import pathlib
@@ -46,46 +47,55 @@ def train(
   config = experiment.config
   workdir = open_workdir(workdir, config)
   compiled = _CompileCount()
-  checkpoints = Checkpoints(workdir, config.run.keep)
-  state = experiment.init()
-  if checkpoints.latest() is not None:
-    state = checkpoints.restore(state)
-    say(f"Continuing {workdir} at step {int(state.step)}.")
+  with contextlib.closing(Checkpoints(workdir, config.run.keep)) as checkpoints:
+    state = experiment.init()
+    if checkpoints.latest() is not None:
+      state = checkpoints.restore(state)
+      say(f"Continuing {workdir} at step {int(state.step)}.")
+    stopped = _steps(experiment, workdir, state, checkpoints, monitor)
+  if stopped:
+    raise Stopped(128 + stopped)
+  return _summarise(workdir, config, compiled, command)
+
+
+def _steps(experiment, workdir, state, checkpoints, monitor) -> int:
+  """Runs the steps that are left; the number of the signal that ended them."""
+  config, run = experiment.config, experiment.config.run
   start = int(state.step)
-  writer = MetricWriter(workdir, start)
-  window = _Window(config.batch_size)
   train_step = experiment.step()
-  batches = experiment.batches(start)
-  with Progress(config.steps, start) as progress, _Signals() as signals:
+  window = _Window(config.batch_size)
+  with (
+    contextlib.closing(experiment.batches(start)) as batches,
+    contextlib.closing(MetricWriter(workdir, start)) as writer,
+    Progress(config.steps, start) as progress,
+    _Signals() as signals,
+  ):
     for step in range(start + 1, config.steps + 1):
       batch = window.wait_for(batches)
       state, metrics = train_step(state, batch, experiment.resident)
       window.add(step, batch["index"], metrics)
       progress.advance(step)
-      last = step == config.steps or signals.caught
-      logs = last or step % config.run.log_every == 0
-      saves = last or step % config.run.checkpoint_every == 0
-      evaluates = step == config.steps or step % config.run.evaluate_every == 0
-      if logs or saves or evaluates:
+      stopped = signals.caught
+      last = step == config.steps or stopped
+      evaluates = step % run.evaluate_every == 0 or step == config.steps
+      saves = step % run.checkpoint_every == 0 or last
+      if step % run.log_every == 0 or evaluates or saves:
         row = window.close(checkpoints)
         row["learning_rate"] = float(experiment.learning_rate(step - 1))
+        if evaluates and not stopped:
+          row |= monitor(state)
+        # The line before the checkpoint: a resumed run drops the lines past
+        # its checkpoint, so none is ever missing or there twice.
+        writer.write(step, row)
         if saves:
           checkpoints.save(state)
-        if evaluates and not signals.caught:
-          row |= monitor(state)
-        writer.write(step, row)
         left = (config.steps - step) * config.batch_size
         progress.show(step, _line(row), left / row["images_per_second"])
         window.open()
-      if signals.caught:
-        break
-  batches.close()
-  checkpoints.close()
-  writer.close()
-  if signals.caught:
-    say(f"Stopped and saved at step {step}: the same command goes on on.")
-    raise Stopped(128 + signals.caught)
-  return _summarise(workdir, config, compiled, command)
+      if stopped:
+        say(f"Stopped and saved at step {step}: the same command goes on.")
+        return stopped
+  return 0
 
 
 class _Window:

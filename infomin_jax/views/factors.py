@@ -4,6 +4,8 @@ The set's records carry what they were drawn from, so a view can keep some
 factors and draw the others anew: the encoder then learns what is shared.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -58,29 +60,7 @@ def shared_factors(
       f"config.views.size is {size}: shared_factors draws {SIZE} x {SIZE}."
     )
   photos = load_photos()
-
-  def view(key, record, stranger):
-    keys = jax.random.split(key, 6)
-    digit = record["digit"] if "digit" in share else stranger
-    place, crop = record["place"], record["crop"]
-    if "position" not in share:
-      place = jax.random.randint(keys[0], (2,), 0, SIZE - DIGIT + 1)
-    if "background" not in share:
-      crop = jax.random.randint(
-        keys[1],
-        (3,),
-        0,
-        jnp.array([len(PHOTOS), PHOTO[0] - SIZE + 1, TEST_FROM - SIZE + 1]),
-      )
-    background = crop_photo(jnp.asarray(photos), crop)
-    if "background" not in share:
-      dark, plain = jax.random.split(keys[2])
-      colour = jax.random.uniform(dark, (1, 1, 3), maxval=0.5)
-      is_flat = jax.random.bernoulli(plain, flat)
-      background = jnp.where(is_flat, colour, background)
-    ink = jax.random.uniform(keys[3], (3,), minval=0.5)
-    affine = random_affine(keys[4], warp)
-    return compose(background, digit, place, affine, ink)
+  view = functools.partial(_view, tuple(share), warp, flat)
 
   def views(key, batch):
     if "digit" not in batch:
@@ -91,14 +71,34 @@ def shared_factors(
     record = {name: batch[name] for name in ("digit", "place", "crop")}
     out = []
     for i in range(count):
-      view_keys = jax.vmap(
-        lambda index, i=i: jax.random.fold_in(jax.random.fold_in(key, i), index)
-      )(batch["index"])
+      fold = functools.partial(jax.random.fold_in, jax.random.fold_in(key, i))
+      keys = jax.vmap(fold)(batch["index"])
       stranger = jnp.roll(batch["digit"], i + 1, axis=0)
-      out.append(jax.vmap(view)(view_keys, record, stranger))
+      make = jax.vmap(view, in_axes=(None, 0, 0, 0))
+      out.append(make(jnp.asarray(photos), keys, record, stranger))
     return tuple(out)
 
   return views
+
+
+def _view(share, warp, flat, photos, key, record, stranger) -> jax.Array:
+  """One view of one record, `[32, 32, 3]`."""
+  keys = jax.random.split(key, 6)
+  digit = record["digit"] if "digit" in share else stranger
+  place, crop = record["place"], record["crop"]
+  if "position" not in share:
+    place = jax.random.randint(keys[0], (2,), 0, SIZE - DIGIT + 1)
+  if "background" in share:
+    background = crop_photo(photos, crop)
+  else:
+    limits = (len(PHOTOS), PHOTO[0] - SIZE + 1, TEST_FROM - SIZE + 1)
+    crop = jax.random.randint(keys[1], (3,), 0, jnp.array(limits))
+    dark = jax.random.uniform(keys[2], (1, 1, 3), maxval=0.5)
+    plain = jax.random.bernoulli(keys[3], flat)
+    background = jnp.where(plain, dark, crop_photo(photos, crop))
+  ink = jax.random.uniform(keys[4], (3,), minval=0.5)
+  affine = random_affine(keys[5], warp)
+  return compose(background, digit, place, affine, ink)
 
 
 def random_affine(key, strength: float) -> jax.Array:

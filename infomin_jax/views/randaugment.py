@@ -49,6 +49,7 @@ Maker = Callable[[Any, Any, Look], Op]
 
 
 def identity(m, sign, look):
+  """Leaves the image as it is: what the other operations change from."""
   return Op(
     matrix=jnp.eye(2),
     pivot=jnp.float32(0),
