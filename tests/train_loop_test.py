@@ -157,11 +157,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, capsys):
     ("--config.objective.contrastive.estimator=infonse", "mean infonce?"),
     ("--config.objective.contrastive.critic.name=dot", "Unknown"),
     ("--config.objective.contrastive.weight=0.0", "expected a number above 0"),
+    ("--config.data.nmae=x", "name"),
     ("--config.schedule.name=cosin", "did you mean cosine?"),
     ("--config.optimizer.clip=-1.0", "expected a norm"),
     ("--config.normalize.mean=(0.5, 0.5)", "3 channels"),
     ("--config.data.name=cifar11", "cifar10"),
     ("--config.data.split=trian", "train"),
+    ("--config.evaluate.batch_size=9", "multiple of the 8 devices"),
     ("--config.evaluate.taps=('pol',)", "did you mean pool?"),
   ],
 )

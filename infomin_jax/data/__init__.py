@@ -81,6 +81,11 @@ def load(options: Mapping[str, Any], split: str) -> Source:
   return make(split=split, **given)
 
 
+def option_names() -> set[str]:
+  """The keys of `config.data` that some source takes."""
+  return {key for make in SOURCES.values() for key in _options(make)}
+
+
 def _options(make):
   found = dict(inspect.signature(make).parameters)
   del found["split"]
@@ -99,6 +104,7 @@ __all__ = [
   "host_views",
   "indices",
   "load",
+  "option_names",
   "prepare",
   "resident",
   "stream",

@@ -121,6 +121,11 @@ def check_probes(experiment: Experiment) -> None:
   config, options = experiment.config, experiment.config.evaluate
   for name in options.protocols:
     lookup("protocol", name, PROTOCOLS)
+  if options.batch_size < 1 or options.batch_size % experiment.mesh.size:
+    raise UserError(
+      f"config.evaluate.batch_size is {options.batch_size}: expected a multiple "
+      f"of the {experiment.mesh.size} devices."
+    )
   size = config.views.size
   shape = experiment.source.image_shape
   channels = 3 if shape is None else shape[-1]
@@ -156,6 +161,9 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
   config, options = experiment.config, experiment.config.evaluate
   check_probes(experiment)
   test = data.load(config.data, config.data.test_split)
+  train = (
+    data.load(config.data, config.data.probe_split) if test.tasks else None
+  )
   count = min(config.run.monitor_examples, len(test))
   size = min(config.batch_size, count)
   size -= size % experiment.mesh.size
@@ -174,9 +182,8 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
     place = dict(config=config, mesh=experiment.mesh, limit=count)
     test_x, test_y = embed(experiment.learner, variables, test, (tap,), **place)
     metrics["effective_rank"] = effective_rank(test_x[tap])
-    if test.tasks:
+    if train is not None:
       field, classes = next(iter(test.tasks.values()))
-      train = data.load(config.data, config.data.probe_split)
       train_x, train_y = embed(
         experiment.learner, variables, train, (tap,), **place
       )

@@ -21,6 +21,7 @@ from infomin_jax.train.state import TrainState, init_state
 from infomin_jax.train.step import make_train_step
 from infomin_jax.views import make_views
 
+# Every key of a config. Sections that name a function take its arguments.
 KEYS = (
   "seed",
   "steps",
@@ -37,6 +38,40 @@ KEYS = (
   "run",
   "evaluate",
 )
+SECTIONS = {
+  "data": (
+    "name",
+    "data_dir",
+    "split",
+    "probe_split",
+    "test_split",
+    "resident",
+    "host_crops",
+    "workers",
+    "threads",
+    "broken",
+  ),
+  "normalize": ("mean", "std"),
+  "run": (
+    "log_every",
+    "checkpoint_every",
+    "evaluate_every",
+    "monitor_examples",
+    "keep",
+  ),
+  "evaluate": (
+    "protocols",
+    "taps",
+    "weights",
+    "resize",
+    "batch_size",
+    "train_examples",
+    "test_examples",
+    "k",
+    "temperature",
+    "iterations",
+  ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,12 +222,18 @@ def make_experiment(config, devices=None) -> Experiment:
 
 
 def check_keys(config: Mapping) -> None:
-  """Every key of `KEYS`, and no other."""
+  """Every key of `KEYS` and `SECTIONS`, and no other."""
+  _exactly("config", config, KEYS)
+  for section, keys in SECTIONS.items():
+    of_sources = data.option_names() if section == "data" else ()
+    _exactly(f"config.{section}", config[section], keys, of_sources)
+
+
+def _exactly(where: str, config: Mapping, keys, optional=()) -> None:
+  known = {*keys, *optional}
   for key in config:
-    if key not in KEYS:
-      raise UserError(f"Unknown key config.{key}: {nearest(key, KEYS)}")
-  for key in KEYS:
+    if key not in known:
+      raise UserError(f"Unknown key {where}.{key}: {nearest(key, known)}")
+  for key in keys:
     if key not in config:
-      raise UserError(
-        f"config.{key} is missing: a config has {', '.join(KEYS)}."
-      )
+      raise UserError(f"{where}.{key} is missing: it has {', '.join(keys)}.")

@@ -29,11 +29,10 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   from infomin_jax.train.step import take
   from infomin_jax.views.sheet import sheet
 
-  config.batch_size = max(values.count, 2)
-  config.accumulate = 1
   experiment = make_experiment(config, jax.devices()[:1])
   batch = next(itertools.islice(experiment.batches(0), 1))
   batch = take(experiment.resident, batch)
+  batch = {name: x[: values.count] for name, x in batch.items()}
   views = jax.jit(experiment.views)(jax.random.key(config.seed), batch)
   sheet(batch["image"], views, values.out, f"{config.views.name}")
-  print(f"Drew {values.count} images and their views: {values.out}")
+  print(f"Drew {len(batch['index'])} images and their views: {values.out}")
