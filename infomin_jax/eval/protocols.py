@@ -123,8 +123,8 @@ def check_probes(experiment: Experiment) -> None:
     lookup("protocol", name, PROTOCOLS)
   if options.batch_size < 1 or options.batch_size % experiment.mesh.size:
     raise UserError(
-      f"config.evaluate.batch_size is {options.batch_size}: expected a multiple "
-      f"of the {experiment.mesh.size} devices."
+      f"config.evaluate.batch_size is {options.batch_size}: expected a "
+      f"multiple of the {experiment.mesh.size} devices."
     )
   size = config.views.size
   shape = experiment.source.image_shape
