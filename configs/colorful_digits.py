@@ -15,8 +15,8 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
   tiny = {"full": False, "tiny": True}[variant]
   config = ml_collections.ConfigDict()
   config.seed = 0
-  config.steps = 2 if tiny else 1500
-  config.batch_size = 16 if tiny else 256
+  config.steps = 2 if tiny else 2200
+  config.batch_size = 16 if tiny else 128
   config.accumulate = 1
   config.ema = 0.0
   config.data = dict(
@@ -63,8 +63,8 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
   config.schedule = dict(name="cosine", peak=2e-3, warmup=50)
   config.run = dict(
     log_every=1 if tiny else 100,
-    checkpoint_every=1 if tiny else 300,
-    evaluate_every=2 if tiny else 600,
+    checkpoint_every=1 if tiny else 550,
+    evaluate_every=2 if tiny else 1100,
     monitor_examples=64 if tiny else 1024,
     keep=2,
   )
@@ -78,6 +78,6 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     test_examples=64 if tiny else 0,
     k=20,
     temperature=0.07,
-    iterations=5 if tiny else 60,
+    iterations=5 if tiny else 30,
   )
   return config
