@@ -62,10 +62,13 @@ def step_times(record: dict) -> str:
 def _training(record: dict) -> str:
   minutes = [run["seconds"] / 60 for run in record["training"]]
   seeds = ", ".join(map(str, record["seeds"]))
-  each = " each" if len(minutes) > 1 else ""
+  if len(minutes) == 1:
+    return (
+      f"Accuracy in %, seed {seeds}; training took {minutes[0]:.1f} minutes"
+    )
   return (
-    f"Accuracy in %, seed {seeds}; training took "
-    f"{min(minutes):.1f} to {max(minutes):.1f} minutes{each}"
+    f"Accuracy in %, mean ± standard deviation of seeds {seeds}; training took "
+    f"{min(minutes):.1f} to {max(minutes):.1f} minutes each"
   )
 
 

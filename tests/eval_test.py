@@ -5,6 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
+from infomin_jax.errors import UserError
 from infomin_jax.eval.knn import TILE, knn_accuracy
 from infomin_jax.eval.mi import effective_rank
 from infomin_jax.eval.probe import linear_accuracy
@@ -63,6 +64,13 @@ def test_linear_probe_of_noise_is_chance():
   y = rng.integers(0, 5, 3000)
   got = linear_accuracy(x[:2000], y[:2000], x[2000:], y[2000:], iterations=50)
   assert abs(got - 0.2) < 3 * np.sqrt(0.2 * 0.8 / 1000)
+
+
+@pytest.mark.parametrize("labels", [np.arange(10), np.zeros(40, int)])
+def test_a_probe_of_too_little_is_refused(labels):
+  x = np.zeros((len(labels), 3), np.float32)
+  with pytest.raises(UserError, match="at least 20 training images"):
+    linear_accuracy(x, labels, x, labels, iterations=5)
 
 
 def test_effective_rank_counts_equal_directions():

@@ -6,6 +6,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from infomin_jax.errors import UserError
+
 # The L2 weights that the selection split chooses from.
 L2 = (1e-4, 1e-3, 1e-2)
 
@@ -33,7 +35,15 @@ def linear_accuracy(
     test_labels: `[m]`.
     iterations: of L-BFGS, full batch; it may stop earlier.
     seed: of the split into fitted and selecting rows.
+
+  Raises:
+    UserError: fewer than 20 training rows, or all of one class.
   """
+  if len(train_labels) < 20 or len(np.unique(train_labels)) < 2:
+    raise UserError(
+      "A linear probe needs at least 20 training images of at least 2 classes; "
+      f"got {len(train_labels)} of {len(np.unique(train_labels))}."
+    )
   mean, std = train_features.mean(0), train_features.std(0)
   std = np.maximum(std, 1e-6)
   x, y = (train_features - mean) / std, np.asarray(train_labels)
