@@ -12,7 +12,7 @@ import numpy as np
 import rich.console
 import rich.table
 
-from infomin_jax import data
+from infomin_jax import data, evidence
 from infomin_jax.errors import UserError, lookup
 from infomin_jax.eval.embed import embed, held_out_batches, read_taps
 from infomin_jax.eval.knn import knn_accuracy
@@ -201,15 +201,15 @@ def show_table(rows: list[dict]) -> None:
 
   Rows that differ only in the seed become mean +- sample standard deviation.
   """
-  groups: dict[tuple, list[float]] = {}
-  for row in rows:
-    key = tuple(row[n] for n in ("task", "protocol", "tap", "features"))
-    groups.setdefault(key, []).append(row["value"])
+  groups = {
+    (row["task"], row["protocol"], row["tap"], row["features"]): row
+    for row in evidence.over_seeds(rows)
+  }
 
   def cell(key):
-    values = groups[key]
-    spread = f" ± {np.std(values, ddof=1):.1%}" if len(values) > 1 else ""
-    return f"{np.mean(values):.1%}{spread}"
+    row = groups[key]
+    spread = "" if row["std"] is None else f" ± {row['std']:.1%}"
+    return f"{row['mean']:.1%}{spread}"
 
   protocols = list(dict.fromkeys(row["protocol"] for row in rows))
   table = rich.table.Table(
