@@ -8,9 +8,13 @@ import pytest
 from infomin_jax.critics import (
   CRITICS,
   Bilinear,
+  ConcatAndConvolve,
   Concatenated,
+  ConditionalGaussian,
   EncodeAndDot,
   InnerProduct,
+  LogBaseline,
+  LowRankBilinear,
   Separable,
 )
 
@@ -19,6 +23,8 @@ Y = jax.random.normal(jax.random.key(1), (7, 6))
 BUILT = {
   "inner_product": InnerProduct(0.5),
   "bilinear": Bilinear(6),
+  "conditional_gaussian": ConditionalGaussian(6, (8,)),
+  "low_rank_bilinear": LowRankBilinear(2, 0.5),
   "separable": Separable(5, (8,)),
   "concatenated": Concatenated((8, 8), block=3),
 }
@@ -44,7 +50,7 @@ def test_a_score_depends_on_its_own_pair_alone(name):
     np.testing.assert_allclose(alone[0, 0], scores[i, j], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["inner_product", "bilinear", "separable"])
+@pytest.mark.parametrize("name", sorted(BUILT.keys() - {"concatenated"}))
 def test_factored_critics_are_inner_products_of_their_embeddings(name):
   critic = BUILT[name]
   variables = critic.init(jax.random.key(2), X, Y)
@@ -77,6 +83,92 @@ def test_concatenated_blocks_change_nothing():
     Concatenated((8, 8), block).apply(variables, X, Y) for block in (1, 4)
   ]
   np.testing.assert_allclose(*both, rtol=1e-5)
+
+
+def test_concatenated_never_holds_all_pairs():
+  b, n, dim, block = 64, 96, 32, 4
+  critic = Concatenated((16, 16), block)
+  x, y = jnp.ones((b, dim)), jnp.ones((n, dim))
+  variables = jax.eval_shape(critic.init, jax.random.key(0), x, y)
+
+  def loss(variables, x, y):
+    return jnp.sum(critic.apply(variables, x, y))
+
+  program = jax.make_jaxpr(jax.grad(loss, (0, 1)))(variables, x, y)
+  largest = max(sizes(program.jaxpr))
+  assert largest <= max(block * n * 16, b * n)
+  assert largest < b * n * 2
+
+
+def sizes(jaxpr):
+  """Of all arrays of a program, also in its loops."""
+  for equation in jaxpr.eqns:
+    yield from (out.aval.size for out in equation.outvars)
+    for inner in jax.tree.leaves(
+      list(equation.params.values()),
+      is_leaf=lambda leaf: hasattr(leaf, "eqns") or hasattr(leaf, "jaxpr"),
+    ):
+      if hasattr(inner, "jaxpr") or hasattr(inner, "eqns"):
+        yield from sizes(getattr(inner, "jaxpr", inner))
+
+
+def test_low_rank_bilinear_is_x_u_v_y():
+  critic = BUILT["low_rank_bilinear"]
+  params = critic.init(jax.random.key(2), X, Y)["params"]
+  u, v = params["u"]["kernel"], params["v"]["kernel"]
+  assert u.shape == v.shape == (6, 2)
+  assert jax.tree.leaves(params)[0].ndim == 2 == len(jax.tree.leaves(params))
+  got = critic.apply({"params": params}, X, Y)
+  np.testing.assert_allclose(got, X @ u @ v.T @ Y.T / 0.5, rtol=1e-4, atol=1e-5)
+
+
+def test_conditional_gaussian_is_a_log_density():
+  critic = BUILT["conditional_gaussian"]
+  variables = critic.init(jax.random.key(2), X, Y)
+  scores = critic.apply(variables, X, Y)
+  pairs = critic.apply(variables, X, Y[:4], method="log_prob")
+  np.testing.assert_allclose(jnp.diagonal(scores), pairs, rtol=1e-4)
+  mean, log_variance = critic.apply(
+    variables, X, method="mean_and_log_variance"
+  )
+  want = jax.scipy.stats.norm.logpdf(
+    Y[None], mean[:, None], jnp.exp(log_variance / 2)[:, None]
+  )
+  np.testing.assert_allclose(scores, want.sum(-1), rtol=1e-4)
+
+
+def test_log_baseline_has_one_value_a_column():
+  baseline = LogBaseline((8,))
+  maps = Y.reshape(7, 2, 3)
+  for y in (Y, maps):
+    variables = baseline.init(jax.random.key(2), y)
+    got = baseline.apply(variables, y)
+    assert got.shape == y.shape[:-1]
+    one = baseline.apply(variables, y[3:4])
+    np.testing.assert_allclose(one[0], got[3], rtol=1e-5)
+
+
+def test_concat_and_convolve_scores_every_location():
+  maps = jax.random.normal(jax.random.key(3), (5, 2, 3, 4))
+  critic = ConcatAndConvolve((8, 8))
+  variables = critic.init(jax.random.key(2), X, maps)
+  scores = critic.apply(variables, X, maps)
+  assert scores.shape == (4, 5, 6)
+  # Location 4 of a 2 x 3 map is row 1, column 1, as of a concatenated critic.
+  whole = Concatenated((8, 8))
+  params = {"params": variables["params"]["pairs"]}
+  one = whole.apply(params, X[2:3], maps[3:4, 1, 1])
+  np.testing.assert_allclose(one[0, 0], scores[2, 3, 4], rtol=1e-4, atol=1e-6)
+
+
+def test_concat_and_convolve_has_the_published_layers():
+  shapes = jax.eval_shape(
+    lambda: ConcatAndConvolve().init(
+      jax.random.key(0), jnp.zeros((2, 64)), jnp.zeros((2, 8, 8, 128))
+    )
+  )
+  size = sum(leaf.size for leaf in jax.tree.leaves(shapes))
+  assert size == (64 + 128 + 1) * 512 + (512 + 1) * 512 + 512 + 1
 
 
 def test_shared_separable_is_symmetric():
@@ -113,4 +205,4 @@ def test_encode_and_dot_has_the_published_size():
 
 
 def test_every_critic_name_is_tried_here():
-  assert set(CRITICS) == {*BUILT, "encode_and_dot"}
+  assert set(CRITICS) == {*BUILT, "encode_and_dot", "concat_and_convolve"}

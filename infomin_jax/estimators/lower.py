@@ -1,82 +1,164 @@
-"""Lower bounds on mutual information: `scores -> nats`, one function each.
+"""Lower bounds on mutual information, and estimates that are near to one.
 
-All take scores `[b, n]` or, with locations, `[b, n, l]` (`scores.py`), compute
-in float32 whatever they are given, and return a scalar.
+All are `scores -> nats`, written in the reductions of `scores.py`: they take
+`[b, n]` or, with locations, `[b, n, l]`, an array or `Factored`, `mask` and
+`weights`, compute in float32 whatever they are given, and return a scalar.
 """
 
 import jax
 import jax.numpy as jnp
 
+from infomin_jax.errors import lookup
+from infomin_jax.estimators.divergences import exp, jsd
 from infomin_jax.estimators.scores import (
-  logmeanexp,
-  mean,
-  negatives,
+  Factored,
+  Scores,
+  check_scores,
+  count,
+  log_mean_exp,
+  log_sum_exp,
+  mean_positives,
   positives,
 )
 
+Array = jax.Array
+_AXES = {"rows": (1,), "columns": (0,), "both": (1, 0)}
 
-def infonce(scores: jax.Array) -> jax.Array:
+
+def infonce(
+  scores: Scores,
+  anchors: str = "rows",
+  mask: Array | None = None,
+  weights: Array | None = None,
+) -> Array:
   """InfoNCE lower bound on I(X; Y), in nats.
 
-  Each positive is told from the negatives of its row. With locations, a
-  positive's own image gives no negatives, so it has `(n - 1) l` of them.
+  Each positive is told from the negatives of its row: which y belongs to this
+  x? With locations, a positive's own image gives no negatives, so it has
+  `(n - 1) l` of them. With `columns` each is told from those of its column
+  (which x belongs to this y?); columns past b have no positive and are unused.
 
   Args:
     scores: critic values, `[b, n]` or `[b, n, l]`.
+    anchors: `rows`, `columns` or `both`: the mean of the two, from one pass.
+    mask: pairs that count, `[b, n]`.
+    weights: of pairs in the mean, of negatives beside the positive's 1.
 
   Returns:
-    Scalar, never above `infonce_ceiling(scores.shape)`: `log n` for `[b, n]`.
-    Best critic: `log p(x|y) + c(x)`, with any function c.
+    Scalar, never above `infonce_ceiling(scores.shape, anchors)`: `log n` for
+    rows of `[b, n]`, `log b` for columns. Best critic: `log p(x|y) + c(x)` for
+    rows, `log p(y|x) + c(y)` for columns, `log p(y|x)/p(y) + c` for both.
 
   References:
     van den Oord et al., `Representation Learning with Contrastive Predictive
-    Coding <https://arxiv.org/abs/1807.03748>`_, 2018, eq. 4; with locations:
-    Hjelm et al., `Deep InfoMax <https://arxiv.org/abs/1808.06670>`_, 2019,
-    eq. 5, with the exact exclusion of the own image.
+    Coding <https://arxiv.org/abs/1807.03748>`_, 2018, eq. 4; Tschannen et al.,
+    `On Mutual Information Maximization <https://arxiv.org/abs/1907.13625>`_,
+    2020, eq. 3; with locations: Hjelm et al., `Deep InfoMax
+    <https://arxiv.org/abs/1808.06670>`_, 2019, eq. 5, with the exact exclusion
+    of the own image.
   """
-  joint = positives(scores)
-  others = jax.nn.logsumexp(
-    scores.astype(jnp.float32),
-    axis=tuple(range(1, scores.ndim)),
-    where=negatives(scores),
-  )  # [b]: once a row, shared by all its positives
-  others = jnp.expand_dims(others, tuple(range(1, joint.ndim)))
-  log_softmax = joint - jnp.logaddexp(joint, others)
-  return infonce_ceiling(scores.shape) + jnp.mean(log_softmax)
+  joint = positives(scores)  # [b, *l]
+  axes = lookup("anchors", anchors, _AXES)
+  found = log_sum_exp(scores, axes, mask=mask, weights=weights)
+  log_softmax = []
+  for others in found:
+    others = others[: len(joint)]  # one a row, or one a column and location
+    others = jnp.expand_dims(others, tuple(range(others.ndim, joint.ndim)))
+    log_softmax.append(joint - jnp.logaddexp(joint, others))
+  log_softmax = jnp.mean(jnp.stack(log_softmax), axis=0)
+  ceiling = infonce_ceiling(scores.shape, anchors, mask, weights)
+  return ceiling + mean_positives(log_softmax, mask, weights)
 
 
-def infonce_ceiling(shape: tuple[int, ...]) -> jax.Array:
+def infonce_ceiling(
+  shape: tuple[int, ...],
+  anchors: str = "rows",
+  mask: Array | None = None,
+  weights: Array | None = None,
+) -> Array:
   """The largest value InfoNCE can take for scores of `shape`, in nats."""
-  locations = shape[2] if len(shape) == 3 else 1
-  return jnp.log(jnp.float32(1 + (shape[1] - 1) * locations))
+  # Scores of that shape, without a number in them.
+  like = Factored(jnp.zeros((shape[0], 0)), jnp.zeros((*shape[1:], 0)))
+  axes = lookup("anchors", anchors, _AXES)
+  each = [count(like, a, mask=mask, weights=weights)[: shape[0]] for a in axes]
+  logs = jnp.mean(jnp.log1p(jnp.stack(each)), axis=0)  # [b]
+  return mean_positives(logs, mask, weights)
 
 
-def nwj(scores: jax.Array) -> jax.Array:
-  """NWJ lower bound on I(X; Y), in nats; no ceiling, high variance.
+def tuba(
+  scores: Scores,
+  log_baseline: float | Array = 0.0,
+  mask: Array | None = None,
+  weights: Array | None = None,
+) -> Array:
+  """TUBA lower bound on I(X; Y), in nats; no ceiling, high variance.
 
   Args:
-    scores: critic values, `[b, n]` or `[b, n, l]`, with at least one negative.
+    scores: critic values, with at least one negative.
+    log_baseline: log a(y) of any positive function a: a constant, or one value
+      a column, `[n]` or `[n, l]`, given or learned (`critics.LogBaseline`).
+    mask: pairs that count, `[b, n]`.
+    weights: of pairs and of negatives, `[b, n]`.
 
   Returns:
-    Scalar. Best critic, and the only one: `1 + log p(y|x)/p(y)`.
+    Scalar. Best critic: `log p(y|x)/p(y) + log a(y)`, and the best baseline of
+    a critic is the mean of `exp(f(x, y))` over x. Where a score passes a(y) by
+    some 89 nats, the value is -inf in float32; the gradient stays finite.
+
+  References:
+    Poole et al., `On Variational Bounds of Mutual Information
+    <https://arxiv.org/abs/1905.06922>`_, 2019, section 2.2.
+  """
+  joint = positives(scores)
+  baseline = jnp.asarray(log_baseline, jnp.float32)
+  if baseline.ndim == 0:
+    partition = log_mean_exp(scores, mask, weights) - baseline
+    own = baseline
+  else:
+    baseline = per_column(baseline, scores)
+    partition = log_mean_exp(
+      scores, mask, weights, fn=minus_column, cols=baseline
+    )
+    own = baseline[: len(joint)]
+  return 1 + mean_positives(joint - own, mask, weights) - exp(partition)
+
+
+def nwj(
+  scores: Scores, mask: Array | None = None, weights: Array | None = None
+) -> Array:
+  """NWJ lower bound on I(X; Y), in nats; no ceiling, high variance.
+
+  Also known as the f-GAN bound on the KL divergence and as MINE-f.
+
+  Args:
+    scores: critic values, with at least one negative.
+    mask: pairs that count, `[b, n]`.
+    weights: of pairs and of negatives, `[b, n]`.
+
+  Returns:
+    Scalar. Best critic, and the only one: `1 + log p(y|x)/p(y)`. -inf in
+    float32 where scores pass 89; the gradient stays finite.
 
   References:
     Nguyen, Wainwright, Jordan, `Estimating divergence functionals
     <https://arxiv.org/abs/0809.0853>`_, 2010; Tschannen et al., `On Mutual
     Information Maximization <https://arxiv.org/abs/1907.13625>`_, 2020, eq. 4.
   """
-  partition = jnp.exp(logmeanexp(scores, where=negatives(scores)) - 1)
-  return jnp.mean(positives(scores)) - partition
+  return tuba(scores, 1.0, mask, weights)
 
 
-def dv(scores: jax.Array) -> jax.Array:
-  """Donsker-Varadhan estimate of I(X; Y), in nats.
+def dv(
+  scores: Scores, mask: Array | None = None, weights: Array | None = None
+) -> Array:
+  """Donsker-Varadhan estimate of I(X; Y), in nats; neither bound on one batch.
 
   A lower bound in the limit of a large batch; the value of one batch is biased
   upwards, since the log stands outside a finite mean.
 
   Args:
-    scores: critic values, `[b, n]` or `[b, n, l]`, with at least one negative.
+    scores: critic values, with at least one negative.
+    mask: pairs that count, `[b, n]`.
+    weights: of pairs and of negatives, `[b, n]`.
 
   Returns:
     Scalar without a ceiling. Best critic: `log p(y|x)/p(y) + c`.
@@ -86,31 +168,131 @@ def dv(scores: jax.Array) -> jax.Array:
     <https://arxiv.org/abs/1801.04062>`_, 2018, eq. 5; Hjelm et al., `Deep
     InfoMax <https://arxiv.org/abs/1808.06670>`_, 2019, eq. 2.
   """
-  return jnp.mean(positives(scores)) - logmeanexp(
-    scores, where=negatives(scores)
-  )
+  joint = mean_positives(positives(scores), mask, weights)
+  return joint - log_mean_exp(scores, mask, weights)
 
 
-def jsd(scores: jax.Array) -> jax.Array:
-  """Jensen-Shannon objective in nats: a bound on a divergence, not on I(X; Y).
+def mine(
+  scores: Scores,
+  log_average: Array | None = None,
+  momentum: float = 0.9,
+  mask: Array | None = None,
+  weights: Array | None = None,
+) -> tuple[Array, Array]:
+  """MINE: the value of `dv`, in nats, with a less biased gradient.
 
-  A lower bound on twice the Jensen-Shannon divergence between the joint and
-  the product of the marginals: it ranks as MI does, but is not its value.
+  The gradient of DV's second term divides by the mean of `exp(scores)` in the
+  batch, which is biased; MINE divides by its moving average over batches. It
+  is kept as a logarithm, so that it needs no floor and cannot overflow.
 
   Args:
-    scores: critic values, `[b, n]` or `[b, n, l]`, with at least one negative.
+    scores: critic values, with at least one negative.
+    log_average: what the last call returned; None before the first batch, for
+      which the gradient is that of `dv`.
+    momentum: share of the average that stays.
+    mask: pairs that count, `[b, n]`.
+    weights: of pairs and of negatives, `[b, n]`.
 
   Returns:
-    Scalar, never above `log 4`. Best critic: `log p(y|x)/p(y)`, so that the
-    same scores, given to `infonce` or `nwj(scores + 1)`, bound I(X; Y).
+    Nats, neither an upper nor a lower bound on one batch, without a ceiling;
+    and the new `log_average`. Best critic: `log p(y|x)/p(y) + c`.
 
   References:
-    Nowozin et al., `f-GAN <https://arxiv.org/abs/1606.00709>`_, 2016; Hjelm et
-    al., `Deep InfoMax <https://arxiv.org/abs/1808.06670>`_, 2019, eq. 4, here
-    with the constant log 4 that makes independence zero.
+    Belghazi et al., `MINE <https://arxiv.org/abs/1801.04062>`_, 2018, eq. 12.
   """
-  joint = -jnp.mean(jax.nn.softplus(-positives(scores)))
-  apart = mean(
-    jax.nn.softplus(scores.astype(jnp.float32)), where=negatives(scores)
-  )
-  return jnp.log(4.0) + joint - apart
+  joint = mean_positives(positives(scores), mask, weights)
+  partition = log_mean_exp(scores, mask, weights)
+  average = jax.lax.stop_gradient(partition)
+  if log_average is not None:
+    average = jnp.logaddexp(
+      jnp.log(momentum) + log_average, jnp.log1p(-momentum) + average
+    )
+  ratio = jnp.exp(jax.lax.stop_gradient(partition) - average)
+  nats = value_with_gradient_of(joint - partition, joint - ratio * partition)
+  return nats, jax.lax.stop_gradient(average)
+
+
+def js_nwj(
+  scores: Scores,
+  published: bool = False,
+  mask: Array | None = None,
+  weights: Array | None = None,
+) -> Array:
+  """The value of NWJ with the gradient of `jsd`: a lower bound, in nats.
+
+  Differs from the paper: the value is that of `nwj(scores + 1)`, since JS
+  trains scores to the log ratio and NWJ wants 1 more. `published` takes
+  `nwj(scores)`, lower by 1/e at the optimum.
+
+  Args:
+    scores: critic values, with at least one negative.
+    published: evaluate NWJ at the scores as they are.
+    mask: pairs that count, `[b, n]`.
+    weights: of pairs and of negatives, `[b, n]`.
+
+  Returns:
+    Scalar without a ceiling. Best critic: `log p(y|x)/p(y)`.
+
+  References:
+    Poole et al., `On Variational Bounds of Mutual Information
+    <https://arxiv.org/abs/1905.06922>`_, 2019.
+  """
+  # nwj(scores + 1) = tuba(scores, 0), also for scores that are not held.
+  value = tuba(scores, 1.0 if published else 0.0, mask, weights)
+  return value_with_gradient_of(value, jsd(scores, mask, weights))
+
+
+def smile(
+  scores: Scores,
+  tau: float = 5.0,
+  mask: Array | None = None,
+  weights: Array | None = None,
+) -> Array:
+  """SMILE(tau) estimate of I(X; Y), in nats: neither bound, low variance.
+
+  The value of DV, with the scores of negatives clipped to [-tau, tau], and
+  the gradient of `jsd`.
+
+  Args:
+    scores: critic values, with at least one negative.
+    tau: where to clip; infinity gives the value of `dv`.
+    mask: pairs that count, `[b, n]`.
+    weights: of pairs and of negatives, `[b, n]`.
+
+  Returns:
+    Scalar without a ceiling. Best critic: `log p(y|x)/p(y)`; a clipped
+    partition lets it end above I(X; Y).
+
+  References:
+    Song, Ermon, `Understanding the Limitations of Variational Mutual
+    Information Estimators <https://arxiv.org/abs/1910.06222>`_, 2020.
+  """
+  joint = mean_positives(positives(scores), mask, weights)
+  limit = jnp.full(scores.shape[0], tau, jnp.float32)
+  partition = log_mean_exp(scores, mask, weights, fn=_clip, rows=limit)
+  return value_with_gradient_of(joint - partition, jsd(scores, mask, weights))
+
+
+def value_with_gradient_of(value: Array, surrogate: Array) -> Array:
+  """`value`, to the last digit, with the gradient of `surrogate`."""
+  stop = jax.lax.stop_gradient
+  return stop(value) + (surrogate - stop(surrogate))
+
+
+def per_column(values: Array, scores: Scores) -> Array:
+  """Values `[n]` or `[n, l]` as one a column and location, `[n, *l]`."""
+  check_scores(scores)
+  columns = scores.shape[1:]
+  values = jnp.expand_dims(values, tuple(range(values.ndim, len(columns))))
+  return jnp.broadcast_to(values, columns)
+
+
+def minus_column(score, row, col):
+  """A reduction's `fn`: scores less their column's value."""
+  del row
+  return score - col
+
+
+def _clip(score, row, col):
+  del col
+  return jnp.clip(score, -row, row)

@@ -1,0 +1,129 @@
+"""Factored critics: an inner product of an embedding of x and one of y."""
+
+import flax.linen as nn
+import jax
+
+from infomin_jax.critics.heads import Head, inner, unit
+
+
+class InnerProduct(nn.Module):
+  """f(x, y) = <x, y> / t, or their cosine / t; no parameters.
+
+  Attributes:
+    temperature: t, a positive number.
+    normalize: compare directions only (cosine).
+  """
+
+  temperature: float = 1.0
+  normalize: bool = False
+
+  def embed_x(self, x: jax.Array, train: bool = True) -> jax.Array:
+    """`[b, d]`, the temperature divided out."""
+    del train
+    return (unit(x) if self.normalize else x) / self.temperature
+
+  def embed_y(self, y: jax.Array, train: bool = True) -> jax.Array:
+    """`[n, d]`."""
+    del train
+    return unit(y) if self.normalize else y
+
+  def __call__(self, x: jax.Array, y: jax.Array, train: bool = True):
+    return inner(self.embed_x(x, train), self.embed_y(y, train))
+
+
+class Bilinear(nn.Module):
+  """f(x, y) = x^T W y / t: one matrix, so that x and y may differ in size.
+
+  Attributes:
+    dim: the size of y.
+    temperature: t, a positive number.
+  """
+
+  dim: int
+  temperature: float = 1.0
+
+  def setup(self):
+    self.w = nn.Dense(self.dim, use_bias=False)
+
+  def embed_x(self, x: jax.Array, train: bool = True) -> jax.Array:
+    """`[b, dim]`: x^T W, the temperature divided out."""
+    del train
+    return self.w(x) / self.temperature
+
+  def embed_y(self, y: jax.Array, train: bool = True) -> jax.Array:
+    """`[n, dim]`: y itself."""
+    del train
+    return y
+
+  def __call__(self, x: jax.Array, y: jax.Array, train: bool = True):
+    return inner(self.embed_x(x, train), self.embed_y(y, train))
+
+
+class LowRankBilinear(nn.Module):
+  """f(x, y) = x^T U V^T y / t: a bilinear critic of few parameters.
+
+  Attributes:
+    rank: columns of U and V.
+    temperature: t, a positive number.
+  """
+
+  rank: int
+  temperature: float = 1.0
+
+  def setup(self):
+    self.u = nn.Dense(self.rank, use_bias=False)
+    self.v = nn.Dense(self.rank, use_bias=False)
+
+  def embed_x(self, x: jax.Array, train: bool = True) -> jax.Array:
+    """`[b, rank]`: x^T U, the temperature divided out."""
+    del train
+    return self.u(x) / self.temperature
+
+  def embed_y(self, y: jax.Array, train: bool = True) -> jax.Array:
+    """`[n, rank]`: y^T V."""
+    del train
+    return self.v(y)
+
+  def __call__(self, x: jax.Array, y: jax.Array, train: bool = True):
+    return inner(self.embed_x(x, train), self.embed_y(y, train))
+
+
+class Separable(nn.Module):
+  """f(x, y) = <g(x), h(y)> / t with two MLPs; one matmul scores every pair.
+
+  With `shared` g and h are one network, the projection head of SimCLR and
+  MoCo; with `normalize` the score is a cosine.
+
+  Attributes:
+    dim: size of the embeddings.
+    hidden: widths of the hidden layers; `()` makes g and h linear.
+    temperature: t, a positive number.
+    normalize: scale embeddings to length one.
+    shared: one network for both sides.
+    batch_norm: batch norm in the hidden layers.
+  """
+
+  dim: int
+  hidden: tuple[int, ...] = ()
+  temperature: float = 1.0
+  normalize: bool = False
+  shared: bool = False
+  batch_norm: bool = False
+
+  def setup(self):
+    widths = (*self.hidden, self.dim)
+    self.g = Head(widths, self.batch_norm)
+    self.h = self.g if self.shared else Head(widths, self.batch_norm)
+
+  def embed_x(self, x: jax.Array, train: bool = True) -> jax.Array:
+    """`[b, dim]`: g(x), the temperature divided out."""
+    gx = self.g(x, train)
+    return (unit(gx) if self.normalize else gx) / self.temperature
+
+  def embed_y(self, y: jax.Array, train: bool = True) -> jax.Array:
+    """`[n, dim]`: h(y)."""
+    hy = self.h(y, train)
+    return unit(hy) if self.normalize else hy
+
+  def __call__(self, x: jax.Array, y: jax.Array, train: bool = True):
+    return inner(self.embed_x(x, train), self.embed_y(y, train))

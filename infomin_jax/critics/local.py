@@ -1,0 +1,63 @@
+"""Deep InfoMax's factored critic of an image's summary and its locations."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from infomin_jax.critics.heads import inner
+
+
+class EncodeAndDot(nn.Module):
+  """Deep InfoMax's local critic: `x [b, d]`, `y [n, h, w, c] -> [b, n, h w]`.
+
+  Both sides go through a residual block of 1 x 1 convolutions and a layer
+  norm; the score is their inner product, without a scale or a temperature.
+
+  Differs from the paper: its appendix has a ReLU on the shortcut and no layer
+  norm on the global side; this is the network of the published code.
+
+  Attributes:
+    units: size of the embeddings (published: 2048; 1024 beside CPC).
+  """
+
+  units: int = 2048
+
+  def setup(self):
+    self.g = _ResidualBlock(self.units)
+    self.h = _ResidualBlock(self.units)
+
+  def embed_x(self, x: jax.Array, train: bool = True) -> jax.Array:
+    """`[b, units]`, from the global features."""
+    return self.g(x, train)
+
+  def embed_y(self, y: jax.Array, train: bool = True) -> jax.Array:
+    """`[n, h w, units]`, from the local features."""
+    return self.h(y.reshape(y.shape[0], -1, y.shape[-1]), train)
+
+  def __call__(self, x: jax.Array, y: jax.Array, train: bool = True):
+    gx, hy = self.embed_x(x, train), self.embed_y(y, train)
+    n, locations, units = hy.shape
+    scores = inner(gx, hy.reshape(-1, units))  # [b, n l]
+    return scores.reshape(-1, n, locations)
+
+
+class _ResidualBlock(nn.Module):
+  """LayerNorm(two 1 x 1 convolutions + a linear shortcut), `[..., units]`."""
+
+  units: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    h = nn.Dense(self.units, use_bias=False)(x)
+    h = nn.relu(nn.BatchNorm(not train, momentum=0.9, epsilon=1e-5)(h))
+    h = nn.Dense(self.units)(h)
+    shortcut = nn.Dense(
+      self.units, use_bias=False, kernel_init=_noisy_copy, name="shortcut"
+    )(x)
+    return nn.LayerNorm(epsilon=1e-5)(h + shortcut)
+
+
+def _noisy_copy(key, shape, dtype=jnp.float32):
+  """An identity with U(-0.01, 0.01) elsewhere, as the published code starts."""
+  noise = jax.random.uniform(key, shape, dtype, -0.01, 0.01)
+  return jnp.where(jnp.eye(*shape, dtype=bool), 1.0, noise)
