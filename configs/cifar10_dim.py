@@ -39,6 +39,7 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     deep_infomax_local=dict(
       weight=1.0,
       estimator="infonce",
+      stream="auto",
       critic=dict(name="encode_and_dot", units=64 if tiny else 2048),
     )
   )

@@ -59,6 +59,130 @@ def step_times(record: dict) -> str:
   return "\n".join([*lines, "", _about(record, f"{text} alternating rounds")])
 
 
+def accuracy(record: dict) -> str:
+  """Mean absolute errors of MI estimates, by family of tasks."""
+  rows = record["values"]
+  lines = [
+    "| tasks | number | `infomin estimate` | KSG | Gaussian (CCA) |",
+    "|---|---|---|---|---|",
+  ]
+  groups = {family: _in_family(rows, family) for family in FAMILIES}
+  for family, some in {**groups, "all": rows}.items():
+    errors = [
+      sum(abs(row[who] - row["truth"]) for row in some) / len(some)
+      for who in ("nats", "ksg", "gaussian")
+    ]
+    ours, *others = (f"{error:.3f}" for error in errors)
+    cells = [family, str(len(some)), f"**{ours}**", *others]
+    lines.append(f"| {' | '.join(cells)} |")
+  median = sorted(row["seconds"] for row in rows)[len(rows) // 2]
+  worst = max(rows, key=lambda row: abs(row["nats"] - row["truth"]))
+  text = (
+    f"Mean absolute error in nats, {record['config']['samples']:,} pairs a "
+    f"task, seed 0; furthest off: `{worst['task']}`, "
+    f"{worst['nats'] - worst['truth']:+.3f}; median {median:.0f} s a task"
+  )
+  return "\n".join([*lines, "", _about(record, text)])
+
+
+FAMILIES = {
+  "Gaussian, also distorted": ("normal", "dense", "sparse", "half_cube"),
+  "one pair, bent or bounded": (
+    *("uniform", "additive", "bimodal", "wiggly", "swiss"),
+  ),
+  "Student t": ("student", "asinh"),
+  "spirals": ("spiral",),
+}
+
+
+def _in_family(rows, family):
+  return [row for row in rows if row["task"].startswith(FAMILIES[family])]
+
+
+def coverage(record: dict) -> str:
+  """How often the 95 % interval holds the truth."""
+  lines = ["| task | truth | mean value | truth in the interval |"]
+  lines.append("|---|---|---|---|")
+  for task, share in record["summary"]["coverage"].items():
+    some = [row for row in record["values"] if row["task"] == task]
+    mean = sum(row["nats"] for row in some) / len(some)
+    lines.append(
+      f"| `{task}` | {some[0]['truth']:.3f} | {mean:.3f} | {share:.0%} of "
+      f"{len(some)} |"
+    )
+  text = f"95 % intervals of {record['config']['samples']:,} pairs"
+  return "\n".join([*lines, "", _about(record, text)])
+
+
+def hard_gaussian(record: dict) -> str:
+  """Bounds of 18.41 nats in batches of 128."""
+  lines = ["| estimator | here | published |", "|---|---|---|"]
+  for row in record["values"]:
+    published = row["published"]
+    known = "" if published is None else f"{published:.2f}"
+    cells = f"{row['nats']:.2f} ± {row['standard_error']:.2f} | {known}"
+    lines.append(f"| {row['estimator']} | {cells} |")
+  text = f"Truth {record['values'][0]['truth']:.2f} nats; published: `doe`"
+  return "\n".join([*lines, "", _about(record, text)])
+
+
+def contrastive(record: dict) -> str:
+  """Time and memory of contrastive losses at the size that all can do."""
+  rows = [row for row in record["values"] if row["value"] is not None]
+  sizes = {row["case"] for row in rows if row["who"] == "open_clip"}
+  case = max(sizes, key=lambda case: int(case.removeprefix("b=")))
+  lines = [
+    "| loss and gradient | quantity | seconds | peak MiB |",
+    "|---|---|---|---|",
+  ]
+  for row in rows:
+    if row["case"] in (case, "b=65536"):
+      size = int(row["case"].removeprefix("b="))
+      lines.append(
+        f"| {row['who']}, b = {size:,} | {row['quantity']} | "
+        f"{row['value']:.2f} | {row['peak_bytes'] / 2**20:,.0f} |"
+      )
+  peers = ", ".join(f"{k} {v}" for k, v in record["peers"].items())
+  text = f"d = 128, float32, medians of alternating rounds; {peers}"
+  return "\n".join([*lines, "", _about(record, text)])
+
+
+def study(record: dict) -> str:
+  """A study's lines beside the paper's, and its claims by verdict."""
+  lines = [
+    "| line | accuracy % (paper) | training bound (paper) | held-out |",
+    "|---|---|---|---|",
+  ]
+
+  def cell(row, metric, scale, form):
+    if row[metric] is None:
+      return ""
+    paper = row.get(f"paper_{metric}")
+    beside = "" if paper is None else f" ({scale * paper:{form}})"
+    spread = scale * row[f"{metric}_sd"]
+    return f"{scale * row[metric]:{form}} ± {spread:{form}}{beside}"
+
+  for row in record["values"]:
+    if not row["unmeasured"]:
+      cells = (
+        cell(row, "accuracy", 100, ".1f"),
+        cell(row, "bound_train", 1, ".2f"),
+        cell(row, "bound_test", 1, ".2f"),
+      )
+      lines.append(f"| {row['line']} | {' | '.join(cells)} |")
+  verdicts: dict[str, list[str]] = {}
+  for claim in record["claims"]:
+    verdicts.setdefault(claim["verdict"], []).append(claim["id"])
+  told = [
+    f"{len(ids)} claims {'are ' * (verdict == 'unmeasured')}{verdict}"
+    + (f": {', '.join(ids)}" if verdict == "fails" else "")
+    for verdict, ids in sorted(verdicts.items())
+  ]
+  seeds = len(record["seeds"])
+  text = f"{'; '.join(told)}. Mean ± standard deviation of {seeds} seeds"
+  return "\n".join([*lines, "", _about(record, text)])
+
+
 def _training(record: dict) -> str:
   minutes = [run["seconds"] / 60 for run in record["training"]]
   seeds = ", ".join(map(str, record["seeds"]))
@@ -82,7 +206,12 @@ def _about(record: dict, text: str) -> str:
 
 
 TABLES = {
+  "contrastive_loss": contrastive,
   "fashion_mnist": probes,
+  "hard_gaussian": hard_gaussian,
+  "limits": study,
+  "mi_coverage": coverage,
+  "mi_suite": accuracy,
   "quickstart": probes,
   "train_step": step_times,
 }

@@ -17,6 +17,8 @@ from infomin_jax.errors import UserError, nearest
 VERBS = {
   "train": "pretrain an encoder; the same command continues the run",
   "evaluate": "probe a run's encoder, beside pixels and no training",
+  "study": "run a paper's experiments again and check its claims",
+  "estimate": "mutual information of two arrays, with an interval",
   "views": "draw what the views of a config look like",
   "data": "list the data sets, prepare one, look into one",
 }

@@ -1,10 +1,11 @@
-"""The multilayer perceptron, on whatever the images flatten to."""
+"""Multilayer perceptrons, on whatever the images flatten to."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.encoders.realnvp import near_zero
 
 
 class MLP(nn.Module):
@@ -37,6 +38,33 @@ class MLP(nn.Module):
       x = nn.relu(dense(width, f"dense{i}", x.dtype)(x))
     y = dense(self.dim, "y", jnp.float32)(x)
     return make_features(None, y, {"hidden": x, "y": y})
+
+
+class SkipMLP(nn.Module):
+  """h <- ReLU(W h + b) + h, the last layer linear; it starts as the identity.
+
+  As wide as the image, 770,280 parameters on half a 28x28 digit. It can become
+  invertible, and it can become ill-conditioned.
+
+  Attributes:
+    layers: how many, the linear one included.
+
+  References:
+    Tschannen et al., `On Mutual Information Maximization for Representation
+    Learning <https://arxiv.org/abs/1907.13625>`_, 2020, section 3.1.
+  """
+
+  layers: int = 5
+
+  @nn.compact
+  def __call__(self, images: jax.Array, train: bool) -> Features:
+    del train
+    h = prepare(images, "skip_mlp", "float32")
+    h = h.reshape(len(h), -1)  # [b, h, w, c] -> [b, h w c]
+    for i in range(self.layers):
+      step = nn.Dense(h.shape[-1], kernel_init=near_zero, name=f"dense{i}")(h)
+      h = h + (nn.relu(step) if i < self.layers - 1 else step)
+    return make_features(None, h, {"y": h})
 
 
 def dense(width: int, name: str, dtype) -> nn.Dense:

@@ -136,11 +136,10 @@ def _forward(plan, x, y, rows, cols, kept):
     return by_row, jnp.sum(values, 0) if plan.by_col else None
 
   carry, by_col = jax.lax.scan(step, start, _strips(len(x), plan, y, cols))
-  by_row = carry[0] + jnp.log(carry[1]) if exponential else carry
-  found = (
-    by_row if plan.by_row else None,
-    by_col.reshape(-1)[: len(y)] if plan.by_col else None,
-  )
+  by_row = None
+  if plan.by_row:
+    by_row = carry[0] + jnp.log(carry[1]) if exponential else carry
+  found = by_row, jax.tree.map(functools.partial(_flat, y), by_col)
   return found, (x, y, rows, cols, kept, found)
 
 
@@ -158,6 +157,7 @@ def _backward(plan, residuals, cotangents):
 
     t, pull = jax.vjp(values, x, y, float_rows, _floats(cols))
     counts, weights = _which(plan, len(x), ids, kept)
+    t = jnp.where(counts, t, -jnp.inf)
     dt = jnp.zeros(())
     if plan.by_row:
       dt = dt + _slope(plan, t, by_row, cotangents[0], 1)
@@ -170,9 +170,7 @@ def _backward(plan, residuals, cotangents):
   strips = _strips(len(x), plan, y, cols, by_col, cotangents[1])
   start = jax.tree.map(jnp.zeros_like, (x, float_rows))
   (dx, drows), by_strip = jax.lax.scan(step, start, strips)
-  dy, dcols = jax.tree.map(
-    lambda a: a.reshape(-1, *a.shape[2:])[: len(y)], by_strip
-  )
+  dy, dcols = jax.tree.map(functools.partial(_flat, y), by_strip)
   return dx, dy, drows, dcols, None
 
 
@@ -190,6 +188,11 @@ def _strips(b, plan, y, cols, *by_col):
 
   ids = jnp.arange(number * width).reshape(number, width) // plan.locations
   return cut(y), jax.tree.map(cut, cols), ids, *jax.tree.map(cut, by_col)
+
+
+def _flat(y, strips):
+  """What `_strips` cut, `[k, t, ...]`, in one piece, `[len(y), ...]`."""
+  return strips.reshape(-1, *strips.shape[2:])[: len(y)]
 
 
 def _values(plan, x, y, rows, cols):
@@ -236,8 +239,7 @@ def _slope(plan, values, reduced, cotangent, axis):
   if plan.kind == "sum":
     return cotangent
   reduced = jnp.expand_dims(_finite(reduced), axis)
-  # Entries that do not count may lie above; theirs is not used, but finite.
-  return cotangent * jnp.exp(jnp.minimum(values - reduced, 0))
+  return cotangent * jnp.exp(values - reduced)
 
 
 def _finite(a):

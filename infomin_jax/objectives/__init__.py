@@ -70,11 +70,7 @@ def build_terms(
         "estimator", options["estimator"], ESTIMATORS
       )
     terms[name] = build(at, {"name": name, **options}, TERMS)
-    if terms[name].targets and not hasattr(terms[name].critic, "embed_y"):
-      raise UserError(
-        f"config.{at}.critic cannot be factored, so its keys cannot be kept: "
-        "choose inner_product, bilinear or separable."
-      )
+    terms[name].check(f"config.{at}")
   if not terms:
     raise UserError(
       f"config.objective is empty: name at least one of {', '.join(TERMS)}."

@@ -9,6 +9,8 @@ A term is a Linen module with
   `targets`   which views it wants encoded by the momentum (EMA) copy,
   `keys(features, train)`         what it keeps of a target view (if any),
   `scores(features, train)`       `[b, n]` or `[b, n, l]`, for held-out bounds,
+  `check(at)`                     a UserError for options that do not fit,
+  `form(features)`                one line: how many scores, held or streamed,
   `__call__(features, keys, train) -> (loss, nats)`.
 """
 
@@ -21,6 +23,7 @@ import jax.numpy as jnp
 
 from infomin_jax.encoders.features import Features
 from infomin_jax.errors import UserError
+from infomin_jax.estimators.scores import Scores
 
 Views = tuple[jax.Array, ...]
 
@@ -113,7 +116,7 @@ class Learner(nn.Module):
       if term.targets
     }
 
-  def scores(self, views: Views) -> jax.Array:
+  def scores(self, views: Views) -> Scores:
     """Scores of the first term's critic, in evaluation mode."""
     features = self.encode_views(views, tuple(range(len(views))), train=False)
     return next(iter(self.terms.values())).scores(features, train=False)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from infomin_jax.errors import UserError
+from infomin_jax.objectives import scoring
 
 
 class Queue(nn.Module):
@@ -29,11 +30,26 @@ class Queue(nn.Module):
   """
 
   critic: nn.Module
-  estimator: Callable[[jax.Array], jax.Array]
+  estimator: Callable[..., jax.Array]
   size: int = 65536
   online = (0,)
   targets = (1,)
   least_views = 2
+
+  def check(self, at: str) -> None:
+    """Refuses a critic whose keys cannot be kept; `at` names it in errors."""
+    if not scoring.is_factored(self.critic):
+      raise UserError(
+        f"{at}.critic cannot be factored, so its keys cannot be kept: choose "
+        "inner_product, bilinear or separable."
+      )
+
+  def form(self, features) -> str:
+    """How the scores are computed, from features or their shapes."""
+    batch = features[0].global_.shape[0]
+    size = 4 * batch * (1 + self.size) / 2**20
+    shape = f"{batch} x {1 + self.size}"
+    return f"{shape} scores, held as a matrix ({size:.4g} MiB)"
 
   def keys(self, features, train: bool) -> jax.Array:
     """Embeddings of the second view, `[b, d]`; apply with EMA weights."""

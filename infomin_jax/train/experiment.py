@@ -120,16 +120,39 @@ class Experiment:
       record = host(record, np.random.default_rng(0))
     return {name: np.asarray(x) for name, x in record.items()}
 
-  def check(self, batch_size: int) -> None:
-    """Traces one step without running it: shape errors come here, at once."""
+  @functools.cached_property
+  def _shapes(self) -> tuple:
+    """Parameters, statistics and the batch of one pass, without numbers."""
     state = jax.eval_shape(self.init)
+    size = self.config.batch_size // self.config.accumulate
     batch = {
-      name: jax.ShapeDtypeStruct((batch_size, *x.shape), x.dtype)
+      name: jax.ShapeDtypeStruct((size, *x.shape), x.dtype)
       for name, x in self._example().items()
     }
-    jax.eval_shape(
-      self.objective, state.params, state.stats, batch, jax.random.key(0)
-    )
+    return state.params, state.stats, batch
+
+  def check(self) -> None:
+    """Traces one step without running it: shape errors come here, at once."""
+    jax.eval_shape(self.objective, *self._shapes, jax.random.key(0))
+
+  def forms(self) -> dict[str, str]:
+    """Of each term, how its scores are computed in training."""
+
+    def encode(params, stats, batch, key):
+      views = self.views(key, batch)
+      moving = {name: s for name, s in stats.items() if name != "ema"}
+      return self.learner.apply(
+        {"params": params, **moving},
+        views,
+        tuple(range(len(views))),
+        train=False,
+        method="encode_views",
+      )
+
+    features = jax.eval_shape(encode, *self._shapes, jax.random.key(0))
+    return {
+      name: term.form(features) for name, term in self.learner.terms.items()
+    }
 
   def step(self) -> Callable:
     """Jitted `(state, batch, resident) -> (state, metrics)`."""
@@ -217,7 +240,7 @@ def make_experiment(config, devices=None) -> Experiment:
   experiment = Experiment(
     config, mesh, source, learner, views, objective, tx, rate
   )
-  experiment.check(config.batch_size // config.accumulate)
+  experiment.check()
   return experiment
 
 

@@ -46,6 +46,8 @@ def train(
   """
   config = experiment.config
   workdir = open_workdir(workdir, config)
+  for name, form in experiment.forms().items():
+    say(f"config.objective.{name}: {form}.")
   compiled = _CompileCount()
   with contextlib.closing(Checkpoints(workdir, config.run.keep)) as checkpoints:
     state = experiment.init()

@@ -1,0 +1,72 @@
+"""When not to believe an estimate: flags for programs, words for people."""
+
+import math
+
+import numpy as np
+
+# flag -> what it says; `{...}` are figures of the estimate.
+WORDS = {
+  "constant": "{constant} of the columns are constant and were left out",
+  "duplicates": (
+    "{duplicates:.0%} of the pairs are copies of others; copies in two folds "
+    "make what was seen in training look new, so the value may be too high"
+  ),
+  "few_samples": (
+    "{samples} pairs are too few for {nats:.2f} nats: a bound from that many "
+    "needs about exp(nats) of them for each unit; take more samples"
+  ),
+  "near_ceiling": (
+    "the value is within 0.5 of {ceiling:.2f} nats, the most that this many "
+    "negatives can show: the truth may be much higher"
+  ),
+  "wide_interval": "the interval is wider than the value",
+  "bounds_apart": (
+    "lower and upper bounds are {apart:.2f} nats apart: the critic is far "
+    "from the log density ratio"
+  ),
+  "model_based": (
+    "too few negatives carry the partition, so it was taken from the fitted "
+    "copula: the value is as good as that model, and no bound"
+  ),
+  "overfitted": (
+    "the critic scores {optimism:.2f} nats more on pairs that it was fitted "
+    "to: the truth is likely to lie between; take more samples"
+  ),
+  "independent": "no dependence was found (p = {p_value:.2g})",
+}
+
+
+def flags(figures: dict) -> tuple[str, ...]:
+  """The flags that hold, in the order of `WORDS`.
+
+  Args:
+    figures: `nats`, `interval`, `ceiling`, `samples`, `p_value`, `optimism`,
+      `apart`, `carried`, `constant` and `duplicates` of an estimate.
+  """
+  nats, (low, high) = figures["nats"], figures["interval"]
+  holds = {
+    "constant": figures["constant"] > 0,
+    "duplicates": figures["duplicates"] > 0.01,
+    "few_samples": figures["samples"] < 20 * math.exp(min(nats, 50)) + 50,
+    "near_ceiling": nats > figures["ceiling"] - 0.5,
+    "wide_interval": high - low > max(nats, 0),
+    "bounds_apart": figures["apart"] > max(0.3, 0.5 * nats),
+    "model_based": figures["model_based"],
+    "overfitted": figures["optimism"] > max(0.1, 0.15 * nats),
+    "independent": figures["p_value"] > 0.05,
+  }
+  return tuple(name for name in WORDS if holds[name])
+
+
+def words(names: tuple[str, ...], figures: dict) -> tuple[str, ...]:
+  """One sentence a flag."""
+  return tuple(WORDS[name].format(**figures) for name in names)
+
+
+def duplicated(x: np.ndarray, y: np.ndarray) -> float:
+  """The share of pairs of which an equal one came before, 0 to 1."""
+  rows = np.concatenate([x.reshape(len(x), -1), y.reshape(len(y), -1)], axis=1)
+  # Bytes of a row as one value: sorting these is quick.
+  flat = np.ascontiguousarray(rows, np.float64)
+  keys = flat.view(np.dtype((np.void, flat.strides[0]))).reshape(-1)
+  return 1 - len(np.unique(keys)) / len(keys)

@@ -1,0 +1,228 @@
+"""How many nats two sets of paired samples share, and how sure that is."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from infomin_jax.data.paired import Paired, as_paired
+from infomin_jax.errors import UserError
+from infomin_jax.estimation import advice, interval
+from infomin_jax.estimation.crossfit import CrossFit, Held, cross_fit
+from infomin_jax.estimators import leave_one_out, nwj
+from infomin_jax.estimators.nonneural import plug_in
+
+_FOLDS = 5
+_DRAWS = 500
+_PERMUTATIONS = 999
+FEWEST = 40  # samples: below, a fold has too few to choose with
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+  """Mutual information of paired samples.
+
+  Attributes:
+    nats: the value.
+    interval: 95 % of it, `(low, high)` in nats.
+    estimator: bound and critic, in words.
+    ceiling: the most that this many negatives can show, nats.
+    flags: names of what speaks against the value, keys of `advice.WORDS`.
+    advice: a sentence each, and notes on the data.
+    samples: pairs.
+    seconds: wall time.
+    p_value: of a permutation test; small means dependent.
+    held: scores of every fold, for `side_by_side`; empty for discrete data.
+  """
+
+  nats: float
+  interval: tuple[float, float]
+  estimator: str
+  ceiling: float
+  flags: tuple[str, ...]
+  advice: tuple[str, ...]
+  samples: int
+  seconds: float
+  p_value: float
+  held: Sequence[Held] = dataclasses.field(default=(), repr=False)
+
+  def to_json(self) -> dict:
+    """What `infomin estimate --json` prints."""
+    known = dataclasses.asdict(dataclasses.replace(self, held=()))
+    del known["held"]
+    return known | {
+      "interval": list(self.interval),
+      "flags": list(self.flags),
+      "advice": list(self.advice),
+    }
+
+
+def estimate(
+  x: Any,
+  y: Any,
+  *,
+  critic: str = "auto",
+  seed: int = 0,
+  say: Callable[[str], None] = lambda text: None,
+) -> Estimate:
+  """Estimates I(X; Y) from paired samples, in nats.
+
+  Every coordinate is replaced by its rank. A Student-t copula, and where
+  held-out pairs like it better a network added to it, is fitted to four fifths
+  of the pairs and scores the last fifth; so five times, until each pair has
+  been scored by a critic that has not seen it. The value is the
+  Donsker-Varadhan bound of these scores. Two discrete variables are counted.
+
+  Args:
+    x: `[n]`, `[n, d]`, or images `[n, h, w]` or `[n, h, w, c]`; integers of
+      few values are classes.
+    y: its partners; row i of x was observed with row i of y.
+    critic: `auto`, `copula`, `warped` or `joined` (`crossfit.NETWORKS`).
+    seed: of folds, training, bootstrap and permutations: the same seed and
+      data give the same value on the same machine.
+    say: told what is being done, a line at a time.
+
+  Returns:
+    The estimate; print its `advice` beside it.
+
+  Raises:
+    UserError: arrays that cannot be paired, or fewer than 40 samples.
+  """
+  return estimate_paired(as_paired(x, y), critic=critic, seed=seed, say=say)
+
+
+def estimate_paired(
+  pairs: Paired,
+  *,
+  critic: str = "auto",
+  seed: int = 0,
+  say: Callable[[str], None] = lambda text: None,
+) -> Estimate:
+  """`estimate` of samples that have been read and checked already."""
+  began = time.perf_counter()
+  count = len(pairs.x)
+  if count < FEWEST:
+    raise UserError(
+      f"x has {count} samples: at least {FEWEST} pairs are needed to fit a "
+      "critic and to judge it on others."
+    )
+  x, x_constant = _floats(pairs.x, pairs.x_kind)
+  y, y_constant = _floats(pairs.y, pairs.y_kind)
+  figures: dict[str, Any] = {
+    "samples": count,
+    "constant": x_constant + y_constant,
+    "duplicates": 0.0,
+  }
+  if pairs.x_kind == pairs.y_kind == "discrete":
+    found, how, held = _discrete(pairs.x, pairs.y, seed), "plug-in", ()
+  elif not (x.size and y.size):
+    found, how, held = _nothing(count), "no varying column", ()
+  else:
+    fit = cross_fit(x, y, folds=_FOLDS, seed=seed, critic=critic, say=say)
+    found, how, held = _continuous(fit, seed), _name(fit), fit.held
+    if "image" not in (pairs.x_kind, pairs.y_kind):
+      figures["duplicates"] = advice.duplicated(x, y)
+  figures |= found
+  names = advice.flags(figures)
+  return Estimate(
+    nats=figures["nats"],
+    interval=figures["interval"],
+    estimator=how,
+    ceiling=figures["ceiling"],
+    flags=names,
+    advice=(*advice.words(names, figures), *pairs.notes),
+    samples=count,
+    seconds=time.perf_counter() - began,
+    p_value=figures["p_value"],
+    held=held,
+  )
+
+
+def _floats(values, kind) -> tuple[np.ndarray, int]:
+  """Floats `[n, d]` or `[n, h, w, c]` in [0, 1], and constant columns left out.
+
+  Classes become one column each.
+  """
+  values = np.asarray(values)
+  if kind == "image":
+    scale = 255 if values.dtype == np.uint8 else 1
+    images = values.astype(np.float32) / scale
+    return images[..., None] if images.ndim == 3 else images, 0
+  values = values.reshape(len(values), -1)
+  if kind == "discrete":
+    classes, codes = np.unique(values, return_inverse=True)
+    return np.eye(len(classes))[codes.reshape(-1)][:, len(classes) > 1 :], 0
+  values = values.astype(np.float64)
+  varies = np.ptp(values, axis=0) > 0
+  return values[:, varies], int(np.sum(~varies))
+
+
+def _continuous(fit: CrossFit, seed: int) -> dict[str, Any]:
+  folds = [interval.donsker_varadhan(fold) for fold in fit.held]
+  nats = float(np.mean(folds))
+  optimism = float(np.mean([fold.fitted_nats for fold in fit.held])) - nats
+  draws = interval.bootstrap(fit.held, _DRAWS, seed)
+  low, high = interval.interval(draws)
+  # What a critic shows of unseen pairs falls short of the truth by about as
+  # much as what it shows of pairs that it was fitted to exceeds it.
+  high += max(optimism, 0.0)
+  carried = min(interval.log_partition(fold)[1] for fold in fit.held)
+  matrices = [jnp.asarray(fold.matrix) for fold in fit.held]
+  lower = np.mean([float(nwj(matrix + 1)) for matrix in matrices])
+  upper = np.mean([float(leave_one_out(matrix)) for matrix in matrices])
+  size = len(fit.held[0].matrix)
+  return {
+    "nats": nats,
+    "interval": (low, high),
+    "ceiling": float(np.log(size * (size - 1) * len(fit.held))),
+    "optimism": optimism,
+    "apart": float(max(upper, nats) - min(lower, nats)),
+    "model_based": carried < interval.ENOUGH,
+    "p_value": interval.permutation_p_value(fit.held, _PERMUTATIONS, seed),
+  }
+
+
+def _name(fit: CrossFit) -> str:
+  added = "" if fit.critic == "copula" else f" + {fit.critic} network"
+  base = "no start" if fit.held[0].copula is None else "t copula"
+  return f"Donsker-Varadhan, cross-fitted ({base}{added})"
+
+
+def _discrete(x, y, seed: int) -> dict[str, Any]:
+  """Counts: Miller and Madow's plug-in value, bootstrapped and permuted."""
+  x, y = (np.unique(v, return_inverse=True)[1].reshape(-1) for v in (x, y))
+  rng = np.random.default_rng(seed)
+  nats = plug_in(x, y, correct=True)
+  spread = []
+  for _ in range(_DRAWS):
+    rows = rng.integers(len(x), size=len(x))
+    spread.append(plug_in(x[rows], y[rows], correct=True))
+  # The bootstrap is biased upwards by what the correction takes away once.
+  spread = np.array(spread) + nats - np.mean(spread)
+  dealt = [plug_in(x, rng.permutation(y)) for _ in range(_PERMUTATIONS)]
+  high = np.sum(np.array(dealt) >= plug_in(x, y) - 1e-12)
+  return {
+    "nats": nats,
+    "interval": interval.interval(spread),
+    "ceiling": float(np.log(min(x.max(), y.max()) + 1)),
+    "optimism": 0.0,
+    "apart": 0.0,
+    "model_based": False,
+    "p_value": float((1 + high) / (_PERMUTATIONS + 1)),
+  }
+
+
+def _nothing(count: int) -> dict[str, Any]:
+  """A variable that never varies shares nothing."""
+  return {
+    "nats": 0.0,
+    "interval": (0.0, 0.0),
+    "ceiling": float(np.log(count)),
+    "optimism": 0.0,
+    "apart": 0.0,
+    "model_based": False,
+    "p_value": 1.0,
+  }

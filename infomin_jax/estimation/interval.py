@@ -1,0 +1,96 @@
+"""How sure: bootstrap intervals and a permutation test of held-out scores."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from infomin_jax.estimation.crossfit import Held
+
+_LEVEL = 95
+# Nats of the partition that the largest negatives must not carry alone: with
+# fewer effective negatives than this a log mean exp says nothing.
+ENOUGH = 30
+
+
+def donsker_varadhan(held: Held) -> float:
+  """Nats of one fold: mean score of its pairs less the log partition."""
+  return float(np.mean(held.pairs) - log_partition(held)[0])
+
+
+def log_partition(held: Held) -> tuple[float, float]:
+  """log mean exp of a fold's negatives, and how many carry it.
+
+  Returns:
+    Nats, and the effective number of negatives (Kish), 1 to m (m - 1). A
+    copula's partition is 1 by construction; where too few negatives carry the
+    measured one, a value below 1 is chance, and 1 is taken.
+  """
+  e, top = _exponentials(held.matrix)
+  total = e.sum()
+  count = len(e) * (len(e) - 1)
+  carried = float(total**2 / np.sum(e**2))
+  nats = float(np.log(total / count) + top)
+  if held.copula is not None and carried < ENOUGH:
+    nats = max(nats, 0.0)
+  return nats, carried
+
+
+def bootstrap(held: Sequence[Held], draws: int, seed: int) -> np.ndarray:
+  """Values of the estimate under random weights of the pairs, `[draws]`.
+
+  A Bayesian bootstrap: each pair's weight is exponential, and a negative
+  weighs what its x and its y weigh together. The critics are held fixed.
+
+  References:
+    Rubin, The Bayesian Bootstrap, 1981.
+  """
+  rng = np.random.default_rng(seed)
+  found = []
+  for fold in held:
+    e, top = _exponentials(fold.matrix)
+    weight = rng.exponential(size=(draws, len(fold.pairs))).astype(np.float32)
+    w = weight[:, : len(e)]
+    partition = np.sum((w @ e) * w, axis=1)
+    pairs = np.sum(w, axis=1) ** 2 - np.sum(w**2, axis=1)
+    log_mean = np.log(partition / pairs) + top
+    shift = log_partition(fold)[0] - (
+      np.log(e.sum() / (len(e) * (len(e) - 1))) + top
+    )
+    mean = weight @ fold.pairs / np.sum(weight, axis=1)
+    found.append(mean - log_mean - shift)
+  return np.mean(found, axis=0)
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+  """The central 95 % of bootstrap values."""
+  tail = (100 - _LEVEL) / 2
+  low, high = np.percentile(values, (tail, 100 - tail))
+  return float(low), float(high)
+
+
+def permutation_p_value(held: Sequence[Held], permutations: int, seed: int):
+  """How often pairs dealt anew score as high as the real ones.
+
+  The critics were fitted to other pairs, so that under independence every
+  assignment of a fold's y to its x is as likely as the real one.
+
+  Returns:
+    A p value, at least `1 / (permutations + 1)`.
+  """
+  rng = np.random.default_rng(seed)
+  real = sum(np.trace(fold.matrix) / len(fold.matrix) for fold in held)
+  high = 0
+  for _ in range(permutations):
+    dealt = 0.0
+    for fold in held:
+      columns = rng.permutation(len(fold.matrix))
+      dealt += np.mean(fold.matrix[np.arange(len(columns)), columns])
+    high += dealt >= real
+  return (1 + high) / (permutations + 1)
+
+
+def _exponentials(matrix):
+  """exp of a matrix less its largest negative, zero on the diagonal."""
+  apart = ~np.eye(len(matrix), dtype=bool)
+  top = float(np.max(matrix, where=apart, initial=-np.inf))
+  return np.where(apart, np.exp(np.minimum(matrix - top, 0)), 0), top

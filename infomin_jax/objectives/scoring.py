@@ -1,0 +1,60 @@
+"""A term's scores: held as a matrix, or as two factors and streamed."""
+
+import math
+
+import flax.linen as nn
+import jax
+
+from infomin_jax.errors import UserError
+from infomin_jax.estimators.scores import Factored, Scores
+
+# Scores above which `auto` streams: 64 MiB in float32, of which a gradient
+# holds several. Below, a matrix fits every device, and streaming saves little
+# time; at any size both give the same loss and gradient.
+STREAM_ABOVE = 2**24
+
+
+def is_factored(critic: nn.Module) -> bool:
+  """Whether the critic is an inner product of two embeddings."""
+  return hasattr(critic, "embed_x") and hasattr(critic, "embed_y")
+
+
+def streams(critic: nn.Module, x, y, stream: bool | str) -> bool:
+  """Whether scores of `x [b, ...]` and `y [n, *l, d]` are to be streamed."""
+  if stream == "auto":
+    return is_factored(critic) and _number(x, y) > STREAM_ABOVE
+  return bool(stream)
+
+
+def score(
+  critic: nn.Module, x: jax.Array, y: jax.Array, train: bool, stream: bool | str
+) -> Scores:
+  """`critic(x, y)`, `[b, n]` or `[b, n, l]`, in the form that `stream` asks."""
+  if streams(critic, x, y, stream):
+    return Factored(critic.embed_x(x, train), critic.embed_y(y, train))
+  return critic(x, y, train)
+
+
+def form(critic: nn.Module, x, y, stream: bool | str) -> str:
+  """One line for people: how many scores, held or streamed."""
+  sizes = [x.shape[0], *y.shape[:-1]]
+  shape = " x ".join(map(str, sizes))
+  size = f"{4 * _number(x, y) / 2**20:.4g} MiB"
+  if streams(critic, x, y, stream):
+    return f"{shape} scores, streamed (a matrix would take {size})"
+  return f"{shape} scores, held as a matrix ({size})"
+
+
+def check_stream(at: str, critic: nn.Module, stream: bool | str) -> None:
+  """Refuses a `stream` that is unknown or that the critic does not allow."""
+  if stream not in ("auto", True, False):
+    raise UserError(f"{at}.stream is {stream!r}: expected auto, True or False.")
+  if stream is True and not is_factored(critic):
+    raise UserError(
+      f"{at}.stream is True, but its critic cannot be factored: use auto, or "
+      "a critic that is an inner product, such as separable."
+    )
+
+
+def _number(x, y) -> int:
+  return x.shape[0] * math.prod(y.shape[:-1])

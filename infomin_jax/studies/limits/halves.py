@@ -1,0 +1,102 @@
+"""Images of one data set as the study uses them: top half, bottom half."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from infomin_jax import data
+from infomin_jax.data.order import Order
+from infomin_jax.errors import UserError
+from infomin_jax.views.splits import halves
+
+# Orders that share no seed with training's.
+_FRESH = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+  """One data set in memory.
+
+  Attributes:
+    name: of the source.
+    train: uint8 `[n, h, w, c]`.
+    train_labels: `[n]`.
+    test: uint8 `[m, h, w, c]`.
+    test_labels: `[m]`.
+  """
+
+  name: str
+  train: np.ndarray
+  train_labels: np.ndarray
+  test: np.ndarray
+  test_labels: np.ndarray
+
+  @property
+  def view(self) -> tuple[int, int, int]:
+    """`(h / 2, w, c)`."""
+    h, w, c = self.train.shape[1:]
+    return h // 2, w, c
+
+  def split(self, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Top and bottom in [0, 1], `[b, h, w, c] -> [b, h / 2, w, c]` twice."""
+    shape = self.train.shape[1:]
+    return halves(shape, shape[0])(None, {"image": images})
+
+
+def load(name: str, data_dir: str = "") -> Images:
+  """Reads a source into memory.
+
+  Raises:
+    UserError: it is not here; says how to get it.
+  """
+  parts = {}
+  for split in ("train", "test"):
+    source = data.load({"name": name, "data_dir": data_dir}, split)
+    fields = data.resident(source)
+    if fields is None or "label" not in fields:
+      raise UserError(
+        f"{name}: the study needs labelled images of one size that fit into "
+        "memory."
+      )
+    parts[split] = fields
+  train, test = parts["train"], parts["test"]
+  return Images(
+    name, train["image"], train["label"], test["image"], test["label"]
+  )
+
+
+def training_rows(
+  count: int, batch_size: int, seed: int, first: int, stop: int
+) -> np.ndarray:
+  """Rows of the batches of steps `first` to `stop`, int32 `[steps, b]`."""
+  order = Order(count, seed, batch_size)
+  return np.stack([order(step)[1] for step in range(first, stop)])
+
+
+def fresh_rows(
+  count: int, batch_size: int, seed: int, step: int, batches: int
+) -> np.ndarray:
+  """Rows of training batches that no step has used in this order."""
+  epoch_steps = count // batch_size
+  start = step % max(epoch_steps - batches, 1)
+  return training_rows(count, batch_size, _FRESH + seed, start, start + batches)
+
+
+def test_rows(count: int, batch_size: int, batches: int) -> np.ndarray:
+  """Rows of test batches in their order, the incomplete one dropped."""
+  batches = min(batches, count // batch_size)
+  return np.arange(batches * batch_size, dtype=np.int32).reshape(
+    batches, batch_size
+  )
+
+
+def noisy(key: jax.Array, x: jax.Array, *others: jax.Array, sd: float):
+  """Adds one and the same Gaussian noise to all views of an image.
+
+  Shared noise is information that the views share, and gives the data full
+  support; independent noise would do neither (the paper's footnote 8).
+  """
+  noise = sd * jax.random.normal(key, x.shape, jnp.float32)
+  return tuple(view + noise for view in (x, *others))

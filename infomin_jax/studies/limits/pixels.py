@@ -1,0 +1,33 @@
+"""The baseline: a linear classifier on the pixels of the top half."""
+
+import jax
+
+from infomin_jax.studies.limits import evaluate as measure
+from infomin_jax.studies.limits import halves
+from infomin_jax.studies.limits.lines import Variant
+from infomin_jax.studies.limits.train import Problem
+
+
+def make_problem(variant: Variant, images: halves.Images) -> Problem:
+  """Nothing to train: one look. Noisy pixels where the experiment has noise."""
+  options = variant.settings
+
+  def encode(params, batch, key):
+    del params
+    x, _ = images.split(batch)
+    if options.get("noise"):
+      (x,) = halves.noisy(key, x, sd=options["noise"])
+    return x.reshape(len(x), -1)
+
+  probe = measure.make_probe(encode, images, options)
+
+  def look(state, seed, step, values):
+    del state, step, values
+    return {"accuracy": probe(None, jax.random.key(seed), seed)}
+
+  return Problem(
+    init=lambda seed: None,
+    step=lambda state, data, inputs: (state, 0.0),
+    inputs=lambda seed, first, stop: {},
+    evaluate=look,
+  )

@@ -1,0 +1,51 @@
+"""The folder of a study: settings, and one file a finished run."""
+
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+
+from infomin_jax.errors import UserError
+
+
+def open_folder(out: pathlib.Path, preset: str, settings: Mapping) -> None:
+  """Makes the folder, or checks that it is of the same study.
+
+  Raises:
+    UserError: it holds runs of other settings.
+  """
+  path = out / "settings.json"
+  wanted = {"study": "limits", "preset": preset, "settings": settings}
+  wanted = json.loads(json.dumps(wanted))  # tuples become lists
+  if path.exists():
+    found = json.loads(path.read_text())
+    if found.get("preset") != preset:
+      raise UserError(
+        f"--out {out} holds a study of the preset {found.get('preset')!r}, not "
+        f"{preset!r}; choose another folder."
+      )
+    if found != wanted:
+      raise UserError(
+        f"--out {out} holds runs of other settings of the preset {preset!r} "
+        "(see its settings.json); choose another folder."
+      )
+  (out / "runs").mkdir(parents=True, exist_ok=True)
+  write_json(path, wanted)
+
+
+def run_path(out: pathlib.Path, name: str, seed: int) -> pathlib.Path:
+  """Where a run's record is."""
+  return out / "runs" / f"{name}-seed{seed}.json"
+
+
+def read_runs(out: pathlib.Path) -> list[dict]:
+  """All records, by name and seed."""
+  records = [json.loads(p.read_text()) for p in (out / "runs").glob("*.json")]
+  return sorted(records, key=lambda r: (r["run"], r["seed"]))
+
+
+def write_json(path: pathlib.Path, value) -> None:
+  """All of it or nothing, whenever the process ends."""
+  part = path.with_suffix(f".{os.getpid()}.part")
+  part.write_text(json.dumps(value, indent=1) + "\n")
+  os.replace(part, path)

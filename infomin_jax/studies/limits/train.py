@@ -1,0 +1,189 @@
+"""The one training loop of the study: chunks of steps, looks between them."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from infomin_jax.errors import UserError
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class State:
+  """What an optimizer moves, and its memory."""
+
+  params: Any
+  opt_state: Any
+
+
+def start(params, tx: optax.GradientTransformation) -> State:
+  """The state before the first step."""
+  return State(params, tx.init(params))
+
+
+def descend(loss: Callable, tx: optax.GradientTransformation) -> Callable:
+  """`(state, *inputs) -> (state, value)`: one step down `loss`.
+
+  Args:
+    loss: `(params, *inputs) -> (loss, value)`, both scalars.
+    tx: the optimizer.
+  """
+
+  def step(state: State, *inputs):
+    (_, value), grads = jax.value_and_grad(loss, has_aux=True)(
+      state.params, *inputs
+    )
+    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    return State(optax.apply_updates(state.params, updates), opt_state), value
+
+  return step
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Problem:
+  """An experiment with everything but the seed.
+
+  Attributes:
+    init: `seed -> state`.
+    step: `(state, data, inputs) -> (state, value)`, pure.
+    inputs: `(seed, first, stop) -> pytree` of one row a step.
+    evaluate: `(state, seed, step, values) -> {name: float or list}`; `values`
+      are those of the steps since the last look.
+    data: arrays that every step may read.
+    about: settings that only the code knows, such as parameter counts.
+    scanned: compile a whole chunk of steps as one loop. XLA runs convolutions
+      inside of loops on a CPU eight times slower than outside, so convolutional
+      problems dispatch every step.
+  """
+
+  init: Callable
+  step: Callable
+  inputs: Callable
+  evaluate: Callable
+  data: Any = None
+  about: dict = dataclasses.field(default_factory=dict)
+  scanned: bool = True
+
+  @functools.cached_property
+  def chunk(self) -> Callable:
+    """`(state, data, inputs) -> (state, values)` of one seed."""
+    return self._chunk(self.step)
+
+  @functools.cached_property
+  def chunk_of_many(self) -> Callable:
+    """The same for several seeds: a first axis of state, a second of inputs."""
+    return self._chunk(jax.vmap(self.step, in_axes=(0, None, 0)))
+
+  def _chunk(self, step):
+    one = functools.partial(jax.jit, donate_argnums=0)
+    if self.scanned:
+      return one(
+        lambda state, data, inputs: jax.lax.scan(
+          lambda s, row: step(s, data, row), state, inputs
+        )
+      )
+    step = one(step)
+
+    def chunk(state, data, inputs):
+      values = []
+      for i in range(len(jax.tree.leaves(inputs)[0])):
+        row = jax.tree.map(lambda x: x[i], inputs)  # noqa: B023
+        state, value = step(state, data, row)
+        values.append(value)
+      return state, jnp.stack(values)
+
+    return chunk
+
+
+@dataclasses.dataclass
+class Curve:
+  """What one run gave.
+
+  Attributes:
+    rows: of the looks, `{"step", name: value}`; a number that is not finite is
+      None.
+    status: `done`, `nan` (a value was not finite) or `raised`.
+    error: what happened, if not `done`.
+  """
+
+  rows: list[dict] = dataclasses.field(default_factory=list)
+  status: str = "done"
+  error: str = ""
+
+
+def train(
+  problem: Problem, seeds: list[int], steps: int, every: int
+) -> list[Curve]:
+  """Trains from every seed, several seeds in one program.
+
+  A run that gives NaN or raises ends there; its curve says so, and the other
+  seeds go on.
+
+  Args:
+    problem: the experiment.
+    seeds: with more than one, the step is `vmap`ped over them.
+    steps: in all.
+    every: steps between looks; there is one before the first step too.
+
+  Returns:
+    One curve a seed.
+  """
+  if every < 1 or steps % every:
+    raise UserError(f"steps: {steps} is no multiple of every={every}.")
+  curves = [Curve() for _ in seeds]
+  many = len(seeds) > 1
+  states = [problem.init(seed) for seed in seeds]
+  state = jax.tree.map(lambda *x: jnp.stack(x), *states) if many else states[0]
+  del states
+  values = np.zeros((len(seeds), 0))
+  for first in range(0, steps + 1, every):
+    for i, (seed, curve) in enumerate(zip(seeds, curves, strict=True)):
+      one = jax.tree.map(lambda x: x[i], state) if many else state  # noqa: B023
+      if curve.status == "done":
+        _look(problem, one, seed, first, values[i], curve)
+    if first == steps or all(curve.status != "done" for curve in curves):
+      break
+    rows = [problem.inputs(seed, first, first + every) for seed in seeds]
+    if many:
+      inputs = jax.tree.map(lambda *x: np.stack(x, axis=1), *rows)
+      state, values = problem.chunk_of_many(state, problem.data, inputs)
+    else:
+      state, values = problem.chunk(state, problem.data, rows[0])
+    values = np.asarray(values, np.float64).reshape(every, len(seeds)).T
+    for curve, found in zip(curves, values, strict=True):
+      if curve.status == "done" and not np.all(np.isfinite(found)):
+        at = first + 1 + int(np.argmin(np.isfinite(found)))
+        curve.status, curve.error = "nan", f"not finite at step {at}"
+  return curves
+
+
+def _look(problem, state, seed, step, values, curve):
+  try:
+    found = problem.evaluate(state, seed, step, values)
+  except UserError:
+    raise  # the caller's mistake, not this run's
+  except Exception as error:  # counted and shown, like the paper's lost runs
+    curve.status = "raised"
+    curve.error = f"step {step}: {one_line(error)}"
+    return
+  curve.rows.append({"step": step} | {k: plain(v) for k, v in found.items()})
+
+
+def one_line(error: Exception) -> str:
+  """The error's type and the first line of its text."""
+  lines = str(error).splitlines() or [""]
+  return f"{type(error).__name__}: {lines[0]}"
+
+
+def plain(value):
+  """A float, or None where it is not finite; of a list, each."""
+  if isinstance(value, list):
+    return [plain(v) for v in value]
+  return float(value) if math.isfinite(value) else None

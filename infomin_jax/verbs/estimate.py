@@ -1,0 +1,159 @@
+"""How many nats do two sets of paired samples share?
+
+  infomin estimate X.npy Y.npy
+  infomin estimate table.csv --x_columns age,income --y_columns spending
+  infomin estimate arrays.npz --estimators all --figure samples.png
+
+Row i of X belongs to row i of Y: .npy, .npz (arrays x and y), .csv, .tsv or
+.parquet; vectors, images, or classes. Prints the value with its 95 % interval
+and every reason not to believe it.
+"""
+
+import json
+import pathlib
+
+from absl import flags
+
+from infomin_jax.errors import UserError
+
+_SHARES = (8, 4, 2, 1)
+
+
+def define(values: flags.FlagValues, argv: list[str]) -> None:
+  """The flags of `infomin estimate`."""
+  del argv
+  for side in ("x", "y"):
+    flags.DEFINE_list(
+      f"{side}_columns",
+      [],
+      f"columns of a table that are {side}, separated by commas",
+      flag_values=values,
+    )
+  flags.DEFINE_string(
+    "estimators",
+    "best",
+    "best, or all: a table of estimators with the direction of their bias",
+    flag_values=values,
+  )
+  flags.DEFINE_string(
+    "critic",
+    "auto",
+    "auto (held-out pairs choose), copula, warped or joined",
+    flag_values=values,
+  )
+  flags.DEFINE_integer(
+    "seed", 0, "of folds, training and intervals", flag_values=values
+  )
+  flags.DEFINE_boolean(
+    "json", False, "print JSON, not sentences", flag_values=values
+  )
+  flags.DEFINE_string(
+    "figure",
+    None,
+    "draw the bounds against the number of samples, as this PNG",
+    flag_values=values,
+  )
+
+
+def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
+  """Estimates; see the module's text."""
+  del command
+  if len(rest) not in (1, 2):
+    raise UserError(
+      "expected one or two files: infomin estimate X.npy Y.npy, got "
+      f"{len(rest)}."
+    )
+  if values.estimators not in ("best", "all"):
+    raise UserError(
+      f"--estimators is {values.estimators!r}: expected best or all."
+    )
+  if values.figure and pathlib.Path(values.figure).suffix != ".png":
+    raise UserError(f"--figure is {values.figure!r}: expected a .png file.")
+  from infomin_jax.data.paired import read_paired
+  from infomin_jax.errors import lookup
+  from infomin_jax.estimation import estimate_paired, side_by_side
+  from infomin_jax.estimation.crossfit import CRITICS
+
+  lookup("critic (--critic)", values.critic, dict.fromkeys(CRITICS))
+  pairs = read_paired(
+    *rest, x_columns=values.x_columns, y_columns=values.y_columns
+  )
+  settings = {"critic": values.critic, "seed": values.seed}
+  with _progress() as say:
+    found = estimate_paired(pairs, **settings, say=say)
+    held = [(len(pairs.x), found.held)]
+    if values.figure and found.held:
+      held += _fewer(pairs, settings, say)
+  shown = found.to_json()
+  if values.estimators == "all":
+    shown["estimators"] = side_by_side.table(found.held, pairs)
+  if values.json:
+    print(json.dumps(shown, indent=2))
+  else:
+    _show(shown)
+  if values.figure:
+    if not found.held:
+      raise UserError("--figure: discrete variables are counted, not bounded.")
+    counts, folds = zip(*sorted(held, key=lambda h: h[0]), strict=True)
+    side_by_side.draw(pathlib.Path(values.figure), counts, folds)
+
+
+def _fewer(pairs, settings, say):
+  """The same estimate of an eighth, a quarter and a half of the samples."""
+  import dataclasses
+
+  from infomin_jax.estimation import estimate_paired
+  from infomin_jax.estimation.estimate import FEWEST
+
+  found = []
+  for share in _SHARES[:-1]:
+    count = len(pairs.x) // share
+    if count >= FEWEST:
+      some = dataclasses.replace(pairs, x=pairs.x[:count], y=pairs.y[:count])
+      found.append((count, estimate_paired(some, **settings, say=say).held))
+  return found
+
+
+def _progress():
+  """A context that gives `say`: a spinner on a terminal, else lines."""
+  import contextlib
+  import sys
+
+  import rich.console
+
+  @contextlib.contextmanager
+  def context():
+    console = rich.console.Console(stderr=True)
+    if not console.is_terminal:
+      yield lambda text: print(text, file=sys.stderr)
+      return
+    with console.status("reading") as status:
+      yield status.update
+
+  return context()
+
+
+def _show(found: dict) -> None:
+  low, high = found["interval"]
+  print(f"I(X; Y) = {found['nats']:.3f} nats, 95 % in [{low:.3f}, {high:.3f}]")
+  print(
+    f"{found['estimator']}; {found['samples']:,} pairs; independence has "
+    f"p = {found['p_value']:.3g}; ceiling {found['ceiling']:.1f} nats; "
+    f"{found['seconds']:.1f} s"
+  )
+  for line in found["advice"]:
+    print(f"! {line}")
+  if "estimators" not in found:
+    return
+  import rich.console
+  import rich.table
+
+  table = rich.table.Table()
+  for column in ("estimator", "nats", "direction", "ceiling"):
+    table.add_column(column, justify="right" if column == "nats" else "left")
+  for row in found["estimators"]:
+    ceiling = "" if row["ceiling"] is None else f"{row['ceiling']:.2f}"
+    table.add_row(
+      row["estimator"], f"{row['nats']:.3f}", row["direction"], ceiling
+    )
+  rich.console.Console().print(table)

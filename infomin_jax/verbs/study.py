@@ -1,0 +1,75 @@
+"""Run a paper's experiments again and check each of its claims.
+
+  infomin study limits --preset local --out runs/limits
+  infomin study limits --only E1,E4 --preset smoke --out runs/limits_smoke
+
+Presets: `paper` has the published settings, `local` takes about half an hour
+on two cores, `smoke` only shows that everything runs. Writes table.csv,
+figures, claims.json and one file a run into the folder; the same command goes
+on where it was stopped.
+"""
+
+import json
+import pathlib
+
+from absl import flags
+
+from infomin_jax.errors import UserError
+
+
+def define(values: flags.FlagValues, argv: list[str]) -> None:
+  """The flags of `infomin study`."""
+  del argv
+  flags.DEFINE_string(
+    "preset", "local", "smoke, local or paper", flag_values=values
+  )
+  flags.DEFINE_list(
+    "only", [], "experiments, separated by commas (all)", flag_values=values
+  )
+  flags.DEFINE_string("out", None, "folder of the study", flag_values=values)
+  flags.DEFINE_string(
+    "data_dir", "", "folder of prepared data sets", flag_values=values
+  )
+  flags.DEFINE_integer(
+    "jobs",
+    0,
+    "lines of the table trained at once (0: one a processor)",
+    lower_bound=0,
+    flag_values=values,
+  )
+  flags.DEFINE_boolean(
+    "json", False, "print rows and claims as JSON", flag_values=values
+  )
+  flags.DEFINE_string(
+    "evidence", None, "also store the result as this file", flag_values=values
+  )
+
+
+def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
+  """Runs; see the module's text."""
+  if len(rest) != 1:
+    raise UserError("name one study: infomin study limits --out FOLDER.")
+  if not values.out:
+    raise UserError("--out is missing: name the folder of the study.")
+  from infomin_jax import evidence
+  from infomin_jax.errors import lookup
+  from infomin_jax.studies import STUDIES
+  from infomin_jax.studies.limits import table
+
+  study = lookup("study", rest[0], STUDIES)
+  out = pathlib.Path(values.out)
+  result = study(out, values.preset, values.only, values.data_dir, values.jobs)
+  if values.json:
+    shown = {key: result[key] for key in ("rows", "claims")}
+    print(json.dumps(shown, indent=1))
+  else:
+    table.show(result)
+  if values.evidence:
+    evidence.write(
+      values.evidence,
+      commands=[command],
+      config={"preset": values.preset, "settings": result["settings"]},
+      seeds=result["seeds"],
+      values=result["rows"],
+      extra={"claims": result["claims"], "changed": result["changed"]},
+    )
