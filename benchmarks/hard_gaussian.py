@@ -13,6 +13,7 @@ import argparse
 import functools
 import json
 import time
+from typing import Any
 
 # Karl Stratos' `doe`, README: the same task, its networks and training.
 PUBLISHED = {
@@ -43,7 +44,7 @@ def trained(name, task, steps, seed):
     return x, rho * x + (1 - rho**2) ** 0.5 * noise
 
   def bound(params, average, key):
-    scores = critic.apply(params, *batch(key))
+    scores: Any = critic.apply(params, *batch(key))
     if name == "mine":
       return mine(scores, average)
     shift = 1.0 if name == "nwj" else 0.0

@@ -131,6 +131,7 @@ def test_auto_streams_what_is_large():
   assert choose(COSINE, large, large, "auto")
   assert choose(COSINE, locations, locations, "auto")
   assert choose(COSINE, small, small, True)
+  assert choose(COSINE, small, small, "True")  # from a command line
   assert not choose(COSINE, large, large, False)
   terms, _ = objectives.build_terms(
     {"contrastive": dict(estimator="nwj", critic=dict(name="concatenated"))}

@@ -12,6 +12,8 @@ from infomin_jax.estimators.scores import Factored, Scores
 # holds several. Below, a matrix fits every device, and streaming saves little
 # time; at any size both give the same loss and gradient.
 STREAM_ABOVE = 2**24
+# A command line gives strings where the config file has one (`auto`).
+_FORCED = {True: True, False: False, "True": True, "False": False}
 
 
 def is_factored(critic: nn.Module) -> bool:
@@ -23,7 +25,7 @@ def streams(critic: nn.Module, x, y, stream: bool | str) -> bool:
   """Whether scores of `x [b, ...]` and `y [n, *l, d]` are to be streamed."""
   if stream == "auto":
     return is_factored(critic) and _number(x, y) > STREAM_ABOVE
-  return bool(stream)
+  return _FORCED[stream]
 
 
 def score(
@@ -47,9 +49,9 @@ def form(critic: nn.Module, x, y, stream: bool | str) -> str:
 
 def check_stream(at: str, critic: nn.Module, stream: bool | str) -> None:
   """Refuses a `stream` that is unknown or that the critic does not allow."""
-  if stream not in ("auto", True, False):
+  if stream != "auto" and stream not in _FORCED:
     raise UserError(f"{at}.stream is {stream!r}: expected auto, True or False.")
-  if stream is True and not is_factored(critic):
+  if _FORCED.get(stream) and not is_factored(critic):
     raise UserError(
       f"{at}.stream is True, but its critic cannot be factored: use auto, or "
       "a critic that is an inner product, such as separable."
