@@ -375,7 +375,7 @@ def test_bytes_that_are_no_text(tmp_path, content):
 
 @pytest.fixture
 def parquet(tmp_path):
-  pa = pytest.importorskip("pyarrow")
+  import pyarrow as pa
   import pyarrow.parquet
 
   def write(**columns):
@@ -387,7 +387,8 @@ def parquet(tmp_path):
 
 
 def test_parquet_columns(parquet):
-  pa = pytest.importorskip("pyarrow")
+  import pyarrow as pa
+
   path = parquet(
     a=[1.0, 2.5, 3.0],
     b=pa.array([1, 2, 3], pa.int32()),
