@@ -94,8 +94,11 @@ def fit_linear_gaussian(y: Array, x: Array | None = None) -> LinearGaussian:
   if x.shape[1]:
     weight = jnp.linalg.lstsq(x - mean_x, y - mean_y)[0]
   rest = y - mean_y - _matmul(x - mean_x, weight)
-  covariance = _matmul(rest.T, rest) / len(y)
-  return LinearGaussian(mean_x, mean_y, weight, jnp.linalg.cholesky(covariance))
+  # The Cholesky factor of the covariance, without squaring: and jaxlib 0.10's
+  # own fails on a CPU from 128 columns on, under `runtime`'s XLA flag.
+  upper = jnp.linalg.qr(rest / jnp.sqrt(len(y)), mode="r")
+  lower = (upper * jnp.sign(jnp.diagonal(upper))[:, None]).T
+  return LinearGaussian(mean_x, mean_y, weight, lower)
 
 
 class Flow(nn.Module):
