@@ -239,7 +239,10 @@ def store(path, options, rows):
   names = ("sizes", "rounds", "round_seconds", "gib", "seconds")
   evidence.write(
     path,
-    commands=["python benchmarks/contrastive_loss.py"],
+    commands=[
+      f"python benchmarks/contrastive_loss.py --sizes {options.sizes} "
+      f"--rounds {options.rounds}"
+    ],
     config={name: getattr(options, name) for name in names},
     seeds=[0],
     values=rows,
