@@ -268,6 +268,7 @@ def test_what_never_varies_shares_nothing():
   assert "constant" in found.flags and "independent" in found.flags
 
 
+@pytest.mark.long
 def test_a_hard_gaussian_is_within_a_tenth():
   task = TASKS["gaussian_128v128_rho0.5"]
   found = estimate(*task.sample(10_000, 0), critic="copula")
