@@ -154,7 +154,10 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, capsys):
     ("--config.batch_size=40000", "has only 11200 training images"),
     ("--config.views.size=28", "draws 32 x 32"),
     ("--config.views.share=('digits',)", "did you mean digit?"),
-    ("--config.objective.contrastive.estimator=infonse", "did you mean infonce or"),
+    (
+      "--config.objective.contrastive.estimator=infonse",
+      "did you mean infonce or",
+    ),
     ("--config.objective.contrastive.critic.name=dot", "Unknown"),
     ("--config.objective.contrastive.weight=0.0", "expected a number above 0"),
     ("--config.data.nmae=x", "name"),
