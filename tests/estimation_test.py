@@ -44,9 +44,6 @@ def test_quantiles_are_those_of_the_t(nu):
 def test_the_copula_is_a_ratio_of_densities(nu):
   # Canonical already: unit scatter within, rho between the first coordinates.
   rho = np.array([0.7, 0.2])
-  copula = Copula(
-    np.zeros((1, 3)), np.zeros((1, 2)), nu, np.eye(3), np.eye(2), rho
-  )
   u, v = np.random.default_rng(0).normal(size=(2, 6, 3))
   v = v[:, :2]
   sorted_u, sorted_v = np.sort(u, 0), np.sort(v, 0)

@@ -26,10 +26,8 @@ def log_partition(held: Held) -> tuple[float, float]:
     measured one, a value below 1 is chance, and 1 is taken.
   """
   e, top = _exponentials(held.matrix)
-  total = e.sum()
-  count = len(e) * (len(e) - 1)
-  carried = float(total**2 / np.sum(e**2))
-  nats = float(np.log(total / count) + top)
+  carried = float(e.sum() ** 2 / np.sum(e**2))
+  nats = _log_mean(e, top)
   if held.copula is not None and carried < ENOUGH:
     nats = max(nats, 0.0)
   return nats, carried
@@ -53,9 +51,7 @@ def bootstrap(held: Sequence[Held], draws: int, seed: int) -> np.ndarray:
     partition = np.sum((w @ e) * w, axis=1)
     pairs = np.sum(w, axis=1) ** 2 - np.sum(w**2, axis=1)
     log_mean = np.log(partition / pairs) + top
-    shift = log_partition(fold)[0] - (
-      np.log(e.sum() / (len(e) * (len(e) - 1))) + top
-    )
+    shift = log_partition(fold)[0] - _log_mean(e, top)
     mean = weight @ fold.pairs / np.sum(weight, axis=1)
     found.append(mean - log_mean - shift)
   return np.mean(found, axis=0)
@@ -94,3 +90,8 @@ def _exponentials(matrix):
   apart = ~np.eye(len(matrix), dtype=bool)
   top = float(np.max(matrix, where=apart, initial=-np.inf))
   return np.where(apart, np.exp(np.minimum(matrix - top, 0)), 0), top
+
+
+def _log_mean(e, top) -> float:
+  """log mean exp of the negatives that `_exponentials` gave, nats."""
+  return float(np.log(e.sum() / (len(e) * (len(e) - 1))) + top)
