@@ -10,7 +10,7 @@ from scipy import stats
 from infomin_jax import cli
 from infomin_jax.data.synthetic import TASKS
 from infomin_jax.errors import UserError
-from infomin_jax.estimation import advice, estimate, interval
+from infomin_jax.estimation import advice, crossfit, estimate, interval
 from infomin_jax.estimation.copula import (
   Copula,
   fit_copula,
@@ -123,8 +123,32 @@ def test_a_pair_is_not_seen_by_its_critic():
   assert np.mean(after.pairs) < np.mean(before.pairs)
 
 
-def fold(pairs, matrix):
-  return Held(np.arange(len(pairs)), pairs, matrix, 0.0, None)
+def fold(pairs, matrix, normalised=False):
+  return Held(np.arange(len(pairs)), pairs, matrix, 0.0, None, normalised)
+
+
+def test_a_thin_partition_is_one_only_for_a_ratio_of_densities():
+  # One of 9,900 negatives carries all of the partition.
+  matrix = np.full((100, 100), -20.0)
+  matrix[0, 1] = 0.0
+  measured = -np.log(9900)
+  free, carriers = interval.log_partition(fold(np.zeros(100), matrix))
+  np.testing.assert_allclose((free, carriers), (measured, 1.0), rtol=1e-3)
+  density = interval.log_partition(fold(np.zeros(100), matrix, True))[0]
+  assert density == 0.0
+
+
+def test_a_network_whose_partition_is_thin_is_not_taken(monkeypatch):
+  pairs = {"copula": np.zeros(100), "warped": np.ones(100)}
+  one = np.full((100, 100), -20.0)
+  one[0, 1] = 0.0
+  scores = {"thin": one, "wide": np.zeros((100, 100))}
+  monkeypatch.setattr(crossfit, "_pairs", lambda name, sides: pairs[name])
+  monkeypatch.setattr(crossfit, "_matrix", lambda name, sides: scores[sides])
+  named = {name: name for name in pairs}
+  for sides, best in {"thin": "copula", "wide": "warped"}.items():
+    tried = {"copula": 0.0, "warped": 1.0}
+    assert crossfit._best(named, tried, sides, "auto") == best
 
 
 def test_bootstrap_spread_is_that_of_a_mean():
@@ -164,6 +188,7 @@ FIGURES = dict(
   optimism=0.01,
   apart=0.02,
   model_based=False,
+  thin_partition=False,
   constant=0,
   duplicates=0.0,
 )
@@ -179,6 +204,7 @@ FIGURES = dict(
     ("wide_interval", dict(interval=(-0.5, 1.5))),
     ("bounds_apart", dict(apart=0.8)),
     ("model_based", dict(model_based=True)),
+    ("thin_partition", dict(thin_partition=True)),
     ("overfitted", dict(optimism=0.4)),
     ("independent", dict(p_value=0.4)),
   ],

@@ -28,6 +28,10 @@ WORDS = {
     "too few negatives carry the partition, so it was taken from the fitted "
     "copula: the value is as good as that model, and no bound"
   ),
+  "thin_partition": (
+    "too few negatives carry the partition of the critic: the value may be far "
+    "too high; take more samples, or the critic `copula`"
+  ),
   "overfitted": (
     "the critic scores {optimism:.2f} nats more on pairs that it was fitted "
     "to: the truth is likely to lie between; take more samples"
@@ -41,7 +45,8 @@ def flags(figures: dict) -> tuple[str, ...]:
 
   Args:
     figures: `nats`, `interval`, `ceiling`, `samples`, `p_value`, `optimism`,
-      `apart`, `carried`, `constant` and `duplicates` of an estimate.
+      `apart`, `model_based`, `thin_partition`, `constant` and `duplicates` of
+      an estimate.
   """
   nats, (low, high) = figures["nats"], figures["interval"]
   holds = {
@@ -52,6 +57,7 @@ def flags(figures: dict) -> tuple[str, ...]:
     "wide_interval": high - low > max(nats, 0),
     "bounds_apart": figures["apart"] > max(0.3, 0.5 * nats),
     "model_based": figures["model_based"],
+    "thin_partition": figures["thin_partition"],
     "overfitted": figures["optimism"] > max(0.1, 0.15 * nats),
     "independent": figures["p_value"] > 0.05,
   }

@@ -18,6 +18,7 @@ from infomin_jax.errors import lookup
 from infomin_jax.estimation.copula import Copula, fit_copula, marginal_side
 from infomin_jax.estimation.fit import fit_critic
 from infomin_jax.estimation.networks import Joined, Parametric, Warped
+from infomin_jax.estimation.partition import ENOUGH, carried, exponentials
 from infomin_jax.estimators import dv
 from infomin_jax.estimators.scores import log_mean_exp
 
@@ -51,6 +52,8 @@ class Held:
     matrix: scores of all combinations of the first m, `[m, m]`.
     fitted_nats: Donsker-Varadhan value of the pairs it was fitted to.
     copula: of the fold; None for images.
+    normalised: whether the scores are a ratio of densities, a copula's without
+      a network, whose partition is 1.
   """
 
   rows: np.ndarray
@@ -58,6 +61,7 @@ class Held:
   matrix: np.ndarray
   fitted_nats: float
   copula: Copula | None
+  normalised: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +99,8 @@ def cross_fit(
     seed: of the folds, the initial parameters and the batches.
     critic: one of `CRITICS`. With `auto`, a network is taken if on the first
       fold it beats the copula, on pairs that neither was fitted to, by more
-      than the standard error of the difference.
+      than the standard error of the difference, and enough negatives carry its
+      partition for that to be known.
     say: told what is being done.
   """
   lookup("critic", critic, dict.fromkeys(CRITICS))
@@ -190,7 +195,8 @@ def _best(trained, tried, sides, asked) -> str:
       more = _pairs(trained[name], sides) - start
       error = np.std(more) / np.sqrt(len(more))
       better = tried[name] - tried["copula"]
-      if better > max(gain, error):
+      known = carried(exponentials(_matrix(trained[name], sides))[0]) >= ENOUGH
+      if known and better > max(gain, error):
         best, gain = name, better
   return best
 
@@ -210,7 +216,9 @@ def _score(trained, sides, part, copula) -> Held:
       np.minimum(a, highest) for a in (fitted, fitted_matrix, pairs, matrix)
     )
   partition = float(log_mean_exp(jnp.asarray(fitted_matrix)))
-  return Held(part, pairs, matrix, float(np.mean(fitted)) - partition, copula)
+  nats = float(np.mean(fitted)) - partition
+  normalised = copula is not None and not trained.params
+  return Held(part, pairs, matrix, nats, copula, normalised)
 
 
 def _pairs(trained, sides) -> np.ndarray:

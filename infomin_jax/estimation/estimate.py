@@ -12,6 +12,7 @@ from infomin_jax.data.paired import Paired, as_paired
 from infomin_jax.errors import UserError
 from infomin_jax.estimation import advice, interval
 from infomin_jax.estimation.crossfit import CrossFit, Held, cross_fit
+from infomin_jax.estimation.partition import ENOUGH
 from infomin_jax.estimators import leave_one_out, nwj
 from infomin_jax.estimators.nonneural import plug_in
 
@@ -170,6 +171,7 @@ def _continuous(fit: CrossFit, seed: int) -> dict[str, Any]:
   # much as what it shows of pairs that it was fitted to exceeds it.
   high += max(optimism, 0.0)
   carried = min(interval.log_partition(fold)[1] for fold in fit.held)
+  thin = carried < ENOUGH
   matrices = [jnp.asarray(fold.matrix) for fold in fit.held]
   lower = np.mean([float(nwj(matrix + 1)) for matrix in matrices])
   upper = np.mean([float(leave_one_out(matrix)) for matrix in matrices])
@@ -180,7 +182,8 @@ def _continuous(fit: CrossFit, seed: int) -> dict[str, Any]:
     "ceiling": float(np.log(size * (size - 1) * len(fit.held))),
     "optimism": optimism,
     "apart": float(max(upper, nats) - min(lower, nats)),
-    "model_based": carried < interval.ENOUGH,
+    "model_based": thin and fit.held[0].normalised,
+    "thin_partition": thin and not fit.held[0].normalised,
     "p_value": interval.permutation_p_value(fit.held, _PERMUTATIONS, seed),
   }
 
@@ -211,6 +214,7 @@ def _discrete(x, y, seed: int) -> dict[str, Any]:
     "optimism": 0.0,
     "apart": 0.0,
     "model_based": False,
+    "thin_partition": False,
     "p_value": float((1 + high) / (_PERMUTATIONS + 1)),
   }
 
@@ -224,5 +228,6 @@ def _nothing(count: int) -> dict[str, Any]:
     "optimism": 0.0,
     "apart": 0.0,
     "model_based": False,
+    "thin_partition": False,
     "p_value": 1.0,
   }

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from infomin_jax.estimation.crossfit import Held
+from infomin_jax.estimation.partition import (
+  ENOUGH,
+  carried,
+  exponentials,
+  log_mean,
+)
 
 _LEVEL = 95
-# Nats of the partition that the largest negatives must not carry alone: with
-# fewer effective negatives than this a log mean exp says nothing.
-ENOUGH = 30
 
 
 def donsker_varadhan(held: Held) -> float:
@@ -21,16 +24,15 @@ def log_partition(held: Held) -> tuple[float, float]:
   """log mean exp of a fold's negatives, and how many carry it.
 
   Returns:
-    Nats, and the effective number of negatives (Kish), 1 to m (m - 1). A
-    copula's partition is 1 by construction; where too few negatives carry the
-    measured one, a value below 1 is chance, and 1 is taken.
+    Nats, and the effective number of negatives. The partition of a ratio of
+    densities is 1 by construction; where too few negatives carry the measured
+    one, a value below 1 is chance, and 1 is taken.
   """
-  e, top = _exponentials(held.matrix)
-  carried = float(e.sum() ** 2 / np.sum(e**2))
-  nats = _log_mean(e, top)
-  if held.copula is not None and carried < ENOUGH:
+  e, top = exponentials(held.matrix)
+  nats, effective = log_mean(e, top), carried(e)
+  if held.normalised and effective < ENOUGH:
     nats = max(nats, 0.0)
-  return nats, carried
+  return nats, effective
 
 
 def bootstrap(held: Sequence[Held], draws: int, seed: int) -> np.ndarray:
@@ -45,15 +47,15 @@ def bootstrap(held: Sequence[Held], draws: int, seed: int) -> np.ndarray:
   rng = np.random.default_rng(seed)
   found = []
   for fold in held:
-    e, top = _exponentials(fold.matrix)
+    e, top = exponentials(fold.matrix)
     weight = rng.exponential(size=(draws, len(fold.pairs))).astype(np.float32)
     w = weight[:, : len(e)]
     partition = np.sum((w @ e) * w, axis=1)
     pairs = np.sum(w, axis=1) ** 2 - np.sum(w**2, axis=1)
-    log_mean = np.log(partition / pairs) + top
-    shift = log_partition(fold)[0] - _log_mean(e, top)
+    measured = np.log(partition / pairs) + top
+    shift = log_partition(fold)[0] - log_mean(e, top)
     mean = weight @ fold.pairs / np.sum(weight, axis=1)
-    found.append(mean - log_mean - shift)
+    found.append(mean - measured - shift)
   return np.mean(found, axis=0)
 
 
@@ -83,15 +85,3 @@ def permutation_p_value(held: Sequence[Held], permutations: int, seed: int):
       dealt += np.mean(fold.matrix[np.arange(len(columns)), columns])
     high += dealt >= real
   return (1 + high) / (permutations + 1)
-
-
-def _exponentials(matrix):
-  """exp of a matrix less its largest negative, zero on the diagonal."""
-  apart = ~np.eye(len(matrix), dtype=bool)
-  top = float(np.max(matrix, where=apart, initial=-np.inf))
-  return np.where(apart, np.exp(np.minimum(matrix - top, 0)), 0), top
-
-
-def _log_mean(e, top) -> float:
-  """log mean exp of the negatives that `_exponentials` gave, nats."""
-  return float(np.log(e.sum() / (len(e) * (len(e) - 1))) + top)

@@ -1,0 +1,26 @@
+"""The partition of a critic over a fold's negatives, and who carries it."""
+
+import numpy as np
+
+# With fewer effective negatives than this a log mean exp says nothing.
+ENOUGH = 30
+
+
+def exponentials(matrix: np.ndarray) -> tuple[np.ndarray, float]:
+  """exp of scores `[m, m]` less the largest negative, which comes second.
+
+  The diagonal, the joint pairs, is zero.
+  """
+  apart = ~np.eye(len(matrix), dtype=bool)
+  top = float(np.max(matrix, where=apart, initial=-np.inf))
+  return np.where(apart, np.exp(np.minimum(matrix - top, 0)), 0), top
+
+
+def log_mean(e: np.ndarray, top: float) -> float:
+  """log mean exp of the negatives that `exponentials` gave, nats."""
+  return float(np.log(e.sum() / (len(e) * (len(e) - 1))) + top)
+
+
+def carried(e: np.ndarray) -> float:
+  """The effective number of negatives (Kish), 1 to m (m - 1)."""
+  return float(e.sum() ** 2 / np.sum(e**2))
