@@ -99,6 +99,37 @@ def _in_family(rows, family):
   return [row for row in rows if row["task"].startswith(FAMILIES[family])]
 
 
+def coverage(record: dict) -> str:
+  """How often the 95 % interval holds the truth."""
+  lines = ["| task | truth | mean value | truth in the interval |"]
+  lines.append("|---|---|---|---|")
+  for task, share in record["summary"]["coverage"].items():
+    some = [row for row in record["values"] if row["task"] == task]
+    mean = sum(row["nats"] for row in some) / len(some)
+    lines.append(
+      f"| `{task}` | {some[0]['truth']:.3f} | {mean:.3f} | {share:.0%} of "
+      f"{len(some)} |"
+    )
+  text = f"95 % intervals of {record['config']['samples']:,} pairs"
+  return "\n".join([*lines, "", _about(record, text)])
+
+
+def hard_gaussian(record: dict) -> str:
+  """Bounds of 18.41 nats in batches of 128."""
+  lines = ["| estimator | nats here | published |", "|---|---|---|"]
+  for row in record["values"]:
+    published = row["published"]
+    known = "" if published is None else f"{published:.2f}"
+    cells = f"{row['nats']:.2f} ± {row['deviation']:.2f} | {known}"
+    lines.append(f"| {row['estimator']} | {cells} |")
+  text = (
+    f"Truth {record['values'][0]['truth']:.2f} nats; ± is the deviation of one "
+    "batch. Published: the best of 100 runs by its distance to the truth, on "
+    "one batch (`doe`)"
+  )
+  return "\n".join([*lines, "", _about(record, text)])
+
+
 def contrastive(record: dict) -> str:
   """Time and memory of contrastive losses at the size that all can do."""
   rows = [row for row in record["values"] if row["value"] is not None]
@@ -117,6 +148,41 @@ def contrastive(record: dict) -> str:
       )
   peers = ", ".join(f"{k} {v}" for k, v in record["peers"].items())
   text = f"d = 128, float32, medians of alternating rounds; {peers}"
+  return "\n".join([*lines, "", _about(record, text)])
+
+
+def study(record: dict) -> str:
+  """A study's lines beside the paper's, and its claims by verdict."""
+  lines = [
+    "| line | accuracy % (paper) | training bound (paper) | held-out |",
+    "|---|---|---|---|",
+  ]
+
+  def cell(row, metric, scale, form):
+    if row[metric] is None:
+      return ""
+    paper = row.get(f"paper_{metric}")
+    beside = "" if paper is None else f" ({scale * paper:{form}})"
+    spread = scale * row[f"{metric}_sd"]
+    return f"{scale * row[metric]:{form}} ± {spread:{form}}{beside}"
+
+  for row in record["values"]:
+    if not row["unmeasured"]:
+      cells = (
+        cell(row, "accuracy", 100, ".1f"),
+        cell(row, "bound_train", 1, ".2f"),
+        cell(row, "bound_test", 1, ".2f"),
+      )
+      lines.append(f"| {row['line']} | {' | '.join(cells)} |")
+  verdicts: dict[str, list[str]] = {"holds": [], "fails": [], "unmeasured": []}
+  for claim in record["claims"]:
+    verdicts[claim["verdict"]].append(claim["id"])
+  holds, fails, rest = (len(ids) for ids in verdicts.values())
+  text = (
+    f"Mean ± standard deviation of {len(record['seeds'])} seeds. Of the claims "
+    f"{holds} hold, {fails} fail ({', '.join(verdicts['fails'])}) and {rest} "
+    "are undecided or not measured"
+  )
   return "\n".join([*lines, "", _about(record, text)])
 
 
@@ -145,6 +211,7 @@ def _about(record: dict, text: str) -> str:
 TABLES = {
   "contrastive_loss": contrastive,
   "fashion_mnist": probes,
+  "limits": study,
   "mi_suite": accuracy,
   "quickstart": probes,
   "train_step": step_times,
