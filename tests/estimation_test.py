@@ -143,6 +143,7 @@ def test_a_network_whose_partition_is_thin_is_not_taken(monkeypatch):
   one = np.full((100, 100), -20.0)
   one[0, 1] = 0.0
   scores = {"thin": one, "wide": np.zeros((100, 100))}
+  monkeypatch.setattr(crossfit, "_some", lambda sides: sides)
   monkeypatch.setattr(crossfit, "_pairs", lambda name, sides: pairs[name])
   monkeypatch.setattr(crossfit, "_matrix", lambda name, sides: scores[sides])
   named = {name: name for name in pairs}

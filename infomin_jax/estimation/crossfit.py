@@ -19,7 +19,6 @@ from infomin_jax.estimation.copula import Copula, fit_copula, marginal_side
 from infomin_jax.estimation.fit import fit_critic
 from infomin_jax.estimation.networks import Joined, Parametric, Warped
 from infomin_jax.estimation.partition import ENOUGH, carried, exponentials
-from infomin_jax.estimators import dv
 from infomin_jax.estimators.scores import log_mean_exp
 
 # Pairs of a fold of which all combinations are scored, as negatives.
@@ -181,7 +180,9 @@ def _train(name, start, sides, seed) -> _Trained:
 
 
 def _nats(trained, sides) -> float:
-  return float(dv(jnp.asarray(_matrix(trained, sides))))
+  """Donsker-Varadhan of all pairs, with the combinations of some."""
+  matrix = jnp.asarray(_matrix(trained, _some(sides)))
+  return float(np.mean(_pairs(trained, sides)) - log_mean_exp(matrix))
 
 
 def _best(trained, tried, sides, asked) -> str:
@@ -195,17 +196,18 @@ def _best(trained, tried, sides, asked) -> str:
       more = _pairs(trained[name], sides) - start
       error = np.std(more) / np.sqrt(len(more))
       better = tried[name] - tried["copula"]
-      known = carried(exponentials(_matrix(trained[name], sides))[0]) >= ENOUGH
+      e, _ = exponentials(_matrix(trained[name], _some(sides)))
+      known = carried(e) >= ENOUGH
       if known and better > max(gain, error):
         best, gain = name, better
   return best
 
 
 def _score(trained, sides, part, copula) -> Held:
-  count = min(len(part) - len(part) % 2, _NEGATIVES)
+  count = len(part) - len(part) % 2
 
   def scores(which):
-    some = jax.tree.map(lambda a: a[:count], sides[which])
+    some = _some(sides[which], count)
     return _pairs(trained, sides[which]), _matrix(trained, some)
 
   fitted, fitted_matrix = scores("fitted")
@@ -235,6 +237,11 @@ def _pairs(trained, sides) -> np.ndarray:
 
 def _matrix(trained, sides) -> np.ndarray:
   return np.asarray(_apply(trained.critic, "__call__", trained.params, sides))
+
+
+def _some(sides, count: int = _NEGATIVES):
+  """The first rows of both sides, of which all combinations are scored."""
+  return jax.tree.map(lambda a: a[: min(count, _NEGATIVES)], sides)
 
 
 def _first(sides):
