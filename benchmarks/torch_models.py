@@ -70,11 +70,52 @@ class Embedding(nn.Module):
     return self.norm(self.deep(x) + self.shortcut(x))
 
 
-class DeepInfoMax(nn.Module):
-  """basic32x32 with the local objective, InfoNCE with exact exclusion."""
+class Discriminator(nn.Module):
+  """Tells codes `[b, 64]` from draws of the unit cube."""
 
   def __init__(self):
     super().__init__()
+    self.net = nn.Sequential(
+      nn.Linear(64, 1000),
+      nn.ReLU(),
+      nn.Linear(1000, 200),
+      nn.ReLU(),
+      nn.Linear(200, 1),
+    )
+
+  def forward(self, y):
+    return self.net(y)
+
+  def match(self, y):
+    """Losses of the discriminator and, times 0.1, of the encoder."""
+    y = torch.sigmoid(y)
+    held = {name: p.detach() for name, p in self.named_parameters()}
+    frozen = torch.func.functional_call(self, held, (y,))
+    encoder = functional.softplus(-frozen).mean()
+    sides = [torch.rand_like(y), y.detach()]
+    penalty = 0
+    for side in sides:
+      side.requires_grad_()
+      (slope,) = torch.autograd.grad(
+        self.net(side).sum(), side, create_graph=True
+      )
+      penalty = penalty + slope.square().sum(1).mean() / 2
+    real, fake = (self.net(side) for side in sides)
+    apart = functional.softplus(-real).mean() + functional.softplus(fake).mean()
+    return 0.1 * encoder + apart + penalty
+
+
+class DeepInfoMax(nn.Module):
+  """basic32x32 with the local objective, InfoNCE with exact exclusion.
+
+  With `prior` the uniform prior is matched too, weight 0.1, with the full
+  gradient penalty; one optimizer suits both players, for each loss is held
+  back from the other's parameters.
+  """
+
+  def __init__(self, prior=False):
+    super().__init__()
+    self.prior = Discriminator() if prior else None
     self.local = nn.Sequential(
       conv_bn(3, 64, 4, 2, 1), nn.ReLU(), conv_bn(64, 128, 4, 2, 1), nn.ReLU()
     )
@@ -92,7 +133,9 @@ class DeepInfoMax(nn.Module):
   def loss(self, images):
     """Images `[b, 3, 32, 32]`."""
     maps = self.local(images)
-    gx = self.g(self.last(maps))  # [b, units]
+    y = self.last(maps)
+    loss = 0 if self.prior is None else self.prior.match(y)
+    gx = self.g(y)  # [b, units]
     flat = maps.permute(0, 2, 3, 1).reshape(-1, 128)  # [b l, c]
     scores = gx @ self.h(flat).T
     scores = scores.reshape(len(gx), len(gx), -1)  # [b, b, l]
@@ -100,4 +143,4 @@ class DeepInfoMax(nn.Module):
     others = scores.masked_fill(own[..., None], -torch.inf)
     negative = torch.logsumexp(others, dim=(1, 2))[:, None]  # [b, 1]
     positive = scores[own]  # [b, l]
-    return -(positive - torch.logaddexp(positive, negative)).mean()
+    return loss - (positive - torch.logaddexp(positive, negative)).mean()
