@@ -31,74 +31,27 @@ def make_problem(variant: Variant, images: halves.Images) -> Problem:
   """
   options = variant.settings
   size, total = options["batch_size"], len(images.train)
+  warm_up, each = options["warm_up"], options["classifier_steps"] + 1
   encoder = ENCODERS[variant.encoder](options, int(np.prod(images.view)), 0)
-  classifier = nn.Dense(CLASSES)
-  tx = optax.adam(options["lr"])
-  classifier_tx = optax.adam(options["classifier_lr"])
-  inner = options["classifier_steps"]
-
-  def encode(params, batch, key=None):
-    del key
-    x, _ = images.split(batch)
-    features: Any = encoder.apply({"params": params}, x, False)
-    return features.global_
-
-  def classify(params, features) -> Any:
-    return classifier.apply({"params": params}, features)
-
-  def classifier_loss(params, features, labels):
-    losses = optax.softmax_cross_entropy_with_integer_labels(
-      classify(params, features), labels
-    )
-    return jnp.mean(losses), jnp.mean(losses)
-
-  def encoder_loss(params, head, batch):
-    # Cross-entropy of the uniform distribution, log 10 at best.
-    log_p = jax.nn.log_softmax(classify(head, encode(params, batch)))
-    return -jnp.mean(log_p), -jnp.mean(log_p)
-
-  move_classifier = descend(classifier_loss, classifier_tx)
-  move_encoder = descend(encoder_loss, tx)
-
-  def fit(head, params, data, rows):
-    def once(head, batch):
-      features = encode(params, data["image"][batch])
-      return move_classifier(head, features, data["label"][batch])
-
-    return jax.lax.scan(once, head, rows)[0]
-
-  def step(state, data, inputs):
-    rows = inputs["rows"]  # [inner + 1, b]
-    params = state["encoder"].params
-    head = fit(state["classifier"], params, data, rows[:-1])
-    moved, value = move_encoder(
-      state["encoder"], head.params, data["image"][rows[-1]]
-    )
-    return {"encoder": moved, "classifier": head}, value
-
+  init_params = _initial(encoder, images)
+  encode, fit, step = _moves(encoder, images, options)
   data = {
     "image": jnp.asarray(images.train),
     "label": jnp.asarray(images.train_labels),
   }
-  warm_up = options["warm_up"]
   fit_once = jax.jit(fit)
-
-  def init_params(seed):
-    keys = jax.random.split(jax.random.key(seed), 3)
-    x = jnp.zeros((2, *images.view))
-    params = encoder.init(keys[0], x, False)["params"]
-    features = jnp.zeros((2, int(np.prod(images.view))))
-    head = classifier.init(keys[1], features)["params"]
-    return params, glorot(keys[2], head)
 
   def init(seed):
     params, head = init_params(seed)
     rows = halves.training_rows(total, size, seed, 0, warm_up)
-    head = fit_once(start(head, classifier_tx), params, data, rows)
-    return {"encoder": start(params, tx), "classifier": head}
+    head = start(head, optax.adam(options["classifier_lr"]))
+    head = fit_once(head, params, data, rows)
+    return {
+      "encoder": start(params, optax.adam(options["lr"])),
+      "classifier": head,
+    }
 
   def inputs(seed, first, stop):
-    each = inner + 1
     rows = halves.training_rows(
       total, size, seed, warm_up + first * each, warm_up + stop * each
     )
@@ -119,3 +72,64 @@ def make_problem(variant: Variant, images: halves.Images) -> Problem:
   params, _ = jax.eval_shape(init_params, 0)
   about = {"parameters": {"g1": count(params)}}
   return Problem(init, step, inputs, look, data, about)
+
+
+def _initial(encoder, images: halves.Images):
+  """`seed -> (encoder's, classifier's parameters)`."""
+  dim = int(np.prod(images.view))
+
+  def init_params(seed):
+    keys = jax.random.split(jax.random.key(seed), 3)
+    x = jnp.zeros((2, *images.view))
+    params = encoder.init(keys[0], x, False)["params"]
+    head = nn.Dense(CLASSES).init(keys[1], jnp.zeros((2, dim)))["params"]
+    return params, glorot(keys[2], head)
+
+  return init_params
+
+
+def _moves(encoder, images: halves.Images, options):
+  """Features, the classifier's steps, and a step of both players."""
+
+  def encode(params, batch, key=None):
+    del key
+    x, _ = images.split(batch)
+    features: Any = encoder.apply({"params": params}, x, False)
+    return features.global_
+
+  def classify(params, features) -> Any:
+    return nn.Dense(CLASSES).apply({"params": params}, features)
+
+  def classifier_loss(params, features, labels):
+    losses = optax.softmax_cross_entropy_with_integer_labels(
+      classify(params, features), labels
+    )
+    return jnp.mean(losses), jnp.mean(losses)
+
+  def encoder_loss(params, head, batch):
+    # Cross-entropy of the uniform distribution, log 10 at best.
+    log_p = jax.nn.log_softmax(classify(head, encode(params, batch)))
+    return -jnp.mean(log_p), -jnp.mean(log_p)
+
+  move_classifier = descend(
+    classifier_loss, optax.adam(options["classifier_lr"])
+  )
+  move_encoder = descend(encoder_loss, optax.adam(options["lr"]))
+
+  def fit(head, params, data, rows):
+    def once(head, batch):
+      features = encode(params, data["image"][batch])
+      return move_classifier(head, features, data["label"][batch])
+
+    return jax.lax.scan(once, head, rows)[0]
+
+  def step(state, data, inputs):
+    rows = inputs["rows"]  # [inner + 1, b]
+    params = state["encoder"].params
+    head = fit(state["classifier"], params, data, rows[:-1])
+    moved, value = move_encoder(
+      state["encoder"], head.params, data["image"][rows[-1]]
+    )
+    return {"encoder": moved, "classifier": head}, value
+
+  return encode, fit, step
