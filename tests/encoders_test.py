@@ -15,6 +15,8 @@ from infomin_jax.encoders.convnet import (
   DenseLayer,
   Output,
 )
+from infomin_jax.encoders.crops import FoldedMultiAlex
+from infomin_jax.encoders.layernorm_convnet import LayerNormConvNet
 from infomin_jax.encoders.mlp import MLP
 from infomin_jax.encoders.resnet import (
   DEPTHS,
@@ -38,18 +40,47 @@ SHAPES = {
     {"conv": (7, 7, 192), "fc": (4096,), "y": (64,)},
   ),
   "convnet": (32, (4, 4, 128), 256, {"conv": (4, 4, 128), "pool": (256,)}),
+  "convnet_layernorm": (
+    28,
+    (7, 7, 128),
+    100,
+    {"conv": (7, 7, 128), "y": (100,)},
+  ),
+  "foldalex64x64": (
+    64,
+    (7, 7, 192),
+    64,
+    {"conv": (7, 7, 192), "fc": (4096,), "y": (64,)},
+  ),
+  "foldmultialex64x64": (
+    64,
+    (7, 7, 192),
+    4800,
+    {"conv": (7, 7, 192), "glob": (5, 5, 192)},
+  ),
   "mlp": (28, None, 100, {"hidden": (300,), "y": (100,)}),
 }
+for depth in (19, 37):
+  last = (7, 7, 1024)
+  taps = {"conv": last, **BASIC_TAPS}
+  SHAPES[f"foldresnet{depth}_32x32"] = (32, last, 64, taps)
 for depth, units in ((18, 512), (34, 512), (50, 2048), (101, 2048)):
   last = (7, 7, units)
-  taps = {"conv": last, "pool": (units,)}
+  earlier = {
+    f"layer{i}": (112 >> i, 112 >> i, units >> 4 - i) for i in (1, 2, 3)
+  }
+  taps = {"conv": last, "pool": (units,), **earlier}
   SHAPES[f"resnet{depth}"] = (224, last, units, taps)
+# Encoders to as many numbers as an image has: their options for 4x4x3.
+SAME_SIZE = {"realnvp": {"size": 48}, "skip_mlp": {}}
 # A small member of each file, quick to compile: how it is made, image side.
 SMALL = {
   "basic": (partial(Basic, 32, dim=8), 32),
   "convnet": (partial(ConvNet, (4, 8), (2, 2)), 8),
   "resnet": (partial(ResNet, 10, "small", "layer2", width=4), 8),
   "mlp": (partial(MLP, (16,), dim=8), 8),
+  "convnet_layernorm": (partial(LayerNormConvNet, (4, 8), dim=8), 8),
+  "crops": (partial(FoldedMultiAlex, width=4), 64),
 }
 
 
@@ -168,7 +199,7 @@ def resnet_numpy(variables, images, depth, stem):
   return x
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", [n for n in ENCODERS if n not in SAME_SIZE])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_shapes_of_all_outputs(name, channels):
   side, local, units, taps = SHAPES[name]
@@ -179,9 +210,23 @@ def test_shapes_of_all_outputs(name, channels):
   assert {k: tap.shape[1:] for k, tap in features.taps.items()} == taps
 
 
+@pytest.mark.parametrize("name, options", SAME_SIZE.items())
+def test_shapes_of_encoders_that_keep_every_number(name, options):
+  encoder = build("encoder", {"name": name, **options}, ENCODERS)
+  features, _ = abstract(encoder, (2, 4, 4, 3))
+  assert features.local is None
+  assert features.global_.shape == features.taps["y"].shape == (2, 48)
+
+
 @pytest.mark.parametrize(
   "name, millions",
-  [("basic32x32", "4.92"), ("basic64x64", "11.2"), ("alex64x64", "58.4")],
+  [
+    ("basic32x32", "4.92"),
+    ("basic64x64", "11.2"),
+    ("alex64x64", "58.4"),
+    ("foldalex64x64", "17.9"),
+    ("foldmultialex64x64", "3.2"),
+  ],
 )
 def test_parameter_counts_of_deep_infomax(name, millions):
   side = SHAPES[name][0]

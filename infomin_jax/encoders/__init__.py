@@ -2,7 +2,8 @@
 
 Add one: a Linen module `__call__(images, train) -> Features` in a file here,
 an entry below, and a row in `tests/encoders_test.py`. A config's
-`config.encoder` names it; its other keys are the module's attributes.
+`config.encoder` names it; its other keys are the module's attributes. The way
+back, from vectors to images, is in `decoder.py`.
 """
 
 from collections.abc import Callable
@@ -11,8 +12,15 @@ from typing import Any
 
 from infomin_jax.encoders.alexnet import Alex64
 from infomin_jax.encoders.convnet import Basic, ConvNet
+from infomin_jax.encoders.crops import (
+  FoldedAlex,
+  FoldedMultiAlex,
+  FoldedResNet,
+)
 from infomin_jax.encoders.features import Features
-from infomin_jax.encoders.mlp import MLP
+from infomin_jax.encoders.layernorm_convnet import LayerNormConvNet
+from infomin_jax.encoders.mlp import MLP, SkipMLP
+from infomin_jax.encoders.realnvp import RealNVP
 from infomin_jax.encoders.resnet import ResNet
 
 ENCODERS: dict[str, Callable[..., Any]] = {
@@ -21,11 +29,18 @@ ENCODERS: dict[str, Callable[..., Any]] = {
   "basic32x32": partial(Basic, 32),
   "basic64x64": partial(Basic, 64),
   "convnet": ConvNet,
+  "convnet_layernorm": LayerNormConvNet,
+  "foldalex64x64": FoldedAlex,
+  "foldmultialex64x64": FoldedMultiAlex,
+  "foldresnet19_32x32": partial(FoldedResNet, 19),
+  "foldresnet37_32x32": partial(FoldedResNet, 37),
   "mlp": MLP,
+  "realnvp": RealNVP,
   "resnet18": partial(ResNet, 18),
   "resnet34": partial(ResNet, 34),
   "resnet50": partial(ResNet, 50),
   "resnet101": partial(ResNet, 101),
+  "skip_mlp": SkipMLP,
 }
 
 __all__ = ["ENCODERS", "Features"]

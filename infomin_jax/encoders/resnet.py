@@ -106,7 +106,7 @@ class ResNet(nn.Module):
 
   `global_` and the tap `pool` are the mean of the last map over places, 512
   numbers (18, 34) or 2048 (50, 101) at the usual width; the tap `conv` is that
-  map.
+  map, and `layer1` to `layer3` are those before it.
 
   Attributes:
     depth: 18, 34, 50 or 101.
@@ -152,4 +152,5 @@ class ResNet(nn.Module):
       maps[f"layer{i + 1}"] = x
     local = lookup("local of config.encoder", self.local, maps)
     pool = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
-    return make_features(local, pool, {"conv": x, "pool": pool})
+    maps.popitem()  # the last one is `conv`
+    return make_features(local, pool, {**maps, "conv": x, "pool": pool})

@@ -1,0 +1,252 @@
+"""Encoders that see an image as overlapping crops, each one on its own.
+
+One network encodes crops of a quarter of the image's side, half a crop apart,
+with zeros around each: 7 x 7 places that know the pixels of their crop and
+nothing else (in training, the batch statistics aside). They are the encoders
+of Deep InfoMax's comparison with contrastive predictive coding.
+"""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from infomin_jax.encoders.alexnet import LAYERS
+from infomin_jax.encoders.convnet import (
+  ConvLayer,
+  DenseLayer,
+  Output,
+  torch_uniform,
+)
+from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.encoders.resnet import Bottleneck, batch_norm, conv
+from infomin_jax.errors import UserError
+
+dcgan_normal = nn.initializers.normal(0.02)
+
+
+def unfold(images: jax.Array, size: int, stride: int) -> jax.Array:
+  """Square crops on a grid; pixels beyond the last whole crop are left out.
+
+  Args:
+    images: `[b, h, w, c]`.
+    size: side of a crop, in pixels.
+    stride: from one crop to the next, in pixels.
+
+  Returns:
+    `[b, rows, columns, size, size, c]`, `rows = (h - size) // stride + 1`.
+  """
+  height, width = images.shape[1:3]
+  if size > min(height, width):
+    raise UserError(
+      f"Expected crops no larger than the image, got crops of {size} x {size} "
+      f"from {height} x {width} pixels."
+    )
+  tops = range(0, height - size + 1, stride)
+  lefts = range(0, width - size + 1, stride)
+  # Slices, not one gather: the gradient is then a sum, not a scatter.
+  strips = jnp.stack([images[:, i : i + size] for i in tops], axis=1)
+  crops = [strips[:, :, :, j : j + size] for j in lefts]
+  return jnp.stack(crops, axis=2)
+
+
+def fold(maps: jax.Array, grid: tuple[int, ...]) -> jax.Array:
+  """What became of the crops, each back in its place.
+
+  Args:
+    maps: `[b rows columns, h, w, d]`, in the order of `unfold`.
+    grid: rows and columns.
+
+  Returns:
+    `[b, rows, columns, h w d]`.
+  """
+  return maps.reshape(-1, *grid, math.prod(maps.shape[1:]))
+
+
+class DcganConv(nn.Module):
+  """`ConvLayer` with a bias and weights from N(0, 0.02^2), as DCGAN starts.
+
+  The bias starts at zero: batch norm takes any bias out again.
+  """
+
+  width: int
+  kernel: int
+  stride: int
+  padding: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    x = nn.Conv(
+      self.width,
+      (self.kernel, self.kernel),
+      strides=self.stride,
+      padding=self.padding,
+      kernel_init=dcgan_normal,
+      dtype=x.dtype,
+      name="conv",
+    )(x)
+    return nn.relu(batch_norm(x, train, "bn"))
+
+
+class AlexCrops(nn.Module):
+  """AlexNet's convolutions on crops, `[b, 64, 64, c] -> [b, 7, 7, 2 width]`.
+
+  Attributes:
+    width: channels of the first convolution.
+    layer: what a convolution is, `ConvLayer` or `DcganConv`.
+  """
+
+  width: int
+  layer: type[nn.Module]
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    crops = unfold(x, 16, 8)  # [b, 7, 7, 16, 16, c]
+    x = crops.reshape(-1, *crops.shape[3:])  # a sharded batch stays in place
+    for i, (multiple, pooled) in enumerate(LAYERS):
+      x = self.layer(multiple * self.width, 3, 1, 1, name=f"layer{i}")(x, train)
+      if pooled:
+        x = nn.max_pool(x, (3, 3), (2, 2))  # 16 -> 7 -> 3 -> 1
+    return fold(x, crops.shape[1:3])
+
+
+class FoldedAlex(nn.Module):
+  """AlexNet on 49 crops of a 64x64 image, one summary of them all.
+
+  Crops of 16 x 16 pixels, 8 apart. `local` and the tap `conv` are the map of
+  crops, 7 x 7 x 192; a 3x3 convolution of stride 2 and a layer of 4096 (tap
+  `fc`) lead to y (tap `y`, `global_`). 17.9 million parameters.
+
+  Differs from the paper: biases before a batch norm start at zero; the authors'
+  code draws them.
+
+  Attributes:
+    dim: units of y.
+    width: channels of the first convolution.
+    hidden: units of the hidden layer.
+    dropout: share of channels, and of hidden units, zeroed in training.
+    dtype: what it computes in, `float32` or `bfloat16`.
+
+  References:
+    Hjelm et al., `Learning deep representations by mutual information
+    estimation and maximization <https://arxiv.org/abs/1808.06670>`_, 2019,
+    table 3; layers from the authors' code, `configs/convnets.py`.
+  """
+
+  dim: int = 64
+  width: int = 96
+  hidden: int = 4096
+  dropout: float = 0.1
+  dtype: str = "float32"
+
+  @nn.compact
+  def __call__(self, images: jax.Array, train: bool) -> Features:
+    x = prepare(images, "foldalex64x64", self.dtype, 64)
+    local = AlexCrops(self.width, DcganConv, name="crops")(x, train)
+    x = nn.Conv(
+      4 * self.width,
+      (3, 3),
+      strides=2,
+      padding=0,
+      use_bias=False,
+      kernel_init=torch_uniform,
+      dtype=x.dtype,
+      name="conv",
+    )(local)
+    # One decision a channel: its places are too alike to be dropped apart.
+    x = nn.Dropout(self.dropout, (1, 2), deterministic=not train)(x)
+    x = nn.relu(batch_norm(x, train, "conv_bn"))
+    x = x.reshape(len(x), -1)  # [b, 3, 3, c] -> [b, 9 c]
+    x = nn.Dense(
+      self.hidden, kernel_init=dcgan_normal, dtype=x.dtype, name="fc"
+    )(x)
+    x = nn.Dropout(self.dropout, deterministic=not train)(x)
+    fc = nn.relu(batch_norm(x, train, "fc_bn"))
+    y = Output(self.dim, name="y")(fc)
+    return make_features(local, y, {"conv": local, "fc": fc, "y": y})
+
+
+class FoldedMultiAlex(nn.Module):
+  """AlexNet on 49 crops of a 64x64 image, 25 summaries of 3 x 3 crops each.
+
+  `local` and the tap `conv` are the map of crops, 7 x 7 x 192; the tap `glob`
+  is the map of summaries, 5 x 5 x 192, which a local objective takes for its
+  summary. `global_` is that map flattened, 4800 numbers, so that whatever
+  wants one vector an image sees all of it. 3.2 million parameters.
+
+  Attributes:
+    width: channels of the first convolution.
+    dtype: what it computes in, `float32` or `bfloat16`.
+
+  References:
+    Hjelm et al., `Learning deep representations by mutual information
+    estimation and maximization <https://arxiv.org/abs/1808.06670>`_, 2019,
+    table 3; layers from the authors' code, `configs/convnets.py`.
+  """
+
+  width: int = 96
+  dtype: str = "float32"
+
+  @nn.compact
+  def __call__(self, images: jax.Array, train: bool) -> Features:
+    x = prepare(images, "foldmultialex64x64", self.dtype, 64)
+    local = AlexCrops(self.width, ConvLayer, name="crops")(x, train)
+    x = ConvLayer(2 * self.width, 3, 1, 0, name="block")(local, train)
+    glob = ConvLayer(2 * self.width, 1, 1, 0, name="glob")(x, train)
+    flat = glob.reshape(len(glob), -1)  # [b, 5, 5, c] -> [b, 25 c]
+    return make_features(local, flat, {"conv": local, "glob": glob})
+
+
+# Depth -> blocks in each of the three stages.
+BLOCKS = {19: (2, 2, 2), 37: (3, 6, 3)}
+
+
+class FoldedResNet(nn.Module):
+  """A ResNet on 49 crops of a 32x32 image, one summary of them all.
+
+  Crops of 8 x 8 pixels, 4 apart, become 4 x 4 in the first convolution and the
+  first stage, 2 x 2 in the second, 1 x 1 in the third. `local` and the tap
+  `conv` are the map of crops, 7 x 7 x 1024; a layer of 1024 (tap `fc`) leads
+  to y (tap `y`, `global_`).
+
+  Differs from the paper: convolutions start as torchvision's ResNets do, from
+  Kaiming normal numbers; the authors' start as PyTorch's layers do. Depth 37
+  is what their code calls 34 and their paper 50.
+
+  Attributes:
+    depth: 19 or 37 convolutions.
+    dim: units of y.
+    width: channels of the first convolution.
+    hidden: units of the hidden layer.
+    dtype: what it computes in, `float32` or `bfloat16`.
+
+  References:
+    Hjelm et al., `Learning deep representations by mutual information
+    estimation and maximization <https://arxiv.org/abs/1808.06670>`_, 2019,
+    table 3; layers from the authors' code, `configs/resnets.py`.
+  """
+
+  depth: int
+  dim: int = 64
+  width: int = 64
+  hidden: int = 1024
+  dtype: str = "float32"
+
+  @nn.compact
+  def __call__(self, images: jax.Array, train: bool) -> Features:
+    x = prepare(images, f"foldresnet{self.depth}_32x32", self.dtype, 32)
+    crops = unfold(x, 8, 4)  # [b, 7, 7, 8, 8, c]
+    x = crops.reshape(-1, *crops.shape[3:])  # a sharded batch stays in place
+    x = conv(x, self.width, 3, 2, "conv1")
+    x = nn.relu(batch_norm(x, train, "bn1"))
+    for i, count in enumerate(BLOCKS[self.depth]):
+      for j in range(count):
+        stride = 2 if i > 0 and j == 0 else 1
+        name = f"layer{i + 1}_{j}"
+        x = Bottleneck(self.width * 2**i, stride, name=name)(x, train)
+    local = fold(x, crops.shape[1:3])
+    x = local.reshape(len(local), -1)  # [b, 7, 7, c] -> [b, 49 c]
+    fc = DenseLayer(self.hidden, name="fc")(x, train)
+    y = Output(self.dim, name="y")(fc)
+    return make_features(local, y, {"conv": local, "fc": fc, "y": y})
