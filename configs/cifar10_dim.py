@@ -1,19 +1,25 @@
-"""Deep InfoMax, local objective with InfoNCE, on CIFAR-10.
+"""Deep InfoMax and what it is compared with, on CIFAR-10.
 
   infomin train --config configs/cifar10_dim.py --workdir runs/cifar_dim
+  infomin train --config configs/cifar10_dim.py:vae --workdir runs/cifar_vae
 
-The settings of table 1 of Hjelm et al. 2019 without the prior term: encoder
-basic32x32, encode-and-dot critic of 2048 units, no augmentation, Adam 1e-4,
-batch 64, 1000 epochs. Published, with prior, 200-unit probe: conv 75.21, fc
-75.57, Y 69.13. Not yet measured here. `:tiny` is for tests.
+The settings of table 1 of Hjelm et al. 2019: encoder basic32x32,
+encode-and-dot critic of 2048 units, uniform prior, no augmentation, Adam 1e-4,
+batch 64, 1000 epochs. Rows are those of `studies/deep_infomax/rows.py`; the
+default is local_infonce. Published, 200-unit probe: conv 75.21, fc 75.57, Y
+69.13. Not yet measured here. `:tiny` and `:vae,tiny` are for tests.
 """
 
 import ml_collections
 
+from infomin_jax.studies.deep_infomax import rows
 
-def get_config(variant: str = "full") -> ml_collections.ConfigDict:
-  """The resolved configuration; `variant` is full or tiny."""
-  tiny = {"full": False, "tiny": True}[variant]
+
+def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
+  """The resolved configuration; `variant` is a row, or tiny, or both."""
+  words = variant.split(",")
+  tiny = "tiny" in words
+  row = next((word for word in words if word != "tiny"), "local_infonce")
   config = ml_collections.ConfigDict()
   config.seed = 0
   config.steps = 2 if tiny else 781_000  # 1000 epochs
@@ -32,16 +38,16 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     threads=4,
     broken="stop",
   )
-  config.views = dict(name="none", size=32, count=1)
+  if row in rows.OCCLUDED:
+    config.views = dict(name="occluded", size=32, block=10, fill=0.5)
+  else:
+    config.views = dict(name="none", size=32, count=1)
   config.normalize = dict(mean=(0.5,), std=(0.5,))
-  config.encoder = dict(name="basic32x32", dim=64, dtype="float32")
-  config.objective = dict(
-    deep_infomax_local=dict(
-      weight=1.0,
-      estimator="infonce",
-      stream="auto",
-      critic=dict(name="encode_and_dot", units=64 if tiny else 2048),
-    )
+  config.encoder = dict(
+    name="basic32x32", dim=rows.DIMS.get(row, 64), dtype="float32"
+  )
+  config.objective = rows.objective(
+    row, units=64 if tiny else 2048, classes=10, images=50_000
   )
   config.optimizer = dict(name="adam", b1=0.5, b2=0.999, clip=0.0)
   config.schedule = dict(name="constant", peak=1e-4)
@@ -53,7 +59,7 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     keep=2,
   )
   config.evaluate = dict(
-    protocols=("knn", "linear"),
+    protocols=("knn", "linear", "mlp"),
     taps=("y", "fc", "conv"),
     weights="online",
     resize=0,
@@ -63,5 +69,7 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     k=200,
     temperature=0.07,
     iterations=5 if tiny else 100,
+    epochs=1 if tiny else 1000,
+    label_share=0.1,
   )
   return config

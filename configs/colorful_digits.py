@@ -81,5 +81,7 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     k=20,
     temperature=0.07,
     iterations=5 if tiny else 30,
+    epochs=1 if tiny else 20,
+    label_share=0.1,
   )
   return config

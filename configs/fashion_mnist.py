@@ -82,5 +82,7 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     k=20,
     temperature=0.07,
     iterations=5 if tiny else 100,
+    epochs=1 if tiny else 20,
+    label_share=0.1,
   )
   return config

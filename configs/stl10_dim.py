@@ -1,19 +1,26 @@
-"""Deep InfoMax, local objective with InfoNCE, on STL-10's 105,000 images.
+"""Deep InfoMax and what it is compared with, on STL-10's 105,000 images.
 
   infomin train --config configs/stl10_dim.py --workdir runs/stl_dim
+  infomin train --config configs/stl10_dim.py:vae --workdir runs/stl_vae
 
-The settings of table 2 of Hjelm et al. 2019 without the prior term: encoder
-alex64x64, random 64 x 64 crops and flips, Adam 1e-4, batch 64, 200 epochs.
-Published, with prior, 200-unit probe: conv 72.57, fc 70.00, Y 67.08. Not yet
-measured here. `:tiny` is for tests.
+The settings of table 2 of Hjelm et al. 2019: encoder alex64x64,
+encode-and-dot critic of 2048 units, uniform prior, random 64 x 64 crops and
+flips, Adam 1e-4, batch 64, 200 epochs. Rows are those of
+`studies/deep_infomax/rows.py`; the default is local_infonce. Published,
+200-unit probe: conv 72.57, fc 70.00, Y 67.08. Not yet measured here. `:tiny`
+and `:vae,tiny` are for tests.
 """
 
 import ml_collections
 
+from infomin_jax.studies.deep_infomax import rows
 
-def get_config(variant: str = "full") -> ml_collections.ConfigDict:
-  """The resolved configuration; `variant` is full or tiny."""
-  tiny = {"full": False, "tiny": True}[variant]
+
+def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
+  """The resolved configuration; `variant` is a row, or tiny, or both."""
+  words = variant.split(",")
+  tiny = "tiny" in words
+  row = next((word for word in words if word != "tiny"), "local_infonce")
   config = ml_collections.ConfigDict()
   config.seed = 0
   config.steps = 2 if tiny else 328_000  # 200 epochs
@@ -32,29 +39,26 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     threads=4,
     broken="stop",
   )
-  # 64 / 96 squared: crops of exactly 64 x 64 pixels.
-  config.views = dict(
-    name="crop",
-    size=64,
-    count=1,
-    crop_scale=(0.4445, 0.4445),
-    crop_ratio=(1.0, 1.0),
-  )
+  if row in rows.OCCLUDED:
+    config.views = dict(name="occluded", size=64, block=10, fill=0.5)
+  else:  # 64 / 96 squared: crops of exactly 64 x 64 pixels
+    config.views = dict(
+      name="crop",
+      size=64,
+      count=1,
+      crop_scale=(0.4445, 0.4445),
+      crop_ratio=(1.0, 1.0),
+    )
   config.normalize = dict(mean=(0.5,), std=(0.5,))
   config.encoder = dict(
     name="alex64x64",
-    dim=64,
+    dim=rows.DIMS.get(row, 64),
     width=4 if tiny else 96,
     hidden=32 if tiny else 4096,
     dtype="float32",
   )
-  config.objective = dict(
-    deep_infomax_local=dict(
-      weight=1.0,
-      estimator="infonce",
-      stream="auto",
-      critic=dict(name="encode_and_dot", units=64 if tiny else 2048),
-    )
+  config.objective = rows.objective(
+    row, units=64 if tiny else 2048, classes=10, images=105_000
   )
   config.optimizer = dict(name="adam", b1=0.5, b2=0.999, clip=0.0)
   config.schedule = dict(name="constant", peak=1e-4)
@@ -66,7 +70,7 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     keep=2,
   )
   config.evaluate = dict(
-    protocols=("knn", "linear"),
+    protocols=("knn", "linear", "mlp"),
     taps=("y", "fc", "conv"),
     weights="online",
     resize=64,
@@ -76,5 +80,7 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     k=200,
     temperature=0.07,
     iterations=5 if tiny else 100,
+    epochs=1 if tiny else 1000,
+    label_share=1.0,
   )
   return config

@@ -20,9 +20,12 @@ def probes(record: dict) -> str:
   value = {
     (r["task"], r["protocol"], r["tap"], r["features"]): r
     for r in record["values"]
+    if r["metric"] == "accuracy"
   }
 
   def cell(key):
+    if key not in value:  # pixels have no encoder to finetune
+      return "-"
     row = value[key]
     spread = "" if row["std"] is None else f" ± {100 * row['std']:.1f}"
     return f"{100 * row['mean']:.1f}{spread}"

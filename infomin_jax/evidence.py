@@ -47,12 +47,15 @@ def write(path, *, commands, config, seeds, values, extra=None) -> None:
 def over_seeds(rows: list[dict]) -> list[dict]:
   """Rows of `evaluation.json` that differ only in the seed, made one.
 
+  Runs that share a measurement, that of raw pixels, have the very same row: it
+  counts once, or its spread would look like that of several.
+
   Returns:
     Rows with `mean`, `std` (sample; null for one seed) and `values`.
   """
   groups: dict[tuple, list[float]] = {}
   names = ("task", "protocol", "tap", "features", "metric")
-  for row in rows:
+  for row in {tuple(row.items()): row for row in rows}.values():
     groups.setdefault(tuple(row[n] for n in names), []).append(row["value"])
   return [
     dict(zip(names, key, strict=True))

@@ -1,15 +1,19 @@
 """Every config trains two steps and is evaluated, on records of its set."""
 
+import importlib.util
 import json
 import pathlib
 
 import jax
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from data_tfds_test import encoded, pixels, write_set
 
 from infomin_jax import cli
+from infomin_jax.studies.deep_infomax import rows
 from infomin_jax.train import mesh as meshes
+from infomin_jax.train.experiment import make_experiment
 
 CONFIGS = sorted(p.stem for p in pathlib.Path("configs").glob("*.py"))
 COUNT = 80
@@ -36,6 +40,34 @@ def fake_cifar10(folder):
   write_set("cifar10", folder, {"train": rows, "test": rows})
 
 
+def fake_cifar100(folder):
+  rows = [
+    row | {"id": "x", "coarse_label": row["label"] // 2}
+    for row in labelled((32, 32, 3))
+  ]
+  write_set("cifar100", folder, {"train": rows, "test": rows})
+
+
+def fake_tiny_imagenet(folder):
+  rows = labelled((64, 64, 3), ".jpg")
+  write_set("tiny_imagenet", folder, {"train": rows, "validation": rows})
+
+
+def fake_celeb_a(folder):
+  features = tfds.builder("celeb_a", data_dir=folder).info.features
+  names, marks = list(features["attributes"]), list(features["landmarks"])
+  rows = [
+    {
+      "image": encoded(pixels(218, 178, 3, seed=i), ".jpg"),
+      "attributes": {name: (i + k) % 3 == 0 for k, name in enumerate(names)},
+      "identity": {"Identity_No": i},
+      "landmarks": dict.fromkeys(marks, i),
+    }
+    for i in range(COUNT)
+  ]
+  write_set("celeb_a", folder, {"train": rows, "test": rows})
+
+
 def fake_stl10(folder):
   rows = labelled((96, 96, 3))
   rest = [row | {"label": -1} for row in rows[:16]]
@@ -60,20 +92,30 @@ def fake_fashion_mnist(folder):
 
 
 FAKES = {
+  "celeb_a_dim": fake_celeb_a,
+  "cifar100_dim": fake_cifar100,
+  "cifar10_amdim": fake_cifar10,
+  "cifar10_crops": fake_cifar10,
   "cifar10_dim": fake_cifar10,
   "cifar10_infomin": fake_cifar10,
   "colorful_digits": lambda folder: None,
   "fashion_mnist": fake_fashion_mnist,
   "imagenet_infomin": fake_imagenet2012,
+  "stl10_crops": fake_stl10,
   "stl10_dim": fake_stl10,
+  "tiny_imagenet_dim": fake_tiny_imagenet,
 }
+
+
+# Large networks, which compile for minutes: their shapes are checked below.
+TRACED = ("cifar10_amdim", "cifar10_crops", "stl10_crops")
 
 
 def test_every_config_has_a_set():
   assert CONFIGS == sorted(FAKES)
 
 
-@pytest.mark.parametrize("name", FAKES)
+@pytest.mark.parametrize("name", [n for n in FAKES if n not in TRACED])
 def test_tiny_trains_two_steps_and_is_evaluated(name, tmp_path, capsys):
   FAKES[name](tmp_path / "data")
   workdir = tmp_path / "run"
@@ -85,8 +127,8 @@ def test_tiny_trains_two_steps_and_is_evaluated(name, tmp_path, capsys):
       f"--workdir={workdir}",
     ]
   )
-  rows = (workdir / "metrics.jsonl").read_text().splitlines()
-  last = json.loads(rows[-1])
+  lines = (workdir / "metrics.jsonl").read_text().splitlines()
+  last = json.loads(lines[-1])
   assert last["step"] == 2
   assert np.isfinite([value for value in last.values()]).all()
   assert last["mi_bound"] <= last["mi_ceiling"] + 1e-5
@@ -102,6 +144,35 @@ def test_tiny_trains_two_steps_and_is_evaluated(name, tmp_path, capsys):
     "pixels",
     "untrained",
   }
+
+
+VARIANTS = [("cifar10_dim", f"{row},") for row in rows.ROWS]
+VARIANTS += [("cifar10_amdim", ""), ("cifar10_crops", "dim,")]
+VARIANTS += [("cifar10_crops", "cpc,")]
+VARIANTS += [("stl10_crops", row) for row in ("dim,", "multi,", "cpc,")]
+
+
+@pytest.mark.parametrize("name,row", VARIANTS)
+def test_every_row_of_a_table_takes_a_step(name, row, tmp_path):
+  FAKES[name](tmp_path)
+  config = get_config(name, f"{row}tiny")
+  config.data.data_dir = str(tmp_path)
+  experiment = make_experiment(config)
+  batch = {"index": jax.ShapeDtypeStruct((config.batch_size,), np.int32)}
+  state, metrics = jax.eval_shape(
+    experiment.step(),
+    jax.eval_shape(experiment.init),
+    batch,
+    experiment.resident,
+  )
+  assert state.step.shape == () and "loss" in metrics
+
+
+def get_config(name, variant):
+  spec = importlib.util.spec_from_file_location(name, f"configs/{name}.py")
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module.get_config(variant)
 
 
 def test_views_are_drawn(tmp_path, capsys):

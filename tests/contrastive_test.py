@@ -12,7 +12,8 @@ from infomin_jax.errors import UserError
 from infomin_jax.estimators import ESTIMATORS, Factored
 from infomin_jax.objectives import scoring
 from infomin_jax.objectives.contrastive import Contrastive, nt_xent
-from infomin_jax.objectives.deep_infomax import DeepInfoMaxLocal
+from infomin_jax.objectives.deep_infomax import DeepInfoMax
+from infomin_jax.objectives.term import Seen
 
 CRITIC = dict(name="separable", dim=3, shared=True, normalize=True)
 COSINE = InnerProduct(temperature=0.5, normalize=True)
@@ -66,8 +67,9 @@ def test_nt_xent_against_a_loop(stream, temperature):
 def test_candidates_within_the_own_view(stream):
   x, y = embeddings()
   term = Contrastive(COSINE, ESTIMATORS["infonce"], within=True, stream=stream)
-  loss, nats = term.apply({}, features(2 * x, 3 * y), None, True)
-  np.testing.assert_allclose(loss, -nats)
+  found = term.apply({}, Seen(features(2 * x, 3 * y), {}, {}), True)
+  nats = found.metrics["nats"]
+  np.testing.assert_allclose(found.loss, -nats)
   want = np.log(2 * len(x) - 1) - naive_nt_xent(x, y, COSINE.temperature)
   np.testing.assert_allclose(nats, want, rtol=1e-5)
 
@@ -80,7 +82,9 @@ def test_streaming_changes_no_term(name, symmetric):
     Contrastive(COSINE, ESTIMATORS[name], symmetric, stream=stream)
     for stream in (False, True)
   ]
-  held, streamed = (term.apply({}, views, None, True) for term in terms)
+  held, streamed = (
+    term.apply({}, Seen(views, {}, {}), True).metrics["nats"] for term in terms
+  )
   np.testing.assert_allclose(streamed, held, rtol=1e-5)
   # Both directions of every pair with one of the first two views.
   pairs = [(0, 1), (0, 2), (1, 2)]
@@ -88,7 +92,7 @@ def test_streaming_changes_no_term(name, symmetric):
   for i, j in pairs:
     scores = COSINE.apply({}, views[i].global_, views[j].global_)
     nats += [estimate(scores)] + [estimate(scores.T)] * symmetric
-  np.testing.assert_allclose(held[1], np.mean(nats), rtol=1e-5)
+  np.testing.assert_allclose(held, np.mean(nats), rtol=1e-5)
 
 
 def test_deep_infomax_streams_locations():
@@ -110,12 +114,13 @@ def test_deep_infomax_streams_locations():
       {"deep_infomax_local": options | {"stream": stream}}
     )
     term = terms["deep_infomax_local"]
-    assert isinstance(term, DeepInfoMaxLocal)
+    assert isinstance(term, DeepInfoMax)
 
     @jax.jit
     def loss(key, views, term=term):
-      variables = term.init(key, views, None, False)
-      return term.apply(variables, views, None, False)
+      seen = Seen(views, {}, {})
+      variables = term.init(key, seen, False)
+      return term.apply(variables, seen, False).loss
 
     losses.append(loss(start, views))
     assert term.form(views).startswith(f"{b} x {b} x {h} x {w} scores, ")
@@ -152,9 +157,9 @@ def test_auto_gives_the_estimator_two_factors(monkeypatch):
     return ESTIMATORS["nwj"](scores)
 
   term, views = Contrastive(COSINE, estimator), features(*embeddings())
-  term.apply({}, views, None, True)
+  term.apply({}, Seen(views, {}, {}), True)
   monkeypatch.setattr(scoring, "STREAM_ABOVE", 24)
-  term.apply({}, views, None, True)
+  term.apply({}, Seen(views, {}, {}), True)
   assert [isinstance(s, Factored) for s in seen] == [False] * 2 + [True] * 2
 
 

@@ -205,4 +205,17 @@ def test_encode_and_dot_has_the_published_size():
 
 
 def test_every_critic_name_is_tried_here():
-  assert set(CRITICS) == {*BUILT, "encode_and_dot", "concat_and_convolve"}
+  others = {"encode_and_dot", "concat_and_convolve", "map_and_dot"}
+  assert set(CRITICS) == {*BUILT, *others}
+
+
+def test_map_and_dot_scores_whole_maps():
+  key, start = jax.random.split(jax.random.key(0))
+  x, y = jnp.ones((3, 5)), jax.random.normal(key, (4, 8, 8, 2))
+  critic = CRITICS["map_and_dot"](units=6, widths=(4, 4), hidden=7)
+  variables = critic.init(start, x, y, False)
+  scores = critic.apply(variables, x, y, False)
+  gx = critic.apply(variables, x, False, method="embed_x")
+  hy = critic.apply(variables, y, False, method="embed_y")
+  assert scores.shape == (3, 4) and hy.shape == (4, 6)
+  np.testing.assert_allclose(scores, gx @ hy.T, rtol=1e-5)

@@ -27,6 +27,11 @@ OBJECTIVES = {
       estimator="jsd", critic=dict(name="encode_and_dot", units=32)
     )
   ),
+  "players": dict(
+    prior=dict(hidden=(8, 8), adversary=dict(name="adam", peak=1e-4)),
+    coordinates=dict(hidden=(8,)),
+    nat=dict(size=32),
+  ),
   "sum": dict(
     contrastive=dict(weight=0.5, estimator="nwj", critic=CRITIC),
     deep_infomax_local=dict(

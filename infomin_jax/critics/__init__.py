@@ -16,7 +16,7 @@ from infomin_jax.critics.factored import (
   Separable,
 )
 from infomin_jax.critics.heads import Head, LogBaseline, inner, unit
-from infomin_jax.critics.local import EncodeAndDot
+from infomin_jax.critics.local import EncodeAndDot, MapAndDot
 
 CRITICS = {
   "bilinear": Bilinear,
@@ -26,6 +26,7 @@ CRITICS = {
   "encode_and_dot": EncodeAndDot,
   "inner_product": InnerProduct,
   "low_rank_bilinear": LowRankBilinear,
+  "map_and_dot": MapAndDot,
   "separable": Separable,
 }
 
@@ -40,6 +41,7 @@ __all__ = [
   "InnerProduct",
   "LogBaseline",
   "LowRankBilinear",
+  "MapAndDot",
   "Separable",
   "inner",
   "unit",

@@ -13,7 +13,7 @@ class Concatenated(nn.Module):
   """f(x, y) = MLP([x, y]): the most expressive, at b n forward passes.
 
   The first layer acts on x and y apart, and rows are scored in blocks, so that
-  no `[b, n, 2d]` array ever exists.
+  no `[b, n, 2d]` array ever exists. Maps are flattened.
 
   Attributes:
     hidden: widths of the hidden layers, at least one.
@@ -26,6 +26,7 @@ class Concatenated(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, y: jax.Array, train: bool = True):
     del train
+    x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
     gx = nn.Dense(self.hidden[0])(x)  # [b, h]
     hy = nn.Dense(self.hidden[0], use_bias=False)(y)  # [n, h]
     # A pure network: lax.map cannot see into a bound module.

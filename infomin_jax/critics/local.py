@@ -1,4 +1,4 @@
-"""Deep InfoMax's factored critic of an image's summary and its locations."""
+"""Deep InfoMax's factored critics of an image's summary and its map."""
 
 import flax.linen as nn
 import jax
@@ -39,6 +39,56 @@ class EncodeAndDot(nn.Module):
     n, locations, units = hy.shape
     scores = inner(gx, hy.reshape(-1, units))  # [b, n l]
     return scores.reshape(-1, n, locations)
+
+
+class MapAndDot(nn.Module):
+  """Deep InfoMax's global critic as coded: `x [b, d]`, a map -> `[b, n]`.
+
+  The map `[n, h, w, c]` goes through layers like the encoder's own, with other
+  weights, and x through a matmul; the score is the inner product.
+
+  Attributes:
+    units: size of the embeddings.
+    widths: channels of the 4 x 4 convolutions of stride 2.
+    hidden: units of the layer after them.
+  """
+
+  units: int = 2048
+  widths: tuple[int, ...] = (128, 256)
+  hidden: int = 1024
+
+  def setup(self):
+    self.g = nn.Dense(self.units)
+    self.h = _MapEncoder(self.units, self.widths, self.hidden)
+
+  def embed_x(self, x: jax.Array, train: bool = True) -> jax.Array:
+    """`[b, units]`, from the global features."""
+    del train
+    return self.g(x)
+
+  def embed_y(self, y: jax.Array, train: bool = True) -> jax.Array:
+    """`[n, units]`, from the map."""
+    return self.h(y, train)
+
+  def __call__(self, x: jax.Array, y: jax.Array, train: bool = True):
+    return inner(self.embed_x(x, train), self.embed_y(y, train))
+
+
+class _MapEncoder(nn.Module):
+  """Convolutions and two matmuls, `[n, h, w, c] -> [n, units]`."""
+
+  units: int
+  widths: tuple[int, ...]
+  hidden: int
+
+  @nn.compact
+  def __call__(self, y: jax.Array, train: bool) -> jax.Array:
+    for width in self.widths:
+      y = nn.Conv(width, (4, 4), 2, padding=1, use_bias=False)(y)
+      y = nn.relu(nn.BatchNorm(not train, momentum=0.9)(y))
+    y = nn.Dense(self.hidden, use_bias=False)(y.reshape(len(y), -1))
+    y = nn.relu(nn.BatchNorm(not train, momentum=0.9)(y))
+    return nn.Dense(self.units)(y)
 
 
 class _ResidualBlock(nn.Module):

@@ -1,10 +1,14 @@
 """Frozen features of whole data sets, by tap."""
 
+from collections.abc import Callable
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from infomin_jax import data
 from infomin_jax.data.sources import Subset
+from infomin_jax.encoders import Features
 from infomin_jax.errors import lookup
 from infomin_jax.train.mesh import shard
 from infomin_jax.views import resize_center
@@ -21,11 +25,41 @@ def read_taps(learner, variables, images, taps) -> dict[str, jax.Array]:
   """
   out = learner.apply(variables, images, method="encode")
   pixels = learner.apply(variables, images, method="normalize")
-  known = {"pixels": pixels, "global": out.global_, **out.taps}
-  if out.local is not None:
-    known["local"] = out.local
+  known = {"pixels": pixels, **_named(out)}
   found = {tap: lookup("tap of this encoder", tap, known) for tap in taps}
   return {tap: x.reshape(len(images), -1) for tap, x in found.items()}
+
+
+def make_tap(learner, tap: str) -> Callable:
+  """One tap as a function to train through.
+
+  Args:
+    learner: has the encoder.
+    tap: one of the encoder's; not `pixels`.
+
+  Returns:
+    `(variables, images, key) -> (features [b, d], batch_stats)`: in training
+    mode, or in evaluation mode if the key is None.
+  """
+
+  def read(variables, images, key):
+    out, moved = learner.apply(
+      variables,
+      images,
+      train=key is not None,
+      method="encode",
+      mutable=["batch_stats"],
+      rngs=None if key is None else {"dropout": key},
+    )
+    stats = moved.get("batch_stats", variables["batch_stats"])
+    return _named(out)[tap].reshape(len(images), -1), stats
+
+  return read
+
+
+def _named(out: Features) -> dict[str, jax.Array]:
+  known = {"global": out.global_, **out.taps}
+  return known if out.local is None else {**known, "local": out.local}
 
 
 def embed(
@@ -61,6 +95,24 @@ def embed(
     collected.append({k: np.asarray(v)[:count] for k, v in out.items()})
     fields.append({k: v for k, v in batch.items() if v.ndim == 1})
   return _joined(collected), _joined(fields)
+
+
+def small_images(source, config, limit: int = 0) -> np.ndarray:
+  """The images of `embed` before they are normalised, `[n, s, s, c]`.
+
+  uint8, a quarter of the memory; where they were resized, pixels are rounded.
+
+  Args:
+    source: the images.
+    config: gives the image size, batch size and host-side decoding.
+    limit: as in `embed`.
+  """
+  resize, size = config.evaluate.resize, config.views.size
+  cut = jax.jit(lambda x: jnp.round(255 * resize_center(x, resize, size)))
+  batches = held_out_batches(source, config.evaluate.batch_size, config, limit)
+  return np.concatenate(
+    [np.asarray(cut(batch["image"])).astype(np.uint8) for batch in batches]
+  )
 
 
 def _joined(rows: list[dict]) -> dict[str, np.ndarray]:

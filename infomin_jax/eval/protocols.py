@@ -1,232 +1,294 @@
-"""`infomin evaluate`: probes of a run's encoder, beside pixels and no training.
+"""The protocols of `infomin evaluate`, by name.
 
-A protocol is a function of features and labels; its name and settings stand
-beside every number it gives.
+Add one: write a function of arrays in a file here, and a function below that
+takes `config.evaluate` and gives a `Protocol`; enter it in `PROTOCOLS`.
 """
 
-import itertools
 from collections.abc import Callable
 
 import jax
 import numpy as np
-import rich.console
-import rich.table
 
-from infomin_jax import data, evidence
-from infomin_jax.errors import UserError, lookup
-from infomin_jax.eval.embed import embed, held_out_batches, read_taps
+from infomin_jax.eval import dependence
+from infomin_jax.eval.case import Case, Part, Protocol
+from infomin_jax.eval.finetune import finetuned_accuracy, labelled_part
+from infomin_jax.eval.fit import ADAM, BATCH, RATE
 from infomin_jax.eval.knn import knn_accuracy
-from infomin_jax.eval.mi import effective_rank, held_out_bound
+from infomin_jax.eval.mlp_probe import (
+  DROPOUT,
+  UNITS,
+  attribute_errors,
+  mlp_accuracies,
+)
+from infomin_jax.eval.neighbours import (
+  MAPPED,
+  NEIGHBOURS,
+  SAMPLES,
+  draw_map,
+  draw_neighbours,
+  draw_samples,
+  flatten,
+  neighbour_rows,
+)
 from infomin_jax.eval.probe import linear_accuracy
-from infomin_jax.train.experiment import Experiment
-from infomin_jax.train.state import TrainState
+from infomin_jax.eval.reconstruction import reconstruction_scores
+from infomin_jax.eval.svm import FITS, svm_accuracies
+
+HEAD = f"{UNITS} units, dropout {DROPOUT:g}, batch {BATCH}, {ADAM}"
+IMAGES = "images"  # the task of what needs no labels
 
 
-def _knn(options) -> tuple[str, Callable]:
+def _knn(options) -> Protocol:
+  def accuracy(*split, classes, seed):
+    del seed
+    found = knn_accuracy(
+      *split, classes=classes, k=options.k, temperature=options.temperature
+    )
+    return {"accuracy": found}
+
   name = f"knn (cosine, k={options.k}, t={options.temperature:g})"
-  return name, lambda *split, classes, seed: knn_accuracy(
-    *split, classes=classes, k=options.k, temperature=options.temperature
-  )
+  return Protocol(name, _each_task(accuracy))
 
 
-def _linear(options) -> tuple[str, Callable]:
+def _linear(options) -> Protocol:
+  def accuracy(*split, classes, seed):
+    del classes
+    found = linear_accuracy(*split, iterations=options.iterations, seed=seed)
+    return {"accuracy": found}
+
   name = f"linear (standardised, L-BFGS {options.iterations}, L2 selected)"
-  return name, lambda *split, classes, seed: linear_accuracy(
-    *split, iterations=options.iterations, seed=seed
+  return Protocol(name, _each_task(accuracy))
+
+
+def _svm(options) -> Protocol:
+  def accuracy(*split, classes, seed):
+    del classes
+    found = svm_accuracies(*split, iterations=options.iterations, seed=seed)
+    return {
+      "accuracy": found.mean(),
+      f"accuracy, std of {FITS} fits": found.std(ddof=1),
+    }
+
+  name = (
+    f"svm (LinearSVC, C=1, squared hinge, dual, {options.iterations} "
+    f"iterations, mean of {FITS} fits)"
+  )
+  return Protocol(name, _each_task(accuracy))
+
+
+def _mlp(options) -> Protocol:
+  def run(case):
+    found = mlp_accuracies(
+      *_stacked(case.train, case.classes),
+      *_stacked(case.test, case.classes),
+      classes=list(case.classes.values()),
+      epochs=options.epochs,
+      seed=case.seed,
+    )
+    rows = zip(case.classes, found, strict=True)
+    return {task: {"accuracy": value} for task, value in rows}
+
+  return Protocol(f"mlp ({HEAD}, {options.epochs} epochs)", run)
+
+
+def _attributes(options) -> Protocol:
+  def run(case):
+    binary = [task for task, count in case.classes.items() if count == 2]
+    found = attribute_errors(
+      *_stacked(case.train, binary),
+      *_stacked(case.test, binary),
+      epochs=options.epochs,
+      seed=case.seed,
+    )
+    rows = dict(zip(binary, found, strict=True))
+    rows[f"mean of {len(binary)} attributes"] = found.mean()
+    return {task: {"balanced_error": value} for task, value in rows.items()}
+
+  name = f"attributes ({HEAD}, classes balanced, {options.epochs} epochs)"
+  return Protocol(name, run, frozenset({"labels", "binary"}))
+
+
+def _finetune(options) -> Protocol:
+  name = f"finetune (encoder and mlp: {HEAD}, {options.epochs} epochs)"
+  return Protocol(
+    name, _finetuned(options, 1.0), frozenset({"labels", "images"})
   )
 
 
-# name -> config.evaluate -> (name with settings, function).
-PROTOCOLS = {"knn": _knn, "linear": _linear}
+def _semi_supervised(options) -> Protocol:
+  """Differs from the paper: its code adds the loss of pretraining."""
+  name = (
+    f"semi_supervised ({options.label_share:.3g} of the labels; encoder and "
+    f"mlp: {HEAD}, {options.epochs} epochs)"
+  )
+  run = _finetuned(options, options.label_share)
+  return Protocol(name, run, frozenset({"labels", "images"}))
 
 
-def encoder_variables(state: TrainState, weights: str) -> dict:
-  """The parameters and batch statistics that evaluation uses.
-
-  Args:
-    state: of the run.
-    weights: `online`, or `ema` for the momentum copy.
-  """
-  online = {
-    "params": state.params,
-    "batch_stats": state.stats.get("batch_stats", {}),
-  }
-  known = {"online": online}
-  if "ema" in state.stats:
-    known["ema"] = state.stats["ema"]
-  return lookup("config.evaluate.weights", weights, known)
-
-
-def evaluate(
-  experiment: Experiment,
-  state: TrainState,
-  untrained: TrainState,
-  say: Callable[[str], None] = lambda line: None,
-) -> list[dict]:
-  """Rows of `evaluation.json`: every task x protocol x features x tap.
-
-  Args:
-    experiment: encoder, data, and the settings in `config.evaluate`.
-    state: the trained state.
-    untrained: the state before the first step, for the same probes.
-    say: gets a line as each set of features is done.
-
-  Returns:
-    Rows with `task`, `protocol`, `tap`, `features` (`learned`, `untrained` or
-    `pixels`), `metric`, `value` (in [0, 1]) and `seed`.
-
-  Raises:
-    UserError: the data set has no labels to probe for.
-  """
-  config, options = experiment.config, experiment.config.evaluate
-  check_probes(experiment)
-  protocols = [PROTOCOLS[name](options) for name in options.protocols]
-  train, test = probe_sources(experiment)
-  trained = encoder_variables(state, options.weights)
-  fresh = encoder_variables(untrained, "online")
-  limits = ((train, options.train_examples), (test, options.test_examples))
-  rows = []
-  for features, variables, taps in (
-    ("pixels", fresh, ("pixels",)),
-    ("untrained", fresh, tuple(options.taps)),
-    ("learned", trained, tuple(options.taps)),
-  ):
-    place = {"config": config, "mesh": experiment.mesh}
-    (train_x, train_y), (test_x, test_y) = (
-      embed(experiment.learner, variables, source, taps, limit=limit, **place)
-      for source, limit in limits
+def _reconstruction(options) -> Protocol:
+  def run(case):
+    found = reconstruction_scores(
+      *_with_images(case), epochs=options.epochs, seed=case.seed
     )
-    for tap, (task, (field, classes)), (protocol, run) in itertools.product(
-      taps, train.tasks.items(), protocols
-    ):
-      split = (train_x[tap], train_y[field], test_x[tap], test_y[field])
-      value = run(*split, classes=classes, seed=config.seed)
-      rows.append(
-        {
-          "task": task,
-          "protocol": protocol,
-          "tap": tap,
-          "features": features,
-          "metric": "accuracy",
-          "value": round(value, 6),
-          "seed": config.seed,
-        }
+    return {IMAGES: found}
+
+  name = (
+    f"reconstruction (decoder, squared error, batch {BATCH}, {ADAM}, "
+    f"{options.epochs} epochs)"
+  )
+  return Protocol(name, run, frozenset({"images"}))
+
+
+def _mine(options) -> Protocol:
+  def run(case):
+    found = dependence.image_information(
+      *_with_images(case), epochs=options.epochs, seed=case.seed
+    )
+    return {IMAGES: {"I(X; Y), nats": found}}
+
+  name = (
+    f"mine (batch {BATCH}, {ADAM}, best of {options.epochs} epochs by "
+    "training images left out)"
+  )
+  return Protocol(name, run, frozenset({"images"}))
+
+
+def _ndm(options) -> Protocol:
+  def run(case):
+    found = dependence.ndm(
+      case.train.x, case.test.x, epochs=options.epochs, seed=case.seed
+    )
+    return {IMAGES: {"NDM, nats": found}}
+
+  drops = " and ".join(map(str, dependence.NDM_DROPS))
+  name = (
+    f"ndm (1000-200-1, batch {dependence.NDM_BATCH}, Adam {RATE:g}, x0.1 at "
+    f"{drops}, {options.epochs} epochs)"
+  )
+  return Protocol(name, run, frozenset())
+
+
+def _neighbours(options) -> Protocol:
+  del options
+  name = f"neighbours (one test image a class, {NEIGHBOURS} nearest, L1)"
+
+  def run(case):
+    labels = next(iter(case.test.labels.values()))
+    rows = neighbour_rows(case.train.x, case.test.x, labels, seed=case.seed)
+    draw_neighbours(
+      case.train.images,
+      case.test.images,
+      *rows,
+      case.picture("neighbours"),
+      f"{case.name}: {name}",
+    )
+    return {}
+
+  return Protocol(name, run, frozenset({"labels", "images"}))
+
+
+def _samples(options) -> Protocol:
+  del options
+  name = f"samples ({SAMPLES} images of noise)"
+
+  def run(case):
+    if case.encoder is not None and case.encoder.sample is not None:
+      key = jax.random.key(case.seed)
+      images = case.encoder.sample(case.encoder.variables, key, SAMPLES)
+      draw_samples(images, case.picture("samples"), f"{case.name}: {name}")
+    return {}
+
+  return Protocol(name, run, frozenset())
+
+
+def _map(method) -> Callable[..., Protocol]:
+  def protocol(options):
+    del options
+    name = f"{method} (at most {MAPPED} test images)"
+
+    def run(case):
+      count = min(MAPPED, len(case.test.x))
+      some = np.linspace(0, len(case.test.x) - 1, count).astype(int)
+      draw_map(
+        flatten(case.test.x[some], method, case.seed),
+        {task: y[some] for task, y in case.test.labels.items()},
+        case.picture(method),
+        f"{case.name}: {name}",
       )
-    say(f"{features}: done")
-  return rows
+      return {}
+
+    return Protocol(name, run)
+
+  return protocol
 
 
-def check_probes(experiment: Experiment) -> None:
-  """Refuses unknown protocols and taps, before any long work."""
-  config, options = experiment.config, experiment.config.evaluate
-  for name in options.protocols:
-    lookup("protocol", name, PROTOCOLS)
-  if options.batch_size < 1 or options.batch_size % experiment.mesh.size:
-    raise UserError(
-      f"config.evaluate.batch_size is {options.batch_size}: expected a "
-      f"multiple of the {experiment.mesh.size} devices."
-    )
-  size = config.views.size
-  shape = experiment.source.image_shape
-  channels = 3 if shape is None else shape[-1]
-  images = jax.ShapeDtypeStruct((2, size, size, channels), np.float32)
-  state = jax.eval_shape(experiment.init)
-  jax.eval_shape(
-    lambda v, x: read_taps(experiment.learner, v, x, tuple(options.taps)),
-    encoder_variables(state, options.weights),
-    images,
-  )
+PROTOCOLS: dict[str, Callable[..., Protocol]] = {
+  "attributes": _attributes,
+  "finetune": _finetune,
+  "knn": _knn,
+  "linear": _linear,
+  "mine": _mine,
+  "mlp": _mlp,
+  "ndm": _ndm,
+  "neighbours": _neighbours,
+  "pca": _map("pca"),
+  "reconstruction": _reconstruction,
+  "samples": _samples,
+  "semi_supervised": _semi_supervised,
+  "svm": _svm,
+  "tsne": _map("tsne"),
+}
 
 
-def probe_sources(experiment: Experiment):
-  """The labelled train and test sources that probes use."""
-  options = experiment.config.data
-  train = data.load(options, options.probe_split)
-  if not train.tasks:
-    raise UserError(
-      f"config.data.name {options.name!r} has no labels in split "
-      f"{options.probe_split!r}: probes need some. Sort the images into one "
-      "folder a class, or choose a labelled config.data.probe_split."
-    )
-  return train, data.load(options, options.test_split)
+def _each_task(measure) -> Callable[[Case], dict]:
+  """A protocol's `run` from a function of one task's features and labels."""
 
-
-def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
-  """A `state -> metrics` for use while training.
-
-  Metrics: the held-out MI bound with its ceiling (nats), the effective rank of
-  held-out features and, of the first task if there are labels, kNN and linear
-  probe accuracy on `config.run.monitor_examples` images.
-  """
-  config, options = experiment.config, experiment.config.evaluate
-  check_probes(experiment)
-  test = data.load(config.data, config.data.test_split)
-  train = (
-    data.load(config.data, config.data.probe_split) if test.tasks else None
-  )
-  count = min(config.run.monitor_examples, len(test))
-  size = min(config.batch_size, count)
-  size -= size % experiment.mesh.size
-  pairs = [
-    batch
-    for batch in held_out_batches(test, size, config, count, crops=True)
-    if len(batch["index"]) == size
-  ]
-  tap = options.taps[0]
-
-  def monitor(state: TrainState) -> dict[str, float]:
-    variables = encoder_variables(state, options.weights)
-    metrics = held_out_bound(
-      experiment.learner, variables, experiment.views, pairs, config.seed
-    )
-    place = dict(config=config, mesh=experiment.mesh, limit=count)
-    test_x, test_y = embed(experiment.learner, variables, test, (tap,), **place)
-    metrics["effective_rank"] = effective_rank(test_x[tap])
-    if train is not None:
-      field, classes = next(iter(test.tasks.values()))
-      train_x, train_y = embed(
-        experiment.learner, variables, train, (tap,), **place
+  def run(case):
+    return {
+      task: measure(
+        case.train.x,
+        case.train.labels[task],
+        case.test.x,
+        case.test.labels[task],
+        classes=count,
+        seed=case.seed,
       )
-      split = (train_x[tap], train_y[field], test_x[tap], test_y[field])
-      for name in ("knn", "linear"):
-        _, run = PROTOCOLS[name](options)
-        metrics[name] = run(*split, classes=classes, seed=config.seed)
-    return metrics
+      for task, count in case.classes.items()
+    }
 
-  return monitor
+  return run
 
 
-def show_table(rows: list[dict]) -> None:
-  """Prints the rows to standard output, one line a task, protocol and tap.
+def _finetuned(options, share: float) -> Callable[[Case], dict]:
+  """A `run` that trains the encoder too, from its start for every task."""
 
-  Rows that differ only in the seed become mean +- sample standard deviation.
-  """
-  groups = {
-    (row["task"], row["protocol"], row["tap"], row["features"]): row
-    for row in evidence.over_seeds(rows)
-  }
-
-  def cell(key):
-    row = groups[key]
-    spread = "" if row["std"] is None else f" ± {row['std']:.1%}"
-    return f"{row['mean']:.1%}{spread}"
-
-  protocols = list(dict.fromkeys(row["protocol"] for row in rows))
-  table = rich.table.Table(
-    title="What was learned: accuracy on held-out data",
-    caption="\n".join(protocols),
-  )
-  for column in ("task", "protocol", "pixels", "untrained", "learned", "tap"):
-    numeric = column in ("pixels", "untrained", "learned")
-    table.add_column(column, justify="right" if numeric else "left")
-  for task, protocol, tap, features in groups:
-    if features == "learned":
-      table.add_row(
-        task,
-        protocol.split(" ")[0],
-        cell((task, protocol, "pixels", "pixels")),
-        cell((task, protocol, tap, "untrained")),
-        cell((task, protocol, tap, "learned")),
-        tap,
+  def run(case):
+    rows = {}
+    for task, count in case.classes.items() if case.encoder else ():
+      y = case.train.labels[task]
+      kept = labelled_part(y, share, case.seed)
+      value = finetuned_accuracy(
+        case.encoder.apply,
+        case.encoder.variables,
+        case.train.images[kept],
+        y[kept],
+        case.test.images,
+        case.test.labels[task],
+        classes=count,
+        epochs=options.epochs,
+        seed=case.seed,
+        mesh=case.encoder.mesh,
       )
-  rich.console.Console().print(table)
+      rows[task] = {"accuracy": value}
+    return rows
+
+  return run
+
+
+def _stacked(part: Part, tasks) -> tuple[np.ndarray, np.ndarray]:
+  """Features `[n, d]` and the labels of some tasks, `[n, p]`."""
+  return part.x, np.stack([part.labels[task] for task in tasks], axis=1)
+
+
+def _with_images(case: Case) -> tuple:
+  return case.train.x, case.train.images, case.test.x, case.test.images

@@ -1,10 +1,11 @@
 """Objectives: weighted sums of terms, each a bound that training raises.
 
-Add one: write a term (`learner.py` says what it is) and enter it in `TERMS`;
+Add one: write a term (`term.py` says what it is) and enter it in `TERMS`;
 a config's `objective` names terms and gives each its weight.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import flax.linen as nn
 
@@ -12,19 +13,36 @@ from infomin_jax.critics import CRITICS
 from infomin_jax.errors import UserError, build, lookup
 from infomin_jax.estimators import ESTIMATORS
 from infomin_jax.objectives.contrastive import Contrastive
-from infomin_jax.objectives.deep_infomax import DeepInfoMaxLocal
+from infomin_jax.objectives.coordinates import Coordinates
+from infomin_jax.objectives.cpc import PredictiveCoding
+from infomin_jax.objectives.deep_infomax import DeepInfoMax
+from infomin_jax.objectives.generative import VAE, Autoencoder, BiGAN
+from infomin_jax.objectives.generator import PriorGenerator
 from infomin_jax.objectives.learner import (
   Learner,
   init_learner,
   make_objective,
   target_views,
 )
+from infomin_jax.objectives.prior import PriorMatching
 from infomin_jax.objectives.queue import Queue
+from infomin_jax.objectives.targets import NoiseAsTargets, Supervised
 
 TERMS = {
+  "autoencoder": Autoencoder,
+  "bigan": BiGAN,
   "contrastive": Contrastive,
-  "deep_infomax_local": DeepInfoMaxLocal,
+  "coordinates": Coordinates,
+  "cpc": PredictiveCoding,
+  "deep_infomax_global": partial(DeepInfoMax, features="conv"),
+  "deep_infomax_local": DeepInfoMax,
+  "generator": PriorGenerator,
+  "nat": NoiseAsTargets,
+  "prior": PriorMatching,
   "queue": Queue,
+  "relative_coordinates": partial(Coordinates, relative=True),
+  "supervised": Supervised,
+  "vae": VAE,
 }
 
 __all__ = [
@@ -47,8 +65,9 @@ def build_terms(
 ) -> tuple[dict[str, nn.Module], dict[str, float]]:
   """Terms and weights from `config.objective`, a mapping `term -> options`.
 
-  Every term's options have `weight`, `critic` (a mapping with a `name`) and
-  `estimator` (a name); the others are the term's own.
+  Options have `weight`; `term`, the name in `TERMS`, if the key is another (of
+  two terms of one kind); and, where the term has them, `critic` (a mapping with
+  a `name`) and `estimator` (a name). The others are the term's own.
 
   Raises:
     UserError: no term, an unknown name or key, or a weight that is not above 0.
@@ -63,14 +82,16 @@ def build_terms(
         "above 0; leave the term out of config.objective to do without it."
       )
     at = f"objective.{name}"
+    kind = options.pop("term", name)
     if "critic" in options:
       options["critic"] = build(f"{at}.critic", options["critic"], CRITICS)
     if "estimator" in options:
       options["estimator"] = lookup(
         "estimator", options["estimator"], ESTIMATORS
       )
-    terms[name] = build(at, {"name": name, **options}, TERMS)
-    terms[name].check(f"config.{at}")
+    terms[name] = build(at, {"name": kind, **options}, TERMS)
+    if hasattr(terms[name], "check"):
+      terms[name].check(f"config.{at}")
   if not terms:
     raise UserError(
       f"config.objective is empty: name at least one of {', '.join(TERMS)}."

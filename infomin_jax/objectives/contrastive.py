@@ -12,6 +12,7 @@ from infomin_jax.errors import UserError
 from infomin_jax.estimators import infonce
 from infomin_jax.estimators.scores import Factored, log_sum_exp, positives
 from infomin_jax.objectives import scoring
+from infomin_jax.objectives.term import Outcome, Seen
 
 
 class Contrastive(nn.Module):
@@ -68,16 +69,16 @@ class Contrastive(nn.Module):
     x, y = features[0].global_, features[1].global_
     return scoring.score(self.critic, x, y, train, self.stream)
 
-  def __call__(self, features, keys, train: bool):
-    """Negated nats and nats, scalars; `keys` is not used."""
-    del keys
+  def __call__(self, seen: Seen, train: bool) -> Outcome:
+    """Raises the mean bound of the pairs of views."""
+    features = seen.features
     bounds = [
       self._nats(features[i].global_, features[j].global_, train)
       for i, j in itertools.combinations(sorted(features), 2)
       if i < 2
     ]
     nats = jnp.mean(jnp.stack(bounds))
-    return -nats, nats
+    return Outcome(-nats, {"nats": nats})
 
   def _nats(self, x, y, train):
     if self.within:

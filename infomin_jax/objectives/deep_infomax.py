@@ -1,53 +1,131 @@
-"""Deep InfoMax: an image's summary against its own local features."""
+"""Deep InfoMax: an image's summary against its own features."""
 
 from collections.abc import Callable
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
+from infomin_jax.encoders.features import Features
+from infomin_jax.errors import UserError, lookup
 from infomin_jax.objectives import scoring
+from infomin_jax.objectives.term import Outcome, Seen
 
 
-class DeepInfoMaxLocal(nn.Module):
-  """Maximises the mean of I(local feature; global feature) over locations.
+class DeepInfoMax(nn.Module):
+  """Maximises I(features of an image; its summary).
 
-  Negatives are the local features, at all locations, of all other images of
-  the (global) batch; the positives' own image is excluded exactly.
+  Local (eq. 6): `features` names a map and the critic scores every place of
+  it, `[b, n, h w]`; negatives are all places of all other images of the
+  (global) batch, and the positives' own image is excluded exactly. Global: the
+  critic sees the map as a whole, `[b, n]`.
+
+  A summary that is itself a map, such as the tap `glob` of the folded
+  encoders, gives one bound a place of it; their mean is maximised. With
+  summary and features from two views or two taps this is AMDIM's local-to-local
+  term, and with an occluded view DIM's occlusion.
+
+  Differs from the paper: its code pools the Donsker-Varadhan partition over
+  several summaries, here each has its own.
 
   Attributes:
-    critic: `(x [b, d], y [b, h, w, c]) -> scores [b, b, h w]`.
+    critic: `(x [b, d], y [b, h, w, c] or [b, c]) -> scores`.
     estimator: `scores -> nats`, maximised.
+    features: `local`, `global` or a tap of the encoder.
+    summary: likewise.
+    features_view: the view whose features are told apart.
+    summary_view: the view that is summed up.
     stream: never hold the scores: True, False, or `auto`, which holds them
       while they are few (`scoring.STREAM_ABOVE`).
 
   References:
     Hjelm et al., `Deep InfoMax <https://arxiv.org/abs/1808.06670>`_, 2019,
-    eq. 6.
+    eqs. 1, 6 and section 4.3; Bachman et al., `Learning Representations by
+    Maximizing Mutual Information Across Views
+    <https://arxiv.org/abs/1906.00910>`_, 2019, section 3.4.
   """
 
   critic: nn.Module
   estimator: Callable[..., jax.Array]
+  features: str = "local"
+  summary: str = "global"
+  features_view: int = 0
+  summary_view: int = 0
   stream: bool | str = "auto"
-  online = (0,)
   targets = ()
-  least_views = 1
+
+  @property
+  def online(self) -> tuple[int, ...]:
+    """The views it wants encoded."""
+    return tuple(sorted({self.summary_view, self.features_view}))
+
+  @property
+  def least_views(self) -> int:
+    """How many views there must be."""
+    return max(self.online) + 1
 
   def check(self, at: str) -> None:
     """Refuses options that do not go together; `at` names them in errors."""
     scoring.check_stream(at, self.critic, self.stream)
+    for name in ("features_view", "summary_view"):
+      if getattr(self, name) < 0:
+        raise UserError(f"{at}.{name} is below 0: views are counted from 0.")
 
   def form(self, features) -> str:
     """How the scores are computed, from features or their shapes."""
-    x, y = features[0].global_, features[0].local
-    return scoring.form(self.critic, x, y, self.stream)
+    x, y = self._sides(features)
+    if len(x.shape) == 2:
+      return scoring.form(self.critic, x, y, self.stream)
+    one = jax.ShapeDtypeStruct((x.shape[0], x.shape[-1]), x.dtype)
+    places = x.shape[1] * x.shape[2]
+    return f"{places} x {scoring.form(self.critic, one, y, self.stream)}"
 
   def scores(self, features, train: bool):
-    """`[b, b, h w]`: global feature of row against locals of column."""
-    x, y = features[0].global_, features[0].local
+    """Of the (first) summary of rows with the features of columns."""
+    x, y = self._sides(features)
+    x = x if x.ndim == 2 else x.reshape(len(x), -1, x.shape[-1])[:, 0]
     return scoring.score(self.critic, x, y, train, self.stream)
 
-  def __call__(self, features, keys, train: bool):
-    """Negated nats and nats, scalars; `keys` is not used."""
-    del keys
-    nats = self.estimator(self.scores(features, train))
-    return -nats, nats
+  def __call__(self, seen: Seen, train: bool) -> Outcome:
+    """Raises the mean bound over the summaries."""
+    x, y = self._sides(seen.features)
+    if x.ndim == 2:
+      scores = scoring.score(self.critic, x, y, train, self.stream)
+      nats = self.estimator(scores)
+    else:
+      nats = self._of_many(x.reshape(len(x), -1, x.shape[-1]), y, train)
+    return Outcome(-nats, {"nats": nats})
+
+  def _of_many(self, x, y, train):
+    """Mean bound of summaries `[b, k, d]`; features are embedded once."""
+    if not scoring.is_factored(self.critic):
+      raise UserError(
+        f"config.objective: a summary of {x.shape[1]} places needs a critic "
+        "that is an inner product, such as encode_and_dot."
+      )
+    gx = jnp.swapaxes(self.critic.embed_x(x, train), 0, 1)  # [k, b, u]
+    hy = self.critic.embed_y(y, train)  # [b, l, u]
+    streamed = scoring.streams(self.critic, gx[0], hy, self.stream)
+
+    # One summary's scores at a time are held, or streamed.
+    @jax.checkpoint
+    def bound(summary):
+      return self.estimator(scoring.of_factors(summary, hy, streamed))
+
+    return jnp.mean(jax.lax.map(bound, gx))
+
+  def _sides(self, features):
+    x = read(features[self.summary_view], self.summary)
+    return x, read(features[self.features_view], self.features)
+
+
+def read(features: Features, tap: str) -> jax.Array:
+  """`global`, `local` or a tap of an encoder's features, `[b, ...]`.
+
+  Raises:
+    UserError: a tap that the encoder does not have.
+  """
+  known = {"global": features.global_, **features.taps}
+  if features.local is not None:
+    known["local"] = features.local
+  return lookup("tap of this encoder", tap, known)

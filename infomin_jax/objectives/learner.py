@@ -3,19 +3,10 @@
 `Learner` is the whole network that training moves: the encoder and the critics
 of the terms. `make_objective` closes it over the views and gives the function
 that the training step differentiates.
-
-A term is a Linen module with
-  `online`    which views it wants encoded by the trained encoder (None: all),
-  `targets`   which views it wants encoded by the momentum (EMA) copy,
-  `keys(features, train)`         what it keeps of a target view (if any),
-  `scores(features, train)`       `[b, n]` or `[b, n, l]`, for held-out bounds,
-  `check(at)`                     a UserError for options that do not fit,
-  `form(features)`                one line: how many scores, held or streamed,
-  `__call__(features, keys, train) -> (loss, nats)`.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import flax.linen as nn
 import jax
@@ -24,6 +15,8 @@ import jax.numpy as jnp
 from infomin_jax.encoders.features import Features
 from infomin_jax.errors import UserError
 from infomin_jax.estimators.scores import Scores
+from infomin_jax.objectives.term import Seen
+from infomin_jax.views.ops import to_float
 
 Views = tuple[jax.Array, ...]
 
@@ -47,8 +40,7 @@ class Learner(nn.Module):
 
   def normalize(self, images: jax.Array) -> jax.Array:
     """`(images - mean) / std`; images uint8, or float in [0, 1]."""
-    if images.dtype == jnp.uint8:
-      images = images.astype(jnp.float32) / 255
+    images = to_float(images)
     for name, values in (("mean", self.mean), ("std", self.std)):
       if len(values) not in (1, images.shape[-1]):
         raise UserError(
@@ -82,34 +74,65 @@ class Learner(nn.Module):
     return features
 
   def __call__(
-    self, views: Views, keys: dict[str, jax.Array], train: bool = True
+    self,
+    views: Views,
+    keys: Mapping[str, jax.Array],
+    record: Mapping[str, jax.Array],
+    train: bool = True,
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The weighted loss and its parts.
 
     Args:
       views: arrays `[b, h, w, c]`.
       keys: of each term with targets, what `target_keys` returned.
+      record: the other fields of the batch, `[b]` each.
       train: batch statistics of the batch, dropout, queue updates.
 
     Returns:
-      Scalar loss and metrics: `{term}_nats`, the bound on this batch, and
-      collapse figures of the first view.
+      Scalar loss and metrics: `{term}_{metric}`, such as `contrastive_nats`,
+      the bound on this batch, and collapse figures of the first view.
     """
     wanted = online_views(self.terms, len(views))
     features = self.encode_views(views, wanted, train)
-    loss, metrics = jnp.float32(0), {}
+    images = {i: self.normalize(views[i]) for i in wanted}
+
+    loss, adversaries, metrics = jnp.float32(0), jnp.float32(0), {}
     for name, term in self.terms.items():
-      term_loss, nats = term(features, keys.get(name), train)
-      loss = loss + self.weights[name] * term_loss
-      metrics[f"{name}_nats"] = nats
+      seen = Seen(features, images, record, keys.get(name), self._encode_more)
+      found = term(seen, train)
+      loss = loss + self.weights[name] * found.loss
+      adversaries = adversaries + found.adversary
+      metrics |= {f"{name}_{key}": x for key, x in found.metrics.items()}
     first = jax.lax.stop_gradient(features[wanted[0]].global_)
-    metrics["feature_std"] = feature_std(first)
-    return loss, metrics | {"loss": loss}
+    metrics |= {"feature_std": feature_std(first), "loss": loss}
+    return loss + adversaries, metrics
+
+  def _encode_more(self, images: jax.Array, fixed: bool) -> Features:
+    """What `Seen.encode` is; batch statistics of the run do not see it."""
+    encoder, variables = self.encoder.unbind()
+    if fixed:
+      variables = jax.lax.stop_gradient(variables)
+    features, _ = encoder.apply(
+      variables,
+      images,
+      True,
+      mutable=["batch_stats"],
+      rngs={"dropout": self.make_rng("dropout")},
+    )
+    return features
 
   def target_keys(self, views: Views) -> dict[str, jax.Array]:
     """What the terms keep of their target views; apply it with EMA weights."""
     wanted = target_views(self.terms)
-    features = self.encode_views(views, wanted, train=True)
+    return self._keys(self.encode_views(views, wanted, train=True))
+
+  def start(self, views: Views, record: Mapping[str, jax.Array]):
+    """Runs every part once, so that each makes its parameters."""
+    wanted = {*online_views(self.terms, len(views)), *target_views(self.terms)}
+    features = self.encode_views(views, tuple(sorted(wanted)), train=True)
+    return self(views, self._keys(features), record, train=True)
+
+  def _keys(self, features) -> dict[str, jax.Array]:
     return {
       name: term.keys(features, train=True)
       for name, term in self.terms.items()
@@ -117,9 +140,37 @@ class Learner(nn.Module):
     }
 
   def scores(self, views: Views) -> Scores:
-    """Scores of the first term's critic, in evaluation mode."""
+    """Scores of the first term that has a critic, in evaluation mode."""
     features = self.encode_views(views, tuple(range(len(views))), train=False)
-    return next(iter(self.terms.values())).scores(features, train=False)
+    term = next(t for t in self.terms.values() if hasattr(t, "scores"))
+    return term.scores(features, train=False)
+
+  def sample(self, key, count: int, image: tuple[int, ...]) -> jax.Array:
+    """Images in [0, 1], `[count, size, size, c]`, of the first term that can.
+
+    Args:
+      key: of the draws.
+      count: how many images.
+      image: `(size, c)`.
+    """
+    size, channels = image
+    like = jnp.zeros((1, size, size, channels))
+    dim = self.encode(like).global_.shape[-1]
+    term = next(t for t in self.terms.values() if hasattr(t, "sample"))
+    made = term.sample(key, count, dim, image)
+    mean = jnp.asarray(self.mean).reshape(1, 1, 1, -1)
+    std = jnp.asarray(self.std).reshape(1, 1, 1, -1)
+    return jnp.clip(made * std + mean, 0, 1)
+
+  @property
+  def makes_images(self) -> bool:
+    """Whether a term makes images of noise."""
+    return any(hasattr(term, "sample") for term in self.terms.values())
+
+  @property
+  def has_scores(self) -> bool:
+    """Whether a term compares features by a critic."""
+    return any(hasattr(term, "scores") for term in self.terms.values())
 
 
 def _every(x: jax.Array, start: int, count: int) -> jax.Array:
@@ -161,12 +212,16 @@ def make_objective(learner: Learner, views: Callable) -> Callable:
   """
 
   def objective(params, stats, batch, key):
-    view_key, net_key = jax.random.split(key)
+    view_key, net_key, target_key = jax.random.split(key, 3)
     images = views(view_key, batch)
     keys = {}
     if target_views(learner.terms):
       keys, _ = learner.apply(
-        stats["ema"], images, method="target_keys", mutable=["batch_stats"]
+        stats["ema"],
+        images,
+        method="target_keys",
+        mutable=["batch_stats"],
+        rngs={"dropout": target_key},
       )
       keys = jax.lax.stop_gradient(keys)
     moving = {name: s for name, s in stats.items() if name != "ema"}
@@ -174,6 +229,7 @@ def make_objective(learner: Learner, views: Callable) -> Callable:
       {"params": params, **moving},
       images,
       keys,
+      _record(batch),
       train=True,
       mutable=list(moving),
       rngs={"dropout": net_key},
@@ -190,21 +246,14 @@ def init_learner(learner: Learner, views: Callable, key, batch):
   """
   params_key, view_key = jax.random.split(key)
   images = views(view_key, batch)
-
-  def init(module, images):
-    wanted = (*online_views(module.terms, len(images)),)
-    features = module.encode_views(
-      images, tuple(sorted({*wanted, *target_views(module.terms)})), train=True
-    )
-    keys = {
-      name: term.keys(features, train=True)
-      for name, term in module.terms.items()
-      if term.targets
-    }
-    return module(images, keys, train=True)
-
-  variables = dict(learner.init({"params": params_key}, images, method=init))
+  variables = dict(
+    learner.init({"params": params_key}, images, _record(batch), method="start")
+  )
   return variables.pop("params"), variables
+
+
+def _record(batch) -> dict[str, jax.Array]:
+  return {name: x for name, x in batch.items() if name != "image"}
 
 
 def feature_std(features: jax.Array) -> jax.Array:

@@ -1,6 +1,7 @@
 """Contrast with a queue of earlier keys from a momentum encoder (MoCo)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 
 from infomin_jax.errors import UserError
 from infomin_jax.objectives import scoring
+from infomin_jax.objectives.term import Outcome, Seen
 
 
 class Queue(nn.Module):
@@ -60,9 +62,10 @@ class Queue(nn.Module):
     return self.critic(features[0].global_, features[1].global_, train)
 
   @nn.compact
-  def __call__(self, features, keys, train: bool):
-    """Negated nats and nats over `1 + size` candidates; moves the queue."""
-    query = self.critic.embed_x(features[0].global_, train)  # [b, d]
+  def __call__(self, seen: Seen, train: bool) -> Outcome:
+    """Raises the bound over `1 + size` candidates; moves the queue."""
+    query = self.critic.embed_x(seen.features[0].global_, train)  # [b, d]
+    keys: Any = seen.keys
     batch, dim = query.shape
     if self.size % batch:
       raise UserError(
@@ -86,7 +89,7 @@ class Queue(nn.Module):
         queue.value, keys.astype(jnp.float32), (pointer.value, 0)
       )
       pointer.value = (pointer.value + batch) % self.size
-    return -nats, nats
+    return Outcome(-nats, {"nats": nats})
 
   def _random_keys(self, dim: int) -> jax.Array:
     noise = jax.random.normal(self.make_rng("params"), (self.size, dim))

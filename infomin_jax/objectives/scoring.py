@@ -5,6 +5,7 @@ import math
 import flax.linen as nn
 import jax
 
+from infomin_jax.critics import inner
 from infomin_jax.errors import UserError
 from infomin_jax.estimators.scores import Factored, Scores
 
@@ -35,6 +36,14 @@ def score(
   if streams(critic, x, y, stream):
     return Factored(critic.embed_x(x, train), critic.embed_y(y, train))
   return critic(x, y, train)
+
+
+def of_factors(gx: jax.Array, hy: jax.Array, streamed: bool) -> Scores:
+  """Scores of embeddings `[b, d]` and `[n, *l, d]`, in either form."""
+  if streamed:
+    return Factored(gx, hy)
+  flat = inner(gx, hy.reshape(-1, hy.shape[-1]))  # [b, n l]
+  return flat.reshape(len(gx), *hy.shape[:-1])
 
 
 def form(critic: nn.Module, x, y, stream: bool | str) -> str:

@@ -70,6 +70,8 @@ SECTIONS = {
     "k",
     "temperature",
     "iterations",
+    "epochs",
+    "label_share",
   ),
 }
 
@@ -151,7 +153,9 @@ class Experiment:
 
     features = jax.eval_shape(encode, *self._shapes, jax.random.key(0))
     return {
-      name: term.form(features) for name, term in self.learner.terms.items()
+      name: term.form(features)
+      for name, term in self.learner.terms.items()
+      if hasattr(term, "form")
     }
 
   def step(self) -> Callable:
@@ -228,7 +232,14 @@ def make_experiment(config, devices=None) -> Experiment:
     tuple(config.normalize.mean),
     tuple(config.normalize.std),
   )
-  tx, rate = make_optimizer(config.optimizer, config.schedule, config.steps)
+  adversaries = {
+    name: term.adversary
+    for name, term in terms.items()
+    if hasattr(term, "adversary")
+  }
+  tx, rate = make_optimizer(
+    config.optimizer, config.schedule, config.steps, adversaries
+  )
   source = data.load(config.data, config.data.split)
   if len(source) < config.batch_size:
     raise UserError(

@@ -107,7 +107,12 @@ OPTIMIZERS = {"adam": adam, "adamw": adamw, "lars": lars, "sgd": sgd}
 SCHEDULES = {"constant": constant, "cosine": cosine, "step": step}
 
 
-def make_optimizer(optimizer: Mapping, schedule: Mapping, steps: int):
+def make_optimizer(
+  optimizer: Mapping,
+  schedule: Mapping,
+  steps: int,
+  adversaries: Mapping[str, Mapping] | None = None,
+):
   """The gradient transformation, and the schedule `step -> learning rate`.
 
   Args:
@@ -115,6 +120,8 @@ def make_optimizer(optimizer: Mapping, schedule: Mapping, steps: int):
       gradient norm let through (0: any).
     schedule: `config.schedule`: name and arguments.
     steps: length of the run.
+    adversaries: term -> optimizer of its discriminator: name, `peak`, its
+      constant learning rate, and arguments.
   """
   rate = build("schedule", schedule, SCHEDULES, steps=steps)
   options = dict(optimizer)
@@ -126,4 +133,35 @@ def make_optimizer(optimizer: Mapping, schedule: Mapping, steps: int):
   tx = build("optimizer", options, OPTIMIZERS, learning_rate=rate)
   if clip:
     tx = optax.chain(optax.clip_by_global_norm(clip), tx)
+  if adversaries:
+    tx = optax.partition(
+      {
+        "": tx,
+        **{name: _adversary(name, o) for name, o in adversaries.items()},
+      },
+      _players,
+    )
   return tx, rate
+
+
+def _adversary(name: str, options: Mapping):
+  """The optimizer of one term's discriminator."""
+  options = dict(options)
+  at = f"objective.{name}.adversary"
+  if "peak" not in options:
+    raise UserError(f"config.{at}.peak is missing: give the learning rate.")
+  peak = options.pop("peak")
+  return build(at, options, OPTIMIZERS, learning_rate=peak)
+
+
+def _players(params):
+  """Labels: the term whose discriminator it is, or "" for all else."""
+
+  def label(path, leaf):
+    del leaf
+    keys = [part.key for part in path]
+    if "discriminator" not in keys:
+      return ""
+    return keys[0].removeprefix("terms_")
+
+  return jax.tree_util.tree_map_with_path(label, params)

@@ -5,8 +5,10 @@
       --evidence docs/evidence/fashion_mnist.json
 
 Every probe also reads raw pixels and the untrained encoder. Writes
-evaluation.json into each workdir and prints a table; of several runs (seeds)
-the table gives mean and standard deviation.
+evaluation.json and the pictures that a protocol draws into each workdir and
+prints a table; of several runs (seeds) the table gives mean and standard
+deviation. Pixels do not change with the encoder's seed, so they are probed for
+the first of the runs whose data and settings are the same.
 """
 
 import json
@@ -29,6 +31,20 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
     "probes to run (default: those of the run's config.evaluate.protocols)",
     flag_values=values,
   )
+  flags.DEFINE_integer(
+    "epochs",
+    None,
+    "of the probes and decoders that are trained (default: the run's "
+    "config.evaluate.epochs)",
+    flag_values=values,
+  )
+  flags.DEFINE_float(
+    "label_share",
+    None,
+    "of the labels, for semi_supervised (default: the run's "
+    "config.evaluate.label_share)",
+    flag_values=values,
+  )
   flags.DEFINE_boolean(
     "json", False, "print the rows as JSON, not a table", flag_values=values
   )
@@ -42,26 +58,20 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   if rest or not values.workdir:
     raise UserError("--workdir is missing: name the folder of a run.")
   from infomin_jax import evidence
-  from infomin_jax.eval.protocols import evaluate, show_table
-  from infomin_jax.train.checkpoint import Checkpoints, read_config
-  from infomin_jax.train.experiment import make_experiment
-  from infomin_jax.train.log import say
+  from infomin_jax.eval.table import show_table
+  from infomin_jax.train.checkpoint import read_config
 
-  rows, configs = [], []
+  rows, configs, pixels = [], [], {}
   for workdir in map(pathlib.Path, values.workdir):
     config = read_config(workdir)
     if values.protocols:
       config.evaluate.protocols = tuple(values.protocols)
-    experiment = make_experiment(config)
-    untrained = experiment.init()
-    checkpoints = Checkpoints(workdir, config.run.keep)
-    state = checkpoints.restore(untrained)
-    checkpoints.close()
-    if int(state.step) < config.steps:
-      say(f"{workdir} is at step {int(state.step)} of {config.steps}.")
-    found = evaluate(experiment, state, untrained, say)
-    text = json.dumps({"rows": found}, indent=2) + "\n"
-    (workdir / "evaluation.json").write_text(text)
+    for name in ("epochs", "label_share"):
+      if values[name].value is not None:
+        config.evaluate[name] = values[name].value
+    same = _decides_pixels(config)
+    found = _evaluated(workdir, config, pixels.get(same))
+    pixels[same] = [row for row in found if row["features"] == "pixels"]
     rows += found
     configs.append(config)
   if values.json:
@@ -80,3 +90,32 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
       values=evidence.over_seeds(rows),
       extra={"training": [evidence.training(w) for w in values.workdir]},
     )
+
+
+def _evaluated(workdir: pathlib.Path, config, pixels: list[dict] | None):
+  """The rows of one run, which are also written into its folder."""
+  from infomin_jax.eval.evaluate import evaluate
+  from infomin_jax.train.checkpoint import Checkpoints
+  from infomin_jax.train.experiment import make_experiment
+  from infomin_jax.train.log import say
+
+  experiment = make_experiment(config)
+  untrained = experiment.init()
+  checkpoints = Checkpoints(workdir, config.run.keep)
+  state = checkpoints.restore(untrained)
+  checkpoints.close()
+  if int(state.step) < config.steps:
+    say(f"{workdir} is at step {int(state.step)} of {config.steps}.")
+  found = evaluate(
+    experiment, state, untrained, say, folder=workdir, pixels=pixels
+  )
+  text = json.dumps({"rows": found}, indent=2) + "\n"
+  (workdir / "evaluation.json").write_text(text)
+  return found
+
+
+def _decides_pixels(config) -> str:
+  """All that rows on raw pixels depend on, but for the seed."""
+  parts = config.to_dict()
+  kept = {name: parts[name] for name in ("data", "evaluate", "normalize")}
+  return json.dumps([kept, config.views.size], sort_keys=True)

@@ -28,7 +28,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   config, workdir = required_config(values, rest), values.workdir
   if not workdir:
     raise UserError("--workdir is missing: name the folder of the run.")
-  from infomin_jax.eval.protocols import make_monitor
+  from infomin_jax.eval.monitor import make_monitor
   from infomin_jax.train.experiment import make_experiment
   from infomin_jax.train.log import say
   from infomin_jax.train.loop import train

@@ -14,6 +14,7 @@ from typing import Any
 from infomin_jax import errors
 from infomin_jax.views import presets, splits
 from infomin_jax.views.factors import shared_factors
+from infomin_jax.views.occlusion import occluded
 from infomin_jax.views.ops import resize_center
 from infomin_jax.views.sheet import sheet
 
@@ -26,6 +27,7 @@ VIEWS: dict[str, Callable] = {
     for name, recipe in presets.RECIPES.items()
   },
   "none": presets.unchanged,
+  "occluded": occluded,
   "shared_factors": shared_factors,
   **splits.SPLITS,
 }

@@ -36,6 +36,12 @@ def center_crop(image: jax.Array, size: int) -> jax.Array:
   return image[top : top + size, left : left + size]
 
 
+def to_float(image):
+  """uint8 to float32 in [0, 1]; floats are taken to be there already."""
+  scale = 255 if image.dtype == jnp.uint8 else 1
+  return image.astype(jnp.float32) / scale
+
+
 def resize_center(images: jax.Array, resize: int, size: int) -> jax.Array:
   """What evaluation sees: float32 `[b, size, size, c]` in [0, 1].
 
@@ -53,8 +59,7 @@ def resize_center(images: jax.Array, resize: int, size: int) -> jax.Array:
       f"config.evaluate.resize is {resize}: expected 0 or at least "
       f"config.views.size, {size}."
     )
-  scale = 255 if images.dtype == jnp.uint8 else 1
-  images = images.astype(jnp.float32) / scale
+  images = to_float(images)
   _, height, width, _ = images.shape
   if (height, width) == (size, size) and resize in (0, size):
     return images

@@ -156,15 +156,9 @@ def unchanged(image_shape, size: int, count: int = 2):
 
   def views(key, batch):
     middle = jax.vmap(lambda x: ops.center_crop(x, size))(batch["image"])
-    return (to_float(middle),) * count
+    return (ops.to_float(middle),) * count
 
   return views
-
-
-def to_float(image):
-  """uint8 to float32 in [0, 1]; floats are taken to be there already."""
-  scale = 255 if image.dtype == jnp.uint8 else 1
-  return image.astype(jnp.float32) / scale
 
 
 def check_size(image_shape, size: int, name: str) -> None:
@@ -182,7 +176,7 @@ def check_size(image_shape, size: int, name: str) -> None:
 
 def _augment(keys, image, size, scale, ratio, host_crops, flip, steps):
   """One view `[size, size, c]` of one image; `keys` for crop, flip, steps."""
-  image = to_float(image)
+  image = ops.to_float(image)
   if not host_crops:
     image = ops.random_resized_crop(keys[0], image, size, scale, ratio)
   elif image.shape[:2] != (size, size):

@@ -6,7 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 
-def sheet(images, views, path: str | os.PathLike, title: str) -> None:
+def sheet(
+  images, views, path: str | os.PathLike, title: str, heading: str = "view"
+) -> None:
   """Writes a PNG: one row per image, the original first, its views beside it.
 
   Args:
@@ -17,6 +19,7 @@ def sheet(images, views, path: str | os.PathLike, title: str) -> None:
     title: what the views are, such as the preset's name and size. If images
       are neither grey nor RGB, the mean of the channels is shown and the
       title says so.
+    heading: of the columns beside the original, before their numbers.
   """
   images = np.asarray(images)
   if images.ndim == 5:
@@ -32,7 +35,7 @@ def sheet(images, views, path: str | os.PathLike, title: str) -> None:
   figure.suptitle(title, fontsize=10)
   grid = figure.subplots(n, len(columns), squeeze=False)
   for j, column in enumerate(columns):
-    grid[0, j].set_title(f"view {j}" if j else "image", fontsize=8)
+    grid[0, j].set_title(f"{heading} {j}" if j else "image", fontsize=8)
     for i in range(n):
       grid[i, j].set_axis_off()
       grid[i, j].imshow(_drawable(column[i]), cmap="gray", vmin=0, vmax=1)

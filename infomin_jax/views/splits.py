@@ -30,7 +30,7 @@ def halves(image_shape, size: int):
 
   def views(key, batch):
     middle = jax.vmap(lambda x: ops.center_crop(x, size))(batch["image"])
-    middle = presets.to_float(middle)
+    middle = ops.to_float(middle)
     return middle[:, : size // 2], middle[:, size // 2 :]
 
   return views

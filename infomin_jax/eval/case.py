@@ -1,0 +1,88 @@
+"""What a protocol sees, and what it gives: the contract of `PROTOCOLS`."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping
+
+import jax
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+  """The training or the test set, at one tap of one encoder.
+
+  Attributes:
+    x: features, float32 `[n, d]`.
+    labels: of each task, int `[n]`.
+    images: uint8 `[n, s, s, c]`, cut as the encoder gets them; None where no
+      protocol needs them.
+  """
+
+  x: np.ndarray
+  labels: Mapping[str, np.ndarray]
+  images: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+  """An encoder that may be trained further.
+
+  Attributes:
+    apply: `(variables, images, key) -> (features [b, d], batch_stats)`; in
+      training mode, or in evaluation mode if the key is None.
+    variables: its `params` and `batch_stats`.
+    mesh: the devices to use.
+    sample: `(variables, key, count) -> images [count, s, s, c]` in [0, 1], of
+      an encoder that was trained beside a generator; else None.
+  """
+
+  apply: Callable
+  variables: dict
+  mesh: jax.sharding.Mesh
+  sample: Callable | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+  """One tap of one encoder: what every protocol is given.
+
+  Attributes:
+    train: the training set.
+    test: the test set.
+    classes: how many, of each task.
+    seed: of whatever a protocol draws.
+    encoder: None for raw pixels.
+    name: `learned, tap pool` or alike, for titles.
+    folder: where pictures go.
+  """
+
+  train: Part
+  test: Part
+  classes: Mapping[str, int]
+  seed: int
+  encoder: Encoder | None = None
+  name: str = ""
+  folder: pathlib.Path = pathlib.Path()
+
+  def picture(self, kind: str) -> pathlib.Path:
+    """Where to draw: `neighbours_learned_pool.png`."""
+    words = self.name.replace(", tap ", "_").replace(" ", "_")
+    return self.folder / f"{kind}_{words}.png"
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+  """A way to probe features.
+
+  Attributes:
+    name: with its settings, as it stands beside every number.
+    run: `Case -> {task: {metric: value}}`; empty where it has nothing to say
+      of the case, or draws a picture. A value that belongs to no task has the
+      task `images`.
+    needs: `labels`, `binary` (a task of two classes), `images`.
+  """
+
+  name: str
+  run: Callable[[Case], dict[str, dict[str, float]]]
+  needs: frozenset[str] = frozenset({"labels"})

@@ -1,0 +1,130 @@
+"""The 200-unit classifier together with its encoder, on all or few labels."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from infomin_jax.eval.fit import BATCH, fit, in_tiles, init_key, last_tenth
+from infomin_jax.eval.mlp_probe import MLPProbe, cross_entropy
+
+
+def finetuned_accuracy(
+  encode: Callable,
+  variables: Mapping,
+  train_images: np.ndarray,
+  train_labels: np.ndarray,
+  test_images: np.ndarray,
+  test_labels: np.ndarray,
+  *,
+  classes: int,
+  epochs: int,
+  seed: int = 0,
+  mesh: jax.sharding.Mesh | None = None,
+) -> float:
+  """Test accuracy of encoder and `MLPProbe` trained as one network, in [0, 1].
+
+  With batch statistics of the batch, without augmentation; the mean over the
+  last tenth of the epochs.
+
+  Args:
+    encode: `(variables, images, key) -> (features [b, d], batch_stats)`; in
+      evaluation mode if the key is None.
+    variables: where the encoder starts: `params` and `batch_stats`.
+    train_images: uint8 `[n, h, w, c]`.
+    train_labels: `[n]`.
+    test_images: uint8 `[m, h, w, c]`.
+    test_labels: `[m]`.
+    classes: number of classes.
+    epochs: of Adam.
+    seed: of the classifier's start, dropout and the order of the rows.
+    mesh: devices to share each batch, if they divide it.
+
+  References:
+    Hjelm et al., `Deep InfoMax <https://arxiv.org/abs/1808.06670>`_, 2019,
+    tables 1 and 2.
+  """
+  head = MLPProbe(classes)
+  shape = jax.eval_shape(
+    lambda v, x: encode(v, x, None)[0], variables, train_images[:2]
+  ).shape
+  own = head.init(init_key(seed), jnp.zeros(shape), train=False)
+  fitted = fit(
+    _loss(encode, head),
+    {"encoder": variables["params"], "head": own["params"]},
+    {"encoder": variables["batch_stats"], "head": own["batch_stats"]},
+    {"images": train_images, "labels": train_labels},
+    epochs=epochs,
+    seed=seed,
+    sharding=_sharding(mesh, min(BATCH, len(train_images))),
+  )
+  guess = _guess(encode, head)
+  found = []
+  for trained in last_tenth(fitted, epochs):
+    guessed = in_tiles(functools.partial(guess, *trained), test_images)
+    found.append((guessed == test_labels).mean())
+  return float(np.mean(found))
+
+
+def _loss(encode, head):
+  """Cross-entropy of the two networks, `fit`'s loss."""
+
+  def loss(params, stats, rows, key):
+    encoder_key, head_key = jax.random.split(key)
+    start = {"params": params["encoder"], "batch_stats": stats["encoder"]}
+    x, encoder_stats = encode(start, rows["images"], encoder_key)
+    logits, moved = head.apply(
+      {"params": params["head"], "batch_stats": stats["head"]},
+      x,
+      train=True,
+      mutable=["batch_stats"],
+      rngs={"dropout": head_key},
+    )
+    entropy = jnp.mean(cross_entropy(logits, rows["labels"]))
+    return entropy, {"encoder": encoder_stats, "head": moved["batch_stats"]}
+
+  return loss
+
+
+def _guess(encode, head):
+  """`(params, stats, images [b, ...]) -> class [b]`, jitted."""
+
+  @jax.jit
+  def guess(params, stats, images):
+    start = {"params": params["encoder"], "batch_stats": stats["encoder"]}
+    x, _ = encode(start, images, None)
+    own = {"params": params["head"], "batch_stats": stats["head"]}
+    logits: Any = head.apply(own, x, train=False)
+    return jnp.argmax(logits, axis=-1)
+
+  return guess
+
+
+def labelled_part(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+  """Rows that keep their label: the same share of each class, at least one.
+
+  Args:
+    labels: `[n]`.
+    share: in (0, 1].
+    seed: of the choice.
+
+  Returns:
+    Sorted rows.
+  """
+  order = np.random.default_rng(seed).permutation(len(labels))
+  kept = []
+  for label in np.unique(labels):
+    rows = order[labels[order] == label]
+    kept.append(rows[: max(1, round(share * len(rows)))])
+  return np.sort(np.concatenate(kept))
+
+
+def _sharding(mesh, batch):
+  """By row over the devices, or a copy on each where they do not divide."""
+  if mesh is None:
+    return None
+  rows = jax.sharding.PartitionSpec("data" if batch % mesh.size == 0 else None)
+  return jax.sharding.NamedSharding(mesh, rows)

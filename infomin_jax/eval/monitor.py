@@ -1,0 +1,71 @@
+"""What is measured while training: held-out MI, collapse, two quick probes."""
+
+from collections.abc import Callable
+
+from infomin_jax import data
+from infomin_jax.eval.case import Case, Part
+from infomin_jax.eval.embed import embed, held_out_batches
+from infomin_jax.eval.evaluate import check_probes, encoder_variables
+from infomin_jax.eval.mi import effective_rank, held_out_bound
+from infomin_jax.eval.protocols import PROTOCOLS
+from infomin_jax.train.experiment import Experiment
+from infomin_jax.train.state import TrainState
+
+PROBES = ("knn", "linear")
+
+
+def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
+  """A `state -> metrics` for use while training.
+
+  Metrics: the held-out MI bound with its ceiling (nats), where a term has a
+  critic; the effective rank of held-out features; and, of the first task if
+  there are labels, kNN and linear probe accuracy on
+  `config.run.monitor_examples` images.
+  """
+  config, options = experiment.config, experiment.config.evaluate
+  learner = experiment.learner
+  check_probes(experiment)
+  test = data.load(config.data, config.data.test_split)
+  train = (
+    data.load(config.data, config.data.probe_split) if test.tasks else None
+  )
+  count = min(config.run.monitor_examples, len(test))
+  tap = options.taps[0]
+  pairs = _pairs(experiment, test, count)
+
+  def monitor(state: TrainState) -> dict[str, float]:
+    variables = encoder_variables(state, options.weights)
+    metrics = {}
+    if learner.has_scores:
+      metrics |= held_out_bound(
+        learner, variables, experiment.views, pairs, config.seed
+      )
+    place = dict(config=config, mesh=experiment.mesh, limit=count)
+    test_x, test_y = embed(learner, variables, test, (tap,), **place)
+    metrics["effective_rank"] = effective_rank(test_x[tap])
+    if train is not None:
+      task, (field, classes) = next(iter(test.tasks.items()))
+      train_x, train_y = embed(learner, variables, train, (tap,), **place)
+      case = Case(
+        Part(train_x[tap], {task: train_y[field]}),
+        Part(test_x[tap], {task: test_y[field]}),
+        {task: classes},
+        config.seed,
+      )
+      for name in PROBES:
+        metrics |= {name: PROTOCOLS[name](options).run(case)[task]["accuracy"]}
+    return metrics
+
+  return monitor
+
+
+def _pairs(experiment, test, count: int) -> list[dict]:
+  """Batches of one size, from which held-out views are made."""
+  config = experiment.config
+  size = min(config.batch_size, count)
+  size -= size % experiment.mesh.size
+  return [
+    batch
+    for batch in held_out_batches(test, size, config, count, crops=True)
+    if len(batch["index"]) == size
+  ]

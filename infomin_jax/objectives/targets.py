@@ -1,0 +1,94 @@
+"""Features are drawn to given targets: noise (NAT), or the labels."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from infomin_jax.critics import Head, unit
+from infomin_jax.errors import UserError
+from infomin_jax.objectives.deep_infomax import read
+from infomin_jax.objectives.term import Outcome, Seen
+
+
+class NoiseAsTargets(nn.Module):
+  """Draws each image's y to a point of the sphere that is its own.
+
+  The points are drawn once. Within a batch they are dealt out anew, so that
+  the sum of cosines is the largest (Hungarian algorithm), before y moves.
+
+  Differs from the paper: it deals them out once every few epochs, the code
+  once an epoch, this at every step; each image comes once an epoch.
+
+  Attributes:
+    size: number of points, one a training image.
+
+  References:
+    Bojanowski, Joulin, `Unsupervised Learning by Predicting Noise
+    <https://arxiv.org/abs/1704.05310>`_, 2017, algorithm 1.
+  """
+
+  size: int
+  online = (0,)
+  targets = ()
+  least_views = 1
+
+  @nn.compact
+  def __call__(self, seen: Seen, train: bool) -> Outcome:
+    """Raises the mean cosine of y and its target."""
+    y = unit(seen.features[0].global_)
+    index = seen.record["index"] % self.size
+    points = self.variable("points", "points", self._points, y.shape[-1])
+    owner = self.variable("points", "owner", jnp.arange, self.size)
+    own = owner.value[index]  # [b]
+    cost = 1 - jnp.dot(y, points.value[own].T, precision="highest")
+    if train and not self.is_initializing():
+      rows, columns = optax.assignment.hungarian_algorithm(
+        jax.lax.stop_gradient(cost)
+      )
+      own = own.at[rows].set(own[columns])
+      owner.value = owner.value.at[index].set(own)
+    cosine = jnp.mean(jnp.sum(y * points.value[own], axis=-1))
+    return Outcome(-cosine, {"cosine": cosine})
+
+  def _points(self, dim):
+    return unit(jax.random.normal(self.make_rng("params"), (self.size, dim)))
+
+
+class Supervised(nn.Module):
+  """Trains the encoder on labels: what the others are measured against.
+
+  Attributes:
+    classes: number of classes.
+    tap: what the classifier reads, `global` or a tap of the encoder.
+    hidden: widths of its hidden layers.
+    label: field of the records; negative labels count for nothing.
+  """
+
+  classes: int
+  tap: str = "global"
+  hidden: tuple[int, ...] = ()
+  label: str = "label"
+  online = (0,)
+  targets = ()
+  least_views = 1
+
+  @nn.compact
+  def __call__(self, seen: Seen, train: bool) -> Outcome:
+    """Cross-entropy in nats, and the accuracy on this batch."""
+    if self.label not in seen.record:
+      raise UserError(
+        f"config.objective.supervised.label: records have no {self.label!r}, "
+        f"they have {', '.join(seen.record)}."
+      )
+    labels = seen.record[self.label]
+    x = read(seen.features[0], self.tap)
+    logits = Head((*self.hidden, self.classes))(x.reshape(len(x), -1), train)
+    known = labels >= 0
+    losses = optax.softmax_cross_entropy_with_integer_labels(
+      logits, jnp.maximum(labels, 0)
+    )
+    number = jnp.maximum(jnp.sum(known), 1)
+    loss = jnp.sum(losses, where=known) / number
+    right = jnp.sum(jnp.argmax(logits, axis=-1) == labels) / number
+    return Outcome(loss, {"accuracy": right})

@@ -1,0 +1,58 @@
+"""What every term of an objective takes and gives.
+
+A term is a Linen module with
+  `online`    which views it wants encoded by the trained encoder (None: all),
+  `targets`   which views it wants encoded by the momentum (EMA) copy,
+  `least_views`  how many views there must be,
+  `__call__(seen, train) -> Outcome`,
+and, where they make sense,
+  `keys(features, train)`         what it keeps of a target view,
+  `scores(features, train)`       `[b, n]` or `[b, n, l]`, for held-out bounds,
+  `check(at)`                     a UserError for options that do not fit,
+  `form(features)`                one line: how many scores, held or streamed,
+  `sample(key, count, dim, image)`  images of noise, `dim` that of y,
+  `adversary`                     how its submodule `discriminator` is trained.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import jax
+
+from infomin_jax.encoders.features import Features
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+  """What a term may look at.
+
+  Attributes:
+    features: of each online view.
+    images: the same views as the encoder sees them, normalised `[b, h, w, c]`.
+    record: the other fields of the records, `index` and labels, `[b]` each.
+    keys: what the term's own `keys` gave of its target views.
+    encode: `(images, fixed) -> features` of further images in the encoder's
+      range; if fixed, no gradient reaches the encoder.
+  """
+
+  features: Mapping[int, Features]
+  images: Mapping[int, jax.Array]
+  record: Mapping[str, jax.Array]
+  keys: jax.Array | None = None
+  encode: Callable[[jax.Array, bool], Features] | None = None
+
+
+class Outcome(NamedTuple):
+  """What a term gives.
+
+  Attributes:
+    loss: scalar that encoder, critics and decoders lower, times the weight.
+    metrics: scalars to log, by name; the first bound is called `nats`.
+    adversary: scalar that the term's discriminator lowers, whatever the
+      weight; nothing else may depend on it.
+  """
+
+  loss: jax.Array
+  metrics: dict[str, jax.Array]
+  adversary: jax.Array | float = 0.0

@@ -1,0 +1,146 @@
+"""The objectives that Deep InfoMax's tables compare, as config sections.
+
+All rows of a table train one encoder. Weights are the paper's: alpha of the
+global, beta of the local term, gamma of the prior.
+
+Differs from the paper: it does not say gamma for local and global together
+(0.1 here), nor beta of its beta-VAE (2 here).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from infomin_jax.errors import lookup
+
+# Adam as the rest of the training has it; a discriminator has its own.
+ADVERSARY = dict(name="adam", peak=1e-4, b1=0.5, b2=0.999)
+Objective = dict[str, dict[str, Any]]
+
+
+def objective(row: str, *, units: int, classes: int, images: int) -> Objective:
+  """`config.objective` of a row.
+
+  Args:
+    row: a name in `ROWS`.
+    units: of the encode-and-dot critic (published: 2048).
+    classes: of the labels, for `supervised`.
+    images: in the training set, for `nat`.
+  """
+  make = lookup("row of the table", row, ROWS)
+  return make(units=units, classes=classes, images=images)
+
+
+def local(estimator: str, gamma: float = 0.1, beta: float = 1.0, **options):
+  """DIM(L): every place of the local map against the summary."""
+
+  def make(units, **_):
+    term = dict(
+      weight=beta,
+      estimator=estimator,
+      critic=dict(name="encode_and_dot", units=units),
+      stream="auto",
+      **options,
+    )
+    return {"deep_infomax_local": term} | _prior(gamma)
+
+  return make
+
+
+def whole(estimator: str = "jsd", gamma: float = 1.0, alpha: float = 1.0):
+  """DIM(G): the last map as a whole against the summary."""
+
+  def make(**_):
+    term = dict(
+      weight=alpha,
+      estimator=estimator,
+      features="conv",
+      critic=dict(name="concatenated", hidden=(512, 512), block=16),
+      stream="auto",
+    )
+    return {"deep_infomax_global": term} | _prior(gamma)
+
+  return make
+
+
+def _both(**sizes) -> Objective:
+  part = whole(alpha=0.5, gamma=0.0)(**sizes)
+  return part | local("jsd", beta=0.1)(**sizes)
+
+
+def _with_places(base: Callable, summary_view: int = 0):
+  """The row with both coordinate tasks beside it."""
+  places = dict(weight=1.0, hidden=(512, 512), summary_view=summary_view)
+
+  def make(**sizes):
+    added = {"coordinates": places, "relative_coordinates": places}
+    return base(**sizes) | added
+
+  return make
+
+
+def _prior(gamma: float) -> Objective:
+  if not gamma:
+    return {}
+  return {"prior": dict(weight=gamma, prior="uniform", adversary=ADVERSARY)}
+
+
+def _autoencoder(**_) -> Objective:
+  return {"autoencoder": dict(weight=1.0)}
+
+
+def _adversarial_autoencoder(**_) -> Objective:
+  prior = dict(
+    weight=1.0,
+    prior="gaussian",
+    hidden=(200, 200),
+    penalty=0.5,
+    on="prior",
+    adversary=ADVERSARY,
+  )
+  return {"autoencoder": dict(weight=1.0), "prior": prior}
+
+
+def _vae(beta: float):
+  return lambda **_: {"vae": dict(weight=1.0, beta=beta, spread="fc")}
+
+
+def _bigan(**_) -> Objective:
+  return {"bigan": dict(weight=1.0, penalty=0.5, adversary=ADVERSARY)}
+
+
+def _generator(**_) -> Objective:
+  return {"generator": dict(weight=1.0, adversary=ADVERSARY)}
+
+
+def _nat(images, **_) -> Objective:
+  return {"nat": dict(weight=1.0, size=images)}
+
+
+def _supervised(classes, **_) -> Objective:
+  return {"supervised": dict(weight=1.0, classes=classes)}
+
+
+_infonce = local("infonce")
+_occluded = local("infonce", summary_view=1)
+ROWS: dict[str, Callable[..., Objective]] = {
+  "supervised": _supervised,
+  "vae": _vae(1.0),
+  "ae": _autoencoder,
+  "beta_vae": _vae(2.0),
+  "aae": _adversarial_autoencoder,
+  "bigan": _bigan,
+  "nat": _nat,
+  "global": whole(),
+  "local_global": _both,
+  "local_dv": local("dv"),
+  "local_jsd": local("jsd"),
+  "local_infonce": _infonce,
+  "coord": _with_places(_infonce),
+  "occlude": _occluded,
+  "coord_occlude": _with_places(_occluded, summary_view=1),
+  "generator": _generator,
+}
+# Units of y where they are not 64.
+DIMS = {"generator": 1}
+# Rows whose summary is of an image that is partly covered.
+OCCLUDED = ("occlude", "coord_occlude")

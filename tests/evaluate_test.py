@@ -1,0 +1,216 @@
+"""What `infomin evaluate` writes: rows, pictures, and what runs share."""
+
+import importlib.util
+import json
+
+import jax
+import ml_collections
+import numpy as np
+import pytest
+
+from infomin_jax import cli, evidence
+from infomin_jax.errors import UserError
+from infomin_jax.eval import evaluate as evaluation
+from infomin_jax.eval.case import Case, Encoder, Part
+from infomin_jax.eval.monitor import make_monitor
+from infomin_jax.eval.protocols import PROTOCOLS
+from infomin_jax.train import mesh as meshes
+from infomin_jax.train.checkpoint import Checkpoints, open_workdir
+from infomin_jax.train.experiment import make_experiment
+
+OPTIONS = ml_collections.ConfigDict(
+  dict(k=5, temperature=0.1, iterations=5, epochs=1, label_share=0.5)
+)
+PICTURES = {"neighbours", "pca", "samples", "tsne"}
+ON_IMAGES = {"mine", "ndm", "reconstruction"}
+
+
+@pytest.fixture(autouse=True)
+def one_device(monkeypatch):
+  make_mesh = meshes.make_mesh
+  monkeypatch.setattr(
+    meshes, "make_mesh", lambda devices=None: make_mesh(jax.devices()[:1])
+  )
+
+
+def small_case(folder, encoder=None):
+  """64 images of 12 x 12 and 40 more, three features, two tasks."""
+  rng = np.random.default_rng(0)
+
+  def part(count):
+    x = rng.normal(size=(count, 3)).astype(np.float32)
+    labels = {"sign": (x[:, 0] > 0).astype(int), "name": np.arange(count) % 5}
+    return Part(x, labels, rng.integers(0, 255, (count, 12, 12, 1), np.uint8))
+
+  classes = {"sign": 2, "name": 5}
+  return Case(part(64), part(40), classes, 0, encoder, "learned, tap y", folder)
+
+
+def linear_encoder():
+  def apply(variables, images, key):
+    del key
+    x = images.reshape(len(images), -1) / 255
+    return x @ variables["params"], variables["batch_stats"]
+
+  params = jax.random.normal(jax.random.key(0), (144, 3))
+  mesh = meshes.make_mesh()
+
+  def sample(variables, key, count):
+    del variables
+    return jax.random.uniform(key, (count, 12, 12, 1))
+
+  return Encoder(apply, {"params": params, "batch_stats": {}}, mesh, sample)
+
+
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+def test_every_protocol_gives_rows_or_a_picture(name, tmp_path):
+  case = small_case(tmp_path, linear_encoder())
+  protocol = PROTOCOLS[name](OPTIONS)
+  assert protocol.name.split(" ")[0] == name
+  rows = protocol.run(case)
+  values = [value for metrics in rows.values() for value in metrics.values()]
+  assert np.isfinite(np.array(values, float)).all()
+  if name in PICTURES:
+    assert rows == {}
+    picture = tmp_path / f"{name}_learned_y.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+  elif name in ON_IMAGES:
+    assert set(rows) == {"images"}
+  elif name == "attributes":
+    assert set(rows) == {"sign", "mean of 1 attributes"}
+  else:
+    assert set(rows) == {"sign", "name"}
+    assert all(0 <= row["accuracy"] <= 1 for row in rows.values())
+
+
+@pytest.mark.parametrize("name", ["finetune", "semi_supervised"])
+def test_pixels_cannot_be_finetuned(name, tmp_path):
+  assert PROTOCOLS[name](OPTIONS).run(small_case(tmp_path)) == {}
+
+
+def tiny_config(seed=0, **evaluate):
+  spec = importlib.util.spec_from_file_location(
+    "c", "configs/colorful_digits.py"
+  )
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  config = module.get_config("tiny")
+  config.seed = seed
+  config.encoder.widths, config.encoder.strides = (4, 4), (2, 2)
+  config.evaluate.update(evaluate)
+  return config
+
+
+def write_run(workdir, config):
+  """A run's folder, as training leaves it, but with the first state."""
+  open_workdir(workdir, config)
+  checkpoints = Checkpoints(workdir)
+  checkpoints.save(make_experiment(config).init())
+  checkpoints.close()
+
+
+def test_runs_of_one_data_set_share_the_probes_of_pixels(
+  tmp_path, monkeypatch, capsys
+):
+  seen = []
+  embed = evaluation.embed
+
+  def noted(learner, variables, source, taps, **options):
+    seen.append(taps)
+    return embed(learner, variables, source, taps, **options)
+
+  monkeypatch.setattr(evaluation, "embed", noted)
+  names = {"a": dict(seed=3), "b": dict(seed=4), "c": dict(seed=5, k=3)}
+  for name, changed in names.items():
+    write_run(tmp_path / name, tiny_config(**changed))
+  cli.main(
+    [
+      "evaluate",
+      f"--workdir={','.join(str(tmp_path / name) for name in names)}",
+      "--protocols=knn,pca",
+      "--json",
+    ]
+  )
+  rows = json.loads(capsys.readouterr().out)["rows"]
+  # Training and test set: of a, and of c, whose neighbours are others.
+  assert seen.count(("pixels",)) == 4
+  of_pixels = {
+    name: [
+      row
+      for row in json.loads((tmp_path / name / "evaluation.json").read_text())[
+        "rows"
+      ]
+      if row["features"] == "pixels"
+    ]
+    for name in names
+  }
+  assert len(of_pixels["a"]) == 3  # digit, position, background
+  assert of_pixels["b"] == of_pixels["a"]
+  assert {row["seed"] for row in of_pixels["b"]} == {3}
+  assert {row["seed"] for row in of_pixels["c"]} == {5}
+  found = evidence.over_seeds(rows)
+  shared = [
+    r for r in found if r["features"] == "pixels" and "k=20" in r["protocol"]
+  ]
+  assert all(r["std"] is None and len(r["values"]) == 1 for r in shared)
+  learned = [
+    r for r in found if r["features"] == "learned" and "k=20" in r["protocol"]
+  ]
+  assert all(len(r["values"]) == 2 for r in learned)
+  assert (tmp_path / "a" / "pca_pixels.png").exists()
+  assert (tmp_path / "b" / "pca_learned_pool.png").exists()
+
+
+def test_the_table_tells_shares_from_nats(tmp_path, capsys):
+  write_run(tmp_path, tiny_config())
+  cli.main(
+    [
+      "evaluate",
+      f"--workdir={tmp_path}",
+      "--protocols=knn,ndm,finetune",
+      "--epochs=1",
+      "--label_share=0.5",
+    ]
+  )
+  out = capsys.readouterr().out
+  lines = [line.split("│") for line in out.splitlines() if "│" in line]
+  (ndm,) = [line for line in lines if "ndm" in line[2]]
+  assert "NDM" in ndm[3] and "%" not in "".join(ndm)
+  knn = next(line for line in lines if "knn" in line[2])
+  assert knn[4].strip().endswith("%")
+  tuned = next(line for line in lines if "finetune" in line[2])
+  assert tuned[4].strip() == "-"
+  assert "1 epochs)" in out
+
+
+@pytest.mark.parametrize(
+  "changed,words",
+  [
+    (dict(protocols=("knns",)), "did you mean knn"),
+    (dict(epochs=0), "at least 1"),
+    (dict(label_share=0.0), "above 0"),
+    (dict(protocols=("attributes",)), "no task of two classes"),
+  ],
+)
+def test_a_mistake_is_named_before_any_work(changed, words):
+  experiment = make_experiment(tiny_config(**changed))
+  state = experiment.init()
+  with pytest.raises(UserError, match=words):
+    evaluation.evaluate(experiment, state, state)
+
+
+def test_the_monitor_gives_its_metrics():
+  experiment = make_experiment(tiny_config())
+  metrics = make_monitor(experiment)(experiment.init())
+  assert set(metrics) == {
+    *("mi_bound", "mi_ceiling", "effective_rank", "knn", "linear")
+  }
+
+
+def test_images_are_those_the_encoder_sees():
+  config = tiny_config()
+  source = make_experiment(config).source
+  images = evaluation.small_images(source, config, limit=50)
+  rows = np.linspace(0, len(source) - 1, 50).astype(int)
+  want = np.stack([source[row]["image"] for row in rows])
+  np.testing.assert_array_equal(images, want)
