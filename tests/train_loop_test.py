@@ -149,7 +149,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, capsys):
   "change,words",
   [
     ("--config.batch_sise=3", 'Did you mean "batch_size"'),
-    ("--config.encoder.name=convnets", "did you mean convnet?"),
+    ("--config.encoder.name=convnets", "did you mean convnet or"),
     ("--config.batch_size=20", "expected a multiple of 8"),
     ("--config.batch_size=40000", "has only 11200 training images"),
     ("--config.views.size=28", "draws 32 x 32"),
