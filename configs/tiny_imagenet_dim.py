@@ -63,7 +63,7 @@ def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
     keep=2,
   )
   config.evaluate = dict(
-    protocols=("knn", "linear", "mlp"),
+    protocols=("knn", "linear") if tiny else ("knn", "linear", "mlp"),
     taps=("y", "fc", "conv"),
     weights="online",
     resize=0,
