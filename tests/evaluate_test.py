@@ -14,9 +14,11 @@ from infomin_jax.eval import evaluate as evaluation
 from infomin_jax.eval.case import Case, Encoder, Part
 from infomin_jax.eval.monitor import make_monitor
 from infomin_jax.eval.protocols import PROTOCOLS
+from infomin_jax.eval.table import show_table
 from infomin_jax.train import mesh as meshes
 from infomin_jax.train.checkpoint import Checkpoints, open_workdir
 from infomin_jax.train.experiment import make_experiment
+from infomin_jax.verbs.evaluate import decides_pixels
 
 OPTIONS = ml_collections.ConfigDict(
   dict(k=5, temperature=0.1, iterations=5, epochs=1, label_share=0.5)
@@ -120,67 +122,88 @@ def test_runs_of_one_data_set_share_the_probes_of_pixels(
     return embed(learner, variables, source, taps, **options)
 
   monkeypatch.setattr(evaluation, "embed", noted)
-  names = {"a": dict(seed=3), "b": dict(seed=4), "c": dict(seed=5, k=3)}
-  for name, changed in names.items():
-    write_run(tmp_path / name, tiny_config(**changed))
+  for name, seed in (("a", 3), ("b", 4)):
+    write_run(tmp_path / name, tiny_config(seed))
   cli.main(
     [
       "evaluate",
-      f"--workdir={','.join(str(tmp_path / name) for name in names)}",
-      "--protocols=knn,pca",
+      f"--workdir={tmp_path / 'a'},{tmp_path / 'b'}",
+      "--protocols=knn,pca,ndm",
+      "--epochs=2",
       "--json",
     ]
   )
   rows = json.loads(capsys.readouterr().out)["rows"]
-  # Training and test set: of a, and of c, whose neighbours are others.
-  assert seen.count(("pixels",)) == 4
-  of_pixels = {
-    name: [
-      row
-      for row in json.loads((tmp_path / name / "evaluation.json").read_text())[
-        "rows"
-      ]
-      if row["features"] == "pixels"
-    ]
-    for name in names
+  assert seen.count(("pixels",)) == 2  # training and test set, once each
+  assert {r["protocol"][-9:] for r in rows if "ndm" in r["protocol"]} == {
+    "2 epochs)"
   }
-  assert len(of_pixels["a"]) == 3  # digit, position, background
-  assert of_pixels["b"] == of_pixels["a"]
-  assert {row["seed"] for row in of_pixels["b"]} == {3}
-  assert {row["seed"] for row in of_pixels["c"]} == {5}
-  found = evidence.over_seeds(rows)
-  shared = [
-    r for r in found if r["features"] == "pixels" and "k=20" in r["protocol"]
-  ]
-  assert all(r["std"] is None and len(r["values"]) == 1 for r in shared)
-  learned = [
-    r for r in found if r["features"] == "learned" and "k=20" in r["protocol"]
-  ]
-  assert all(len(r["values"]) == 2 for r in learned)
+  of_a, of_b = (
+    [row for row in stored(tmp_path / name) if row["features"] == "pixels"]
+    for name in "ab"
+  )
+  # Of digit, position and background, and of no task.
+  assert [row["metric"] for row in of_a] == 3 * ["accuracy"] + ["NDM, nats"]
+  assert of_a == of_b
+  assert {row["seed"] for row in of_b} == {3}
+  for row in evidence.over_seeds(rows):
+    once = row["features"] == "pixels"
+    assert len(row["values"]) == (1 if once else 2)
+    assert (row["std"] is None) == once
   assert (tmp_path / "a" / "pca_pixels.png").exists()
   assert (tmp_path / "b" / "pca_learned_pool.png").exists()
 
 
-def test_the_table_tells_shares_from_nats(tmp_path, capsys):
-  write_run(tmp_path, tiny_config())
-  cli.main(
-    [
-      "evaluate",
-      f"--workdir={tmp_path}",
-      "--protocols=knn,ndm,finetune",
-      "--epochs=1",
-      "--label_share=0.5",
-    ]
-  )
+def stored(workdir):
+  return json.loads((workdir / "evaluation.json").read_text())["rows"]
+
+
+@pytest.mark.parametrize(
+  "changed,same",
+  [
+    (dict(seed=1), True),
+    (dict(steps=9), True),
+    ({"data.name": "fashion_mnist"}, False),
+    ({"evaluate.k": 3}, False),
+    ({"normalize.mean": (0.4,)}, False),
+    ({"views.size": 28}, False),
+  ],
+)
+def test_pixels_are_shared_where_nothing_changes_them(changed, same):
+  config = tiny_config()
+  before = decides_pixels(config)
+  config.update_from_flattened_dict(changed)
+  assert (decides_pixels(config) == before) == same
+
+
+def test_the_table_tells_shares_from_nats(capsys):
+  about = {"task": "digit", "tap": "pool", "seed": 0}
+  rows = [
+    about
+    | dict(zip(("protocol", "metric", "features", "value"), row, strict=True))
+    for row in (
+      ("knn (k=5)", "accuracy", "untrained", 0.25),
+      ("knn (k=5)", "accuracy", "learned", 0.5),
+      ("ndm (1 epochs)", "NDM, nats", "learned", 0.75),
+    )
+  ]
+  rows.append(rows[0] | dict(tap="pixels", features="pixels", value=0.125))
+  rows.append(rows[1] | dict(seed=1, value=0.7))
+  show_table(rows)
   out = capsys.readouterr().out
-  lines = [line.split("│") for line in out.splitlines() if "│" in line]
-  (ndm,) = [line for line in lines if "ndm" in line[2]]
-  assert "NDM" in ndm[3] and "%" not in "".join(ndm)
-  knn = next(line for line in lines if "knn" in line[2])
-  assert knn[4].strip().endswith("%")
-  tuned = next(line for line in lines if "finetune" in line[2])
-  assert tuned[4].strip() == "-"
-  assert "1 epochs)" in out
+  lines = [
+    [word.strip() for word in line.split("│")[1:-1]]
+    for line in out.splitlines()
+    if "│" in line
+  ]
+  cells = {
+    "knn": ["12.5%", "25.0%", "60.0% ± 14.1%"],
+    "ndm": ["-", "-", "0.750"],
+  }
+  for _, protocol, _, *found, _ in lines:
+    assert found == cells[protocol]
+  assert len(lines) == 2
+  assert "knn (k=5)" in out
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from infomin_jax.views.sheet import sheet
 
@@ -111,7 +112,10 @@ def flatten(features: np.ndarray, method: str, seed: int) -> np.ndarray:
     return points
   perplexity = min(30.0, (len(points) - 1) / 3)
   tsne = TSNE(perplexity=perplexity, random_state=seed)
-  return tsne.fit_transform(points)
+  # In one thread: sums in the same order every time, and no thread that spins
+  # for another, which a busy machine may not run for minutes.
+  with threadpool_limits(limits=1):
+    return tsne.fit_transform(points)
 
 
 def draw_map(

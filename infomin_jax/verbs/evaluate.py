@@ -69,7 +69,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     for name in ("epochs", "label_share"):
       if values[name].value is not None:
         config.evaluate[name] = values[name].value
-    same = _decides_pixels(config)
+    same = decides_pixels(config)
     found = _evaluated(workdir, config, pixels.get(same))
     pixels[same] = [row for row in found if row["features"] == "pixels"]
     rows += found
@@ -114,7 +114,7 @@ def _evaluated(workdir: pathlib.Path, config, pixels: list[dict] | None):
   return found
 
 
-def _decides_pixels(config) -> str:
+def decides_pixels(config) -> str:
   """All that rows on raw pixels depend on, but for the seed."""
   parts = config.to_dict()
   kept = {name: parts[name] for name in ("data", "evaluate", "normalize")}
