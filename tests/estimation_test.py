@@ -138,18 +138,15 @@ def test_a_thin_partition_is_one_only_for_a_ratio_of_densities():
   assert density == 0.0
 
 
-def test_a_network_whose_partition_is_thin_is_not_taken(monkeypatch):
+def test_a_network_whose_partition_is_thin_is_not_taken():
   pairs = {"copula": np.zeros(100), "warped": np.ones(100)}
   one = np.full((100, 100), -20.0)
   one[0, 1] = 0.0
   scores = {"thin": one, "wide": np.zeros((100, 100))}
-  monkeypatch.setattr(crossfit, "_some", lambda sides: sides)
-  monkeypatch.setattr(crossfit, "_pairs", lambda name, sides: pairs[name])
-  monkeypatch.setattr(crossfit, "_matrix", lambda name, sides: scores[sides])
-  named = {name: name for name in pairs}
-  for sides, best in {"thin": "copula", "wide": "warped"}.items():
+  for kind, best in {"thin": "copula", "wide": "warped"}.items():
     tried = {"copula": 0.0, "warped": 1.0}
-    assert crossfit._best(named, tried, sides, "auto") == best
+    looks = {name: (x, scores[kind]) for name, x in pairs.items()}
+    assert crossfit._best(looks, tried, "auto") == best
 
 
 def test_bootstrap_spread_is_that_of_a_mean():

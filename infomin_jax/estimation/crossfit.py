@@ -119,11 +119,13 @@ def cross_fit(
       say(f"fold {i + 1} of {folds}: {name}")
       trained[name] = _train(name, start, sides, seed * folds + i)
     if i == 0:
-      tried = {
-        name: _nats(found, sides["choose"]) for name, found in trained.items()
+      looks = {
+        name: (_pairs(found, sides["choose"]), _some_matrix(found, sides))
+        for name, found in trained.items()
       }
+      tried = {name: _nats(*look) for name, look in looks.items()}
       curves = {name: trained[name].curve for name in names}
-      best = _best(trained, tried, sides["choose"], critic)
+      best = _best(looks, tried, critic)
       names = [best] if best in NETWORKS else []
     held.append(_score(trained[best], sides, part, copula))
   return CrossFit(best, held, tried, curves)
@@ -179,25 +181,35 @@ def _train(name, start, sides, seed) -> _Trained:
   return _Trained(make(start), fit.params, fit.curve)
 
 
-def _nats(trained, sides) -> float:
+def _some_matrix(trained, sides) -> np.ndarray:
+  """Scores of the combinations of some choosing pairs."""
+  return _matrix(trained, _some(sides["choose"]))
+
+
+def _nats(pairs, matrix) -> float:
   """Donsker-Varadhan of all pairs, with the combinations of some."""
-  matrix = jnp.asarray(_matrix(trained, _some(sides)))
-  return float(np.mean(_pairs(trained, sides)) - log_mean_exp(matrix))
+  return float(np.mean(pairs) - log_mean_exp(jnp.asarray(matrix)))
 
 
-def _best(trained, tried, sides, asked) -> str:
-  """The critic to go on with."""
+def _best(looks, tried, asked) -> str:
+  """The critic to go on with.
+
+  Args:
+    looks: critic -> scores of the choosing pairs, and of combinations of some.
+    tried: critic -> nats.
+    asked: the critic that the caller wants, or `auto`.
+  """
   if asked != "auto":
     return asked
-  start = _pairs(trained["copula"], sides)
+  start, _ = looks["copula"]
   best, gain = "copula", _GAIN
   for name in NETWORKS:
-    if name in trained:
-      more = _pairs(trained[name], sides) - start
+    if name in looks:
+      pairs, matrix = looks[name]
+      more = pairs - start
       error = np.std(more) / np.sqrt(len(more))
       better = tried[name] - tried["copula"]
-      e, _ = exponentials(_matrix(trained[name], _some(sides)))
-      known = carried(e) >= ENOUGH
+      known = carried(exponentials(matrix)[0]) >= ENOUGH
       if known and better > max(gain, error):
         best, gain = name, better
   return best

@@ -116,6 +116,10 @@ def estimate_paired(
     "samples": count,
     "constant": x_constant + y_constant,
     "duplicates": 0.0,
+    "optimism": 0.0,
+    "apart": 0.0,
+    "model_based": False,
+    "thin_partition": False,
   }
   if pairs.x_kind == pairs.y_kind == "discrete":
     found, how, held = _discrete(pairs.x, pairs.y, seed), "plug-in", ()
@@ -211,10 +215,6 @@ def _discrete(x, y, seed: int) -> dict[str, Any]:
     "nats": nats,
     "interval": interval.interval(spread),
     "ceiling": float(np.log(min(x.max(), y.max()) + 1)),
-    "optimism": 0.0,
-    "apart": 0.0,
-    "model_based": False,
-    "thin_partition": False,
     "p_value": float((1 + high) / (_PERMUTATIONS + 1)),
   }
 
@@ -225,9 +225,5 @@ def _nothing(count: int) -> dict[str, Any]:
     "nats": 0.0,
     "interval": (0.0, 0.0),
     "ceiling": float(np.log(count)),
-    "optimism": 0.0,
-    "apart": 0.0,
-    "model_based": False,
-    "thin_partition": False,
     "p_value": 1.0,
   }
