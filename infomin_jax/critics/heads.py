@@ -6,13 +6,14 @@ import jax.numpy as jnp
 
 
 def inner(gx: jax.Array, hy: jax.Array) -> jax.Array:
-  """All inner products, `[b, d], [n, d] -> [b, n]`, in full float32."""
-  return jnp.einsum(
+  """All inner products, `[b, d], [n, *l, d] -> [b, n, *l]`, in full float32."""
+  flat = jnp.einsum(
     "bd,nd->bn",
     gx.astype(jnp.float32),
-    hy.astype(jnp.float32),
+    hy.reshape(-1, hy.shape[-1]).astype(jnp.float32),
     precision="highest",
   )
+  return flat.reshape(len(gx), *hy.shape[:-1])
 
 
 def unit(x: jax.Array) -> jax.Array:

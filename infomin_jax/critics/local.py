@@ -35,10 +35,7 @@ class EncodeAndDot(nn.Module):
     return self.h(y.reshape(y.shape[0], -1, y.shape[-1]), train)
 
   def __call__(self, x: jax.Array, y: jax.Array, train: bool = True):
-    gx, hy = self.embed_x(x, train), self.embed_y(y, train)
-    n, locations, units = hy.shape
-    scores = inner(gx, hy.reshape(-1, units))  # [b, n l]
-    return scores.reshape(-1, n, locations)
+    return inner(self.embed_x(x, train), self.embed_y(y, train))
 
 
 class MapAndDot(nn.Module):

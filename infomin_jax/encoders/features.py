@@ -25,6 +25,12 @@ class Features:
   taps: dict[str, jax.Array]
 
 
+def named_taps(features: Features) -> dict[str, jax.Array]:
+  """`global`, `local` (where there is a map) and the taps, `[b, ...]` each."""
+  known = {"global": features.global_, **features.taps}
+  return known if features.local is None else {**known, "local": features.local}
+
+
 def make_features(
   local: jax.Array | None, global_: jax.Array, taps: dict[str, jax.Array]
 ) -> Features:

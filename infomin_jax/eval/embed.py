@@ -8,7 +8,7 @@ import numpy as np
 
 from infomin_jax import data
 from infomin_jax.data.sources import Subset
-from infomin_jax.encoders import Features
+from infomin_jax.encoders.features import named_taps
 from infomin_jax.errors import lookup
 from infomin_jax.train.mesh import shard
 from infomin_jax.views import resize_center
@@ -25,7 +25,7 @@ def read_taps(learner, variables, images, taps) -> dict[str, jax.Array]:
   """
   out = learner.apply(variables, images, method="encode")
   pixels = learner.apply(variables, images, method="normalize")
-  known = {"pixels": pixels, **_named(out)}
+  known = {"pixels": pixels, **named_taps(out)}
   found = {tap: lookup("tap of this encoder", tap, known) for tap in taps}
   return {tap: x.reshape(len(images), -1) for tap, x in found.items()}
 
@@ -52,14 +52,9 @@ def make_tap(learner, tap: str) -> Callable:
       rngs=None if key is None else {"dropout": key},
     )
     stats = moved.get("batch_stats", variables["batch_stats"])
-    return _named(out)[tap].reshape(len(images), -1), stats
+    return named_taps(out)[tap].reshape(len(images), -1), stats
 
   return read
-
-
-def _named(out: Features) -> dict[str, jax.Array]:
-  known = {"global": out.global_, **out.taps}
-  return known if out.local is None else {**known, "local": out.local}
 
 
 def embed(

@@ -12,7 +12,7 @@ from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from infomin_jax.views.sheet import sheet
+from infomin_jax.views.sheet import drawable, sheet
 
 NEIGHBOURS = 4
 ROWS = 20  # of a sheet: classes beyond are left out evenly
@@ -87,8 +87,7 @@ def draw_samples(images, path: str | os.PathLike, title: str) -> None:
   for panel in panels.flat:
     panel.set_axis_off()
   for panel, image in zip(panels.flat, np.asarray(images), strict=False):
-    gray = image.shape[-1] == 1
-    panel.imshow(image[..., 0] if gray else image, "gray", vmin=0, vmax=1)
+    panel.imshow(drawable(image), "gray", vmin=0, vmax=1)
   figure.savefig(path, dpi=120)
 
 

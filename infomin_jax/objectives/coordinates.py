@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import optax
 
 from infomin_jax.errors import UserError
 from infomin_jax.objectives.term import Outcome, Seen
@@ -36,11 +37,6 @@ class Coordinates(nn.Module):
   def online(self) -> tuple[int, ...]:
     """The views it wants encoded."""
     return tuple(sorted({0, self.summary_view}))
-
-  @property
-  def least_views(self) -> int:
-    """How many views there must be."""
-    return self.summary_view + 1
 
   @nn.compact
   def __call__(self, seen: Seen, train: bool) -> Outcome:
@@ -82,8 +78,9 @@ def _grid(rows: int, cols: int) -> tuple[Array, Array]:
 
 
 def _cross_entropy(logits, labels):
-  log_p = jax.nn.log_softmax(logits)
-  return -jnp.mean(jnp.take_along_axis(log_p, labels[..., None], axis=-1))
+  return jnp.mean(
+    optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+  )
 
 
 def _entropy(labels, classes):

@@ -40,7 +40,6 @@ class PredictiveCoding(nn.Module):
   ahead: int = 3
   online = (0,)
   targets = ()
-  least_views = 1
 
   def setup(self):
     self.critics = [self.critic.clone() for _ in range(self.ahead)]

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from infomin_jax.encoders.features import Features
+from infomin_jax.encoders.features import Features, named_taps
 from infomin_jax.errors import UserError, lookup
 from infomin_jax.objectives import scoring
 from infomin_jax.objectives.term import Outcome, Seen
@@ -58,11 +58,6 @@ class DeepInfoMax(nn.Module):
   def online(self) -> tuple[int, ...]:
     """The views it wants encoded."""
     return tuple(sorted({self.summary_view, self.features_view}))
-
-  @property
-  def least_views(self) -> int:
-    """How many views there must be."""
-    return max(self.online) + 1
 
   def check(self, at: str) -> None:
     """Refuses options that do not go together; `at` names them in errors."""
@@ -125,7 +120,4 @@ def read(features: Features, tap: str) -> jax.Array:
   Raises:
     UserError: a tap that the encoder does not have.
   """
-  known = {"global": features.global_, **features.taps}
-  if features.local is not None:
-    known["local"] = features.local
-  return lookup("tap of this encoder", tap, known)
+  return lookup("tap of this encoder", tap, named_taps(features))

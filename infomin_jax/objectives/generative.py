@@ -25,7 +25,6 @@ class Autoencoder(nn.Module):
 
   online = (0,)
   targets = ()
-  least_views = 1
 
   @nn.compact
   def __call__(self, seen: Seen, train: bool) -> Outcome:
@@ -54,7 +53,6 @@ class VAE(nn.Module):
   spread: str = "fc"
   online = (0,)
   targets = ()
-  least_views = 1
 
   def setup(self):
     self.generator = Generator()
@@ -96,7 +94,6 @@ class BiGAN(nn.Module):
   penalty: float = 0.5
   online = (0,)
   targets = ()
-  least_views = 1
 
   def setup(self):
     self.discriminator = PairDiscriminator()

@@ -45,7 +45,6 @@ class PriorGenerator(nn.Module):
   contraction: float = 0.5
   online = (0,)
   targets = ()
-  least_views = 1
 
   def setup(self):
     self.discriminator = TwoHeads()

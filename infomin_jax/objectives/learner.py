@@ -47,8 +47,13 @@ class Learner(nn.Module):
           f"config.normalize.{name} has {len(values)} values, but images have "
           f"{images.shape[-1]} channels: give one value or one a channel."
         )
-    mean = jnp.asarray(self.mean).reshape(1, 1, 1, -1)
-    return (images - mean) / jnp.asarray(self.std).reshape(1, 1, 1, -1)
+    mean, std = self._statistics()
+    return (images - mean) / std
+
+  def _statistics(self) -> tuple[jax.Array, jax.Array]:
+    """Mean and std, `[1, 1, 1, c]` or `[1, 1, 1, 1]`."""
+    mean, std = map(jnp.asarray, (self.mean, self.std))
+    return mean.reshape(1, 1, 1, -1), std.reshape(1, 1, 1, -1)
 
   def encode(self, images: jax.Array, train: bool = False) -> Features:
     """Features of images `[b, h, w, c]`, uint8 or float in [0, 1]."""
@@ -158,8 +163,7 @@ class Learner(nn.Module):
     dim = self.encode(like).global_.shape[-1]
     term = next(t for t in self.terms.values() if hasattr(t, "sample"))
     made = term.sample(key, count, dim, image)
-    mean = jnp.asarray(self.mean).reshape(1, 1, 1, -1)
-    std = jnp.asarray(self.std).reshape(1, 1, 1, -1)
+    mean, std = self._statistics()
     return jnp.clip(made * std + mean, 0, 1)
 
   @property
@@ -183,11 +187,12 @@ def online_views(terms, count: int) -> tuple[int, ...]:
   wanted = set()
   for name, term in terms.items():
     views = range(count) if term.online is None else term.online
-    needed = max((*views, *term.targets), default=0) + 1
-    if count < max(needed, term.least_views):
+    least = getattr(term, "least_views", 1)
+    needed = max(least, *(i + 1 for i in (*views, *term.targets)))
+    if count < needed:
       raise UserError(
-        f"config.objective.{name} compares {max(needed, term.least_views)} "
-        f"views, but config.views makes {count}: raise config.views.count."
+        f"config.objective.{name} compares {needed} views, but config.views "
+        f"makes {count}: raise config.views.count."
       )
     wanted.update(views)
   return tuple(sorted(wanted))
@@ -212,7 +217,7 @@ def make_objective(learner: Learner, views: Callable) -> Callable:
   """
 
   def objective(params, stats, batch, key):
-    view_key, net_key, target_key = jax.random.split(key, 3)
+    view_key, net_key = jax.random.split(key)
     images = views(view_key, batch)
     keys = {}
     if target_views(learner.terms):
@@ -221,7 +226,7 @@ def make_objective(learner: Learner, views: Callable) -> Callable:
         images,
         method="target_keys",
         mutable=["batch_stats"],
-        rngs={"dropout": target_key},
+        rngs={"dropout": jax.random.fold_in(net_key, 0)},
       )
       keys = jax.lax.stop_gradient(keys)
     moving = {name: s for name, s in stats.items() if name != "ema"}

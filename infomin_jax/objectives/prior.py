@@ -82,7 +82,6 @@ class PriorMatching(nn.Module):
   hidden: tuple[int, ...] = (1000, 200)
   online = (0,)
   targets = ()
-  least_views = 1
 
   def setup(self):
     self.discriminator = Head((*self.hidden, 1))

@@ -36,7 +36,6 @@ class Queue(nn.Module):
   size: int = 65536
   online = (0,)
   targets = (1,)
-  least_views = 2
 
   def check(self, at: str) -> None:
     """Refuses a critic whose keys cannot be kept; `at` names it in errors."""

@@ -40,10 +40,7 @@ def score(
 
 def of_factors(gx: jax.Array, hy: jax.Array, streamed: bool) -> Scores:
   """Scores of embeddings `[b, d]` and `[n, *l, d]`, in either form."""
-  if streamed:
-    return Factored(gx, hy)
-  flat = inner(gx, hy.reshape(-1, hy.shape[-1]))  # [b, n l]
-  return flat.reshape(len(gx), *hy.shape[:-1])
+  return Factored(gx, hy) if streamed else inner(gx, hy)
 
 
 def form(critic: nn.Module, x, y, stream: bool | str) -> str:

@@ -31,7 +31,6 @@ class NoiseAsTargets(nn.Module):
   size: int
   online = (0,)
   targets = ()
-  least_views = 1
 
   @nn.compact
   def __call__(self, seen: Seen, train: bool) -> Outcome:
@@ -71,7 +70,6 @@ class Supervised(nn.Module):
   label: str = "label"
   online = (0,)
   targets = ()
-  least_views = 1
 
   @nn.compact
   def __call__(self, seen: Seen, train: bool) -> Outcome:

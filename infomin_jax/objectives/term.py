@@ -3,11 +3,11 @@
 A term is a Linen module with
   `online`    which views it wants encoded by the trained encoder (None: all),
   `targets`   which views it wants encoded by the momentum (EMA) copy,
-  `least_views`  how many views there must be,
   `__call__(seen, train) -> Outcome`,
 and, where they make sense,
   `keys(features, train)`         what it keeps of a target view,
   `scores(features, train)`       `[b, n]` or `[b, n, l]`, for held-out bounds,
+  `least_views`                   how many views, if the above do not tell,
   `check(at)`                     a UserError for options that do not fit,
   `form(features)`                one line: how many scores, held or streamed,
   `sample(key, count, dim, image)`  images of noise, `dim` that of y,

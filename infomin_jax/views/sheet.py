@@ -38,11 +38,11 @@ def sheet(
     grid[0, j].set_title(f"{heading} {j}" if j else "image", fontsize=8)
     for i in range(n):
       grid[i, j].set_axis_off()
-      grid[i, j].imshow(_drawable(column[i]), cmap="gray", vmin=0, vmax=1)
+      grid[i, j].imshow(drawable(column[i]), cmap="gray", vmin=0, vmax=1)
   figure.savefig(path, dpi=120)
 
 
-def _drawable(image):
+def drawable(image):
   """Floats in [0, 1], `[h, w, 3]` or `[h, w]`."""
   if image.dtype == np.uint8:
     image = image / 255
