@@ -35,11 +35,10 @@ BATCH, SAMPLES, FRESH, HIDDEN, RATE = 128, 10_000, 200, 256, 1e-3
 def make_critic(scale):
   """f(x, y) = w tanh(A x + B y + c) + d, all weights U(-scale, scale)."""
   import flax.linen as nn
+  import jax
   import jax.numpy as jnp
 
   def uniform(key, shape, dtype=jnp.float32):
-    import jax
-
     return jax.random.uniform(key, shape, dtype, -scale, scale)
 
   class Pair(nn.Module):
