@@ -18,9 +18,7 @@ from infomin_jax.studies.deep_infomax import rows
 
 def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
   """The resolved configuration; `variant` is a row, or tiny, or both."""
-  words = variant.split(",")
-  tiny = "tiny" in words
-  row = next((word for word in words if word != "tiny"), "local_infonce")
+  row, tiny = rows.parse(variant, rows.ROWS, "local_infonce")
   config = ml_collections.ConfigDict()
   config.seed = 0
   config.steps = 2 if tiny else 508_600  # 200 epochs
