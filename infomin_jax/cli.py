@@ -56,7 +56,7 @@ def _run(verb: str, arguments: list[str]) -> None:
   try:
     rest = values(argv)[1:]
   except (flags.Error, AttributeError, TypeError) as error:
-    raise UserError(str(error)) from error
+    raise UserError(_said(error)) from error
   except KeyError as error:
     # ml_collections adds the nearest key; a variant fails in `get_config`.
     text = str(error.args[0])
@@ -68,6 +68,19 @@ def _run(verb: str, arguments: list[str]) -> None:
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()
   module.run(values, rest, shlex.join(["infomin", verb, *arguments]))
+
+
+def _said(error: BaseException) -> str:
+  """What went wrong: the words of a config file's UserError, if it raised one.
+
+  ml_collections and absl wrap it in a traceback and in one another's errors.
+  """
+  text, cause = str(error), error.__context__
+  while cause is not None:
+    if isinstance(cause, UserError):
+      text = str(cause)
+    cause = cause.__context__
+  return text
 
 
 def _usage() -> str:

@@ -75,7 +75,7 @@ def training(workdir) -> dict:
   final = summary["final"]
   kept = ("seconds", "loss", "mi_bound", "mi_ceiling", "images_per_second")
   about = {name: summary[name] for name in ("command", "steps")}
-  return about | {name: final[name] for name in kept}
+  return about | {name: final[name] for name in kept if name in final}
 
 
 def commit() -> str:

@@ -10,7 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 from data_tfds_test import encoded, pixels, write_set
 
-from infomin_jax import cli
+from infomin_jax import cli, evidence
 from infomin_jax.studies.deep_infomax import rows
 from infomin_jax.train import mesh as meshes
 from infomin_jax.train.experiment import make_experiment
@@ -166,6 +166,33 @@ def test_every_row_of_a_table_takes_a_step(name, row, tmp_path):
     experiment.resident,
   )
   assert state.step.shape == () and "loss" in metrics
+
+
+def test_a_row_without_a_critic_trains_to_the_end(tmp_path, capsys):
+  fake_cifar10(tmp_path / "data")
+  workdir = tmp_path / "run"
+  cli.main(
+    [
+      "train",
+      "--config=configs/cifar10_dim.py:nat,tiny",
+      f"--config.data.data_dir={tmp_path / 'data'}",
+      f"--workdir={workdir}",
+    ]
+  )
+  final = json.loads((workdir / "summary.json").read_text())["final"]
+  assert "mi_bound" not in final and np.isfinite(final["nat_cosine"])
+  assert "mi_bound" not in evidence.training(workdir)
+  out = capsys.readouterr()
+  assert "Trained 2 steps" in out.err + out.out
+
+
+@pytest.mark.parametrize("config", ["cifar10_dim.py:vea", "stl10_crops.py:vea"])
+def test_an_unknown_row_gets_one_line(config, capsys):
+  with pytest.raises(SystemExit) as error:
+    cli.main(["train", f"--config=configs/{config}", "--workdir=unused"])
+  assert error.value.code == 2
+  (line,) = capsys.readouterr().err.strip().splitlines()
+  assert line.startswith("infomin train: Unknown variant of --config 'vea'")
 
 
 def get_config(name, variant):

@@ -36,10 +36,15 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   experiment = make_experiment(config)
   summary = train(experiment, workdir, make_monitor(experiment), command)
   final = summary["final"]
+  bound = ""
+  if "mi_bound" in final:  # a term has a critic
+    bound = (
+      f", held-out MI at least {final['mi_bound']:.2f} nats (this estimate "
+      f"cannot exceed {final['mi_ceiling']:.2f})"
+    )
   say(
-    f"Trained {summary['steps']} steps: loss {final['loss']:.4f}, held-out "
-    f"MI at least {final['mi_bound']:.2f} nats (this estimate cannot exceed "
-    f"{final['mi_ceiling']:.2f}). Next: infomin evaluate --workdir {workdir}"
+    f"Trained {summary['steps']} steps: loss {final['loss']:.4f}{bound}. Next: "
+    f"infomin evaluate --workdir {workdir}"
   )
 
 
