@@ -8,6 +8,8 @@ one matrix of independent random numbers are permuted, no more), and PyTorch's
 running variances have n - 1 in the denominator, Flax's n.
 """
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -28,12 +30,16 @@ class ConvLayer(nn.Module):
     stride: step of the kernel, in pixels.
     padding: zeros on each of the four sides, so `h' = (h + 2 padding -
       kernel) // stride + 1`; XLA's "SAME" would pad unevenly.
+    bias: whether the convolution has one, from zero; batch norm takes it out.
+    kernel_init: where the weights start.
   """
 
   width: int
   kernel: int
   stride: int
   padding: int
+  bias: bool = False
+  kernel_init: Callable[..., jax.Array] = torch_uniform
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -42,8 +48,8 @@ class ConvLayer(nn.Module):
       (self.kernel, self.kernel),
       strides=self.stride,
       padding=self.padding,
-      use_bias=False,
-      kernel_init=torch_uniform,
+      use_bias=self.bias,
+      kernel_init=self.kernel_init,
       dtype=x.dtype,
       name="conv",
     )(x)

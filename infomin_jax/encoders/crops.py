@@ -7,6 +7,8 @@ of Deep InfoMax's comparison with contrastive predictive coding.
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -64,29 +66,8 @@ def fold(maps: jax.Array, grid: tuple[int, ...]) -> jax.Array:
   return maps.reshape(-1, *grid, math.prod(maps.shape[1:]))
 
 
-class DcganConv(nn.Module):
-  """`ConvLayer` with a bias and weights from N(0, 0.02^2), as DCGAN starts.
-
-  The bias starts at zero: batch norm takes any bias out again.
-  """
-
-  width: int
-  kernel: int
-  stride: int
-  padding: int
-
-  @nn.compact
-  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    x = nn.Conv(
-      self.width,
-      (self.kernel, self.kernel),
-      strides=self.stride,
-      padding=self.padding,
-      kernel_init=dcgan_normal,
-      dtype=x.dtype,
-      name="conv",
-    )(x)
-    return nn.relu(batch_norm(x, train, "bn"))
+# A convolution as DCGAN starts it.
+DcganConv = partial(ConvLayer, bias=True, kernel_init=dcgan_normal)
 
 
 class AlexCrops(nn.Module):
@@ -98,14 +79,15 @@ class AlexCrops(nn.Module):
   """
 
   width: int
-  layer: type[nn.Module]
+  layer: Callable[..., nn.Module]
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
     crops = unfold(x, 16, 8)  # [b, 7, 7, 16, 16, c]
     x = crops.reshape(-1, *crops.shape[3:])  # a sharded batch stays in place
     for i, (multiple, pooled) in enumerate(LAYERS):
-      x = self.layer(multiple * self.width, 3, 1, 1, name=f"layer{i}")(x, train)
+      layer = self.layer(multiple * self.width, 3, 1, 1, name=f"layer{i}")
+      x = layer(x, train)
       if pooled:
         x = nn.max_pool(x, (3, 3), (2, 2))  # 16 -> 7 -> 3 -> 1
     return fold(x, crops.shape[1:3])
