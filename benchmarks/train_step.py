@@ -50,9 +50,7 @@ def ours(case):
     tx, count = optax.sgd(0.03, 0.9), 2
   else:
     encoder = dict(name="basic32x32")
-    terms = rows.objective(
-      "local_infonce", units=2048, classes=10, images=50_000
-    )
+    terms = rows.objective("local_infonce", width=64, classes=10, images=50_000)
     if case == "basic32x32_dim":
       del terms["prior"]
     tx, count = optax.adam(1e-4, 0.5, 0.999), 1

@@ -93,5 +93,6 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     iterations=5 if tiny else 100,
     epochs=1 if tiny else 1000,
     label_share=0.1,
+    decoder_width=8 if tiny else 64,
   )
   return config

@@ -42,10 +42,13 @@ def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
     config.views = dict(name="none", size=32, count=1)
   config.normalize = dict(mean=(0.5,), std=(0.5,))
   config.encoder = dict(
-    name="basic32x32", dim=rows.DIMS.get(row, 64), dtype="float32"
+    name="basic32x32",
+    dim=rows.DIMS.get(row, 64),
+    width=8 if tiny else 64,
+    dtype="float32",
   )
   config.objective = rows.objective(
-    row, units=64 if tiny else 2048, classes=10, images=50_000
+    row, width=2 if tiny else 64, classes=10, images=50_000
   )
   config.optimizer = dict(name="adam", b1=0.5, b2=0.999, clip=0.0)
   config.schedule = dict(name="constant", peak=1e-4)
@@ -69,5 +72,6 @@ def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
     iterations=5 if tiny else 100,
     epochs=1 if tiny else 1000,
     label_share=0.1,
+    decoder_width=8 if tiny else 64,
   )
   return config

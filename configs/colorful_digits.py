@@ -83,5 +83,6 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     iterations=5 if tiny else 30,
     epochs=1 if tiny else 20,
     label_share=0.1,
+    decoder_width=8 if tiny else 64,
   )
   return config

@@ -90,5 +90,6 @@ def get_config(variant: str = "dim") -> ml_collections.ConfigDict:
     iterations=5 if tiny else 100,
     epochs=1 if tiny else 1000,
     label_share=1.0,
+    decoder_width=8 if tiny else 64,
   )
   return config

@@ -56,7 +56,7 @@ def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
     dtype="float32",
   )
   config.objective = rows.objective(
-    row, units=64 if tiny else 2048, classes=10, images=105_000
+    row, width=2 if tiny else 64, classes=10, images=105_000
   )
   config.optimizer = dict(name="adam", b1=0.5, b2=0.999, clip=0.0)
   config.schedule = dict(name="constant", peak=1e-4)
@@ -80,5 +80,6 @@ def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
     iterations=5 if tiny else 100,
     epochs=1 if tiny else 1000,
     label_share=1.0,
+    decoder_width=8 if tiny else 64,
   )
   return config

@@ -21,7 +21,14 @@ from infomin_jax.train.experiment import make_experiment
 from infomin_jax.verbs.evaluate import decides_pixels
 
 OPTIONS = ml_collections.ConfigDict(
-  dict(k=5, temperature=0.1, iterations=5, epochs=1, label_share=0.5)
+  dict(
+    k=5,
+    temperature=0.1,
+    iterations=5,
+    epochs=1,
+    label_share=0.5,
+    decoder_width=8,
+  )
 )
 PICTURES = {"neighbours", "pca", "samples", "tsne"}
 ON_IMAGES = {"mine", "ndm", "reconstruction"}

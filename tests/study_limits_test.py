@@ -8,12 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import rich
 from configs_test import fake_cifar10
 
 from infomin_jax import cli
 from infomin_jax.critics import CRITICS as ALL_CRITICS
 from infomin_jax.errors import UserError
 from infomin_jax.estimators import infonce
+from infomin_jax.studies import store
+from infomin_jax.studies.claims import Claim, interval
 from infomin_jax.studies.limits import (
   dependent,
   figures,
@@ -22,20 +25,18 @@ from infomin_jax.studies.limits import (
   pairs,
   settings,
   statements,
-  store,
   study,
   table,
   targets,
 )
-from infomin_jax.studies.limits.claims import Claim, interval
 from infomin_jax.studies.limits.evaluate import (
   in_batches,
   linear_accuracy,
   percentiles,
 )
 from infomin_jax.studies.limits.networks import CRITICS, count, glorot
-from infomin_jax.studies.limits.results import Results, gather
 from infomin_jax.studies.limits.train import Problem, State, train
+from infomin_jax.studies.results import Results, gather
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -73,6 +74,7 @@ def records(out):
   return found
 
 
+@pytest.mark.xdist_group("limits")
 def test_the_smoke_preset_runs_all_of_it(smoke):
   found = records(smoke)
   assert {r["line"]["experiment"] for r in found.values()} == {
@@ -88,6 +90,7 @@ def test_the_smoke_preset_runs_all_of_it(smoke):
     assert header == b"\x89PNG"
 
 
+@pytest.mark.xdist_group("limits")
 def test_every_claim_has_a_verdict_and_a_reason(smoke):
   rows = json.loads((smoke / "claims.json").read_text())
   assert len({row["id"] for row in rows}) == len(rows) > 40
@@ -103,6 +106,7 @@ def test_every_claim_has_a_verdict_and_a_reason(smoke):
   assert stored["claims"] == rows
 
 
+@pytest.mark.xdist_group("limits")
 def test_a_run_that_goes_nan_is_counted_and_shown(smoke, capsys, monkeypatch):
   """At the smoke preset's learning rate NWJ overflows on 392 raw pixels."""
   record = json.loads((smoke / "runs" / "E3-nwj-seed0.json").read_text())
@@ -118,7 +122,7 @@ def test_a_run_that_goes_nan_is_counted_and_shown(smoke, capsys, monkeypatch):
     "changed": settings.changed(chosen),
   }
   monkeypatch.setenv("COLUMNS", "160")
-  table.show(result)
+  rich.print(*table.shown(result))
   assert "0 + 2 nan" in capsys.readouterr().out
   rows = json.loads((smoke / "claims.json").read_text())
   (claim,) = [r for r in rows if r["id"] == "E3-nwj-ill-conditioned"]
@@ -126,6 +130,7 @@ def test_a_run_that_goes_nan_is_counted_and_shown(smoke, capsys, monkeypatch):
   assert claim["lost_runs"] == 2
 
 
+@pytest.mark.xdist_group("limits")
 def test_a_resumed_study_equals_an_uninterrupted_one(smoke):
   before = records(smoke)
   table = (smoke / "table.csv").read_text()
@@ -147,6 +152,7 @@ def test_a_resumed_study_equals_an_uninterrupted_one(smoke):
   assert (smoke / "table.csv").read_text().splitlines() == without_reason
 
 
+@pytest.mark.xdist_group("limits")
 def test_another_preset_is_refused(smoke, capsys):
   with pytest.raises(SystemExit) as error:
     cli.main(

@@ -99,12 +99,12 @@ class Output(nn.Module):
     )(x)
 
 
-# Side of the image -> widths, kernel, padding, index of the local map; the
-# stride is 2 everywhere.
+# Side of the image -> number of convolutions, each twice as wide as the one
+# before; kernel, padding, index of the local map. The stride is 2 everywhere.
 BASIC = {
-  28: ((64, 128), 5, 2, 1),
-  32: ((64, 128, 256), 4, 1, 1),
-  64: ((64, 128, 256, 512), 4, 1, 2),
+  28: (2, 5, 2, 1),
+  32: (3, 4, 1, 1),
+  64: (4, 4, 1, 2),
 }
 
 
@@ -124,6 +124,8 @@ class Basic(nn.Module):
     size: height and width of the images.
     dim: units of y.
     dtype: what it computes in, `float32` or `bfloat16`.
+    width: channels of the first convolution; all other widths but y's are in
+      proportion. Published: 64.
 
   References:
     Hjelm et al., `Learning deep representations by mutual information
@@ -134,18 +136,20 @@ class Basic(nn.Module):
   size: int
   dim: int = 64
   dtype: str = "float32"
+  width: int = 64
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> Features:
     name = f"basic{self.size}x{self.size}"
     x = prepare(images, name, self.dtype, self.size)
-    widths, kernel, padding, local = BASIC[self.size]
+    count, kernel, padding, local = BASIC[self.size]
     maps = []
-    for i, width in enumerate(widths):
+    for i in range(count):
+      width = self.width * 2**i
       x = ConvLayer(width, kernel, 2, padding, name=f"layer{i}")(x, train)
       maps.append(x)
     x = x.reshape(len(x), -1)  # [b, h, w, c] -> [b, h w c]
-    fc = DenseLayer(1024, name="fc")(x, train)
+    fc = DenseLayer(16 * self.width, name="fc")(x, train)
     y = Output(self.dim, name="y")(fc)
     return make_features(maps[local], y, {"conv": maps[-1], "fc": fc, "y": y})
 

@@ -4,7 +4,7 @@ All probes of an encoder read the same features, which are computed once.
 """
 
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import jax
 import numpy as np
@@ -21,6 +21,8 @@ from infomin_jax.eval.embed import (
 from infomin_jax.eval.protocols import PROTOCOLS
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.state import TrainState
+
+FEATURES = ("pixels", "untrained", "learned")
 
 
 def encoder_variables(state: TrainState, weights: str) -> dict:
@@ -47,7 +49,7 @@ def evaluate(
   say: Callable[[str], None] = lambda line: None,
   *,
   folder: pathlib.Path = pathlib.Path(),
-  pixels: list[dict] | None = None,
+  features: Collection[str] = FEATURES,
 ) -> list[dict]:
   """Rows of `evaluation.json`: every task x protocol x features x tap.
 
@@ -57,8 +59,8 @@ def evaluate(
     untrained: the state before the first step, for the same probes.
     say: gets a line as each protocol is done with a tap.
     folder: where pictures go.
-    pixels: the rows on raw pixels of an earlier call with the same data and
-      settings, to be taken over; None to probe pixels here.
+    features: which of `FEATURES` to probe; `pixels` need no second look at the
+      same data and settings, nor `untrained` at the same seed's encoder.
 
   Returns:
     Rows with `task`, `protocol`, `tap`, `features` (`learned`, `untrained` or
@@ -76,20 +78,17 @@ def evaluate(
   if any("images" in protocol.needs for protocol in protocols):
     images = [small_images(s, config, limit) for s, limit in sources]
   fresh = encoder_variables(untrained, "online")
-  encoders = {"pixels": fresh} if pixels is None else {}
-  encoders |= {
-    "untrained": fresh,
-    "learned": encoder_variables(state, options.weights),
-  }
-  rows = list(pixels or ())
-  for features, variables in encoders.items():
-    taps = ("pixels",) if features == "pixels" else tuple(options.taps)
+  learned = encoder_variables(state, options.weights)
+  encoders = dict(zip(FEATURES, (fresh, fresh, learned), strict=True))
+  rows = []
+  for kind in features:
+    taps = ("pixels",) if kind == "pixels" else tuple(options.taps)
     for tap, case in cases(
-      experiment, features, variables, taps, sources, images, folder
+      experiment, kind, encoders[kind], taps, sources, images, folder
     ):
       found = []
       for protocol in protocols:
-        about = {"protocol": protocol.name, "tap": tap, "features": features}
+        about = {"protocol": protocol.name, "tap": tap, "features": kind}
         found += _rows(protocol.run(case), about, config.seed)
         say(f"{case.name}: {protocol.name}")
       order = [*case.classes, *(row["task"] for row in found)]

@@ -57,7 +57,8 @@ def fit(
   )
   tx = optax.adam(rate, b1=0.5)
 
-  step = _make_step(loss, tx, seed)
+  step = _make_step(loss, tx)
+  numbers = np.array([seed, 0], np.uint32)
   state = (params, stats, tx.init(params))
   rng = np.random.default_rng(seed)
   for epoch in range(epochs):
@@ -66,21 +67,22 @@ def fit(
       some = {name: x[index] for name, x in rows.items()}
       if sharding is not None:
         some = jax.device_put(some, sharding)
-      state = step(state, some, np.uint32(1 + epoch * steps + i))
+      numbers[1] = 1 + epoch * steps + i
+      state = step(state, some, numbers.copy())
     yield state[:2]
 
 
-def _make_step(loss, tx, seed):
-  """One step of Adam, jitted.
+def _make_step(loss, tx):
+  """One step of Adam, jitted; `numbers` are the seed and the step.
 
   A step at a time, since XLA on a CPU is 40 times slower at convolutions in a
   scan.
   """
 
   @jax.jit
-  def step(state, rows, number):
+  def step(state, rows, numbers):
     params, stats, opt_state = state
-    key = jax.random.fold_in(jax.random.key(seed), number)
+    key = jax.random.fold_in(jax.random.key(numbers[0]), numbers[1])
     (_, stats), grads = jax.value_and_grad(loss, has_aux=True)(
       params, stats, rows, key
     )

@@ -128,13 +128,16 @@ def _semi_supervised(options) -> Protocol:
 def _reconstruction(options) -> Protocol:
   def run(case):
     found = reconstruction_scores(
-      *_with_images(case), epochs=options.epochs, seed=case.seed
+      *_with_images(case),
+      epochs=options.epochs,
+      seed=case.seed,
+      width=options.decoder_width,
     )
     return {IMAGES: found}
 
   name = (
-    f"reconstruction (decoder, squared error, batch {BATCH}, {ADAM}, "
-    f"{options.epochs} epochs)"
+    f"reconstruction (decoder of width {options.decoder_width}, squared error, "
+    f"batch {BATCH}, {ADAM}, {options.epochs} epochs)"
   )
   return Protocol(name, run, frozenset({"images"}))
 

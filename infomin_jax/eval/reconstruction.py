@@ -19,6 +19,7 @@ def reconstruction_scores(
   *,
   epochs: int,
   seed: int = 0,
+  width: int = 64,
 ) -> dict[str, float]:
   """Similarity of test images and what a decoder makes of their features.
 
@@ -31,6 +32,7 @@ def reconstruction_scores(
     test_images: uint8 `[m, s, s, c]`.
     epochs: of Adam.
     seed: of initial parameters and the order of the rows.
+    width: of the decoder, its channels next to the image (published: 64).
 
   Returns:
     Means over the test images, at most 1: `ssim (published as MS-SSIM)`, which
@@ -43,7 +45,7 @@ def reconstruction_scores(
   """
   size, channels = train_images.shape[2:]
   count = scales(size)
-  decoder = Reconstructor(size, channels)
+  decoder = Reconstructor(size, channels, width)
   variables = decoder.init(
     init_key(seed), jnp.asarray(train_features[:2]), train=True
   )

@@ -35,6 +35,8 @@ class DeepInfoMax(nn.Module):
     summary: likewise.
     features_view: the view whose features are told apart.
     summary_view: the view that is summed up.
+    negatives: how many other images of the batch a summary is told from, all
+      places of each: those that follow its own. 0 for all of them.
     stream: never hold the scores: True, False, or `auto`, which holds them
       while they are few (`scoring.STREAM_ABOVE`).
 
@@ -51,6 +53,7 @@ class DeepInfoMax(nn.Module):
   summary: str = "global"
   features_view: int = 0
   summary_view: int = 0
+  negatives: int = 0
   stream: bool | str = "auto"
   targets = ()
 
@@ -65,6 +68,11 @@ class DeepInfoMax(nn.Module):
     for name in ("features_view", "summary_view"):
       if getattr(self, name) < 0:
         raise UserError(f"{at}.{name} is below 0: views are counted from 0.")
+    if self.negatives < 0:
+      raise UserError(
+        f"{at}.negatives is {self.negatives}: expected a number of images, or "
+        "0 for all others of the batch."
+      )
 
   def form(self, features) -> str:
     """How the scores are computed, from features or their shapes."""
@@ -86,7 +94,7 @@ class DeepInfoMax(nn.Module):
     x, y = self._sides(seen.features)
     if x.ndim == 2:
       scores = scoring.score(self.critic, x, y, train, self.stream)
-      nats = self.estimator(scores)
+      nats = self.estimator(scores, **self._chosen(len(x)))
     else:
       nats = self._of_many(x.reshape(len(x), -1, x.shape[-1]), y, train)
     return Outcome(-nats, {"nats": nats})
@@ -105,9 +113,23 @@ class DeepInfoMax(nn.Module):
     # One summary's scores at a time are held, or streamed.
     @jax.checkpoint
     def bound(summary):
-      return self.estimator(scoring.of_factors(summary, hy, streamed))
+      scores = scoring.of_factors(summary, hy, streamed)
+      return self.estimator(scores, **self._chosen(len(x)))
 
     return jnp.mean(jax.lax.map(bound, gx))
+
+  def _chosen(self, b: int) -> dict[str, jax.Array]:
+    """The estimator's mask, `[b, b]`, if some images are no negatives."""
+    if not self.negatives:
+      return {}
+    if self.negatives >= b:
+      raise UserError(
+        f"config.objective: {self.negatives} negatives, but a batch has "
+        f"{b - 1} other images."
+      )
+    # Batches are in random order, so those that follow are drawn at random.
+    ahead = (jnp.arange(b)[None] - jnp.arange(b)[:, None]) % b
+    return {"mask": ahead <= self.negatives}
 
   def _sides(self, features):
     x = read(features[self.summary_view], self.summary)

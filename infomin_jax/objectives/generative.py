@@ -21,8 +21,13 @@ Array = jax.Array
 
 
 class Autoencoder(nn.Module):
-  """Lowers the squared error of the image decoded from y."""
+  """Lowers the squared error of the image decoded from y.
 
+  Attributes:
+    width: of the decoder, its channels next to the image.
+  """
+
+  width: int = 64
   online = (0,)
   targets = ()
 
@@ -31,7 +36,7 @@ class Autoencoder(nn.Module):
     """Mean over images of the sum of squares over pixels."""
     image = seen.images[0]
     y = seen.features[0].global_
-    made = Generator()(y, image.shape[2:], train)
+    made = Generator(self.width)(y, image.shape[2:], train)
     loss = squared_error(made, image)
     return Outcome(loss, {"squared_error": loss})
 
@@ -42,6 +47,7 @@ class VAE(nn.Module):
   Attributes:
     beta: weight of the KL divergence from N(0, I); beta-VAE if not 1.
     spread: the tap that a linear layer reads the log deviation from.
+    width: of the decoder, its channels next to the image.
 
   References:
     Kingma, Welling, `Auto-Encoding Variational Bayes
@@ -51,11 +57,12 @@ class VAE(nn.Module):
 
   beta: float = 1.0
   spread: str = "fc"
+  width: int = 64
   online = (0,)
   targets = ()
 
   def setup(self):
-    self.generator = Generator()
+    self.generator = Generator(self.width)
     self.log_std = Linear()
 
   def sample(self, key, count: int, dim: int, image: tuple[int, ...]):
@@ -84,6 +91,7 @@ class BiGAN(nn.Module):
   Attributes:
     adversary: optimizer of the discriminator, as `prior`'s.
     penalty: weight of half the mean squared gradient of D at real images.
+    width: of both sides, their channels next to the image.
 
   References:
     Donahue et al., `Adversarial Feature Learning
@@ -92,12 +100,13 @@ class BiGAN(nn.Module):
 
   adversary: Mapping
   penalty: float = 0.5
+  width: int = 64
   online = (0,)
   targets = ()
 
   def setup(self):
-    self.discriminator = PairDiscriminator()
-    self.generator = Generator()
+    self.discriminator = PairDiscriminator(self.width)
+    self.generator = Generator(self.width)
 
   def sample(self, key, count: int, dim: int, image: tuple[int, ...]):
     """Images in the encoder's range from draws of N(0, I), `[count, dim]`."""
@@ -123,6 +132,8 @@ class BiGAN(nn.Module):
 class Generator(nn.Module):
   """`Decoder` whose images' size is known when it is called."""
 
+  width: int = 64
+
   @nn.compact
   def __call__(self, z: Array, image: tuple[int, ...], train: bool) -> Array:
     """Images `[b, size, size, c]` in [-1, 1] of codes `[b, d]`.
@@ -133,7 +144,8 @@ class Generator(nn.Module):
       train: with the batch's statistics.
     """
     size, channels = image
-    return Decoder(size, channels, name="decoder")(z, train)
+    decoder = Decoder(size, channels, self.width, name="decoder")
+    return decoder(z, train)
 
 
 class Linear(nn.Module):
@@ -147,16 +159,20 @@ class Linear(nn.Module):
 class PairDiscriminator(nn.Module):
   """Scores pairs of image and code, `[b, 1]`; no batch norm.
 
-  Convolutions 64, 128, 256, a layer of 256 beside the code, then 512, 128, 1.
+  Convolutions 64, 128, 256, a layer of 256 beside the code, then 512, 128, 1;
+  in proportion for another width than 64.
   """
+
+  width: int = 64
 
   @nn.compact
   def __call__(self, image: Array, code: Array) -> Array:
     x = image
-    for width in (64, 128, 256):
+    w = self.width
+    for width in (w, 2 * w, 4 * w):
       x = nn.relu(nn.Conv(width, (4, 4), 2, padding=1)(x))
-    x = nn.relu(nn.Dense(256)(x.reshape(len(x), -1)))
-    return Head((512, 128, 1))(jnp.concatenate([x, code], axis=-1))
+    x = nn.relu(nn.Dense(4 * w)(x.reshape(len(x), -1)))
+    return Head((8 * w, 2 * w, 1))(jnp.concatenate([x, code], axis=-1))
 
 
 def squared_error(made: Array, image: Array) -> Array:

@@ -32,6 +32,7 @@ class PriorGenerator(nn.Module):
     offset: mean of the generated codes' prior.
     penalty: weight of half the discriminators' mean squared gradient.
     contraction: weight of half the encoder's mean squared gradient at images.
+    width: of the generator, its channels next to the image.
 
   References:
     Hjelm et al., `Deep InfoMax <https://arxiv.org/abs/1808.06670>`_, 2019,
@@ -43,12 +44,13 @@ class PriorGenerator(nn.Module):
   offset: float = 1.0
   penalty: float = 2.0
   contraction: float = 0.5
+  width: int = 64
   online = (0,)
   targets = ()
 
   def setup(self):
     self.discriminator = TwoHeads()
-    self.generator = Generator()
+    self.generator = Generator(self.width)
 
   def sample(self, key, count: int, dim: int, image: tuple[int, ...]):
     """Images in the encoder's range from draws of N(0, I)."""

@@ -4,6 +4,7 @@ A run's folder holds `config.json` and `checkpoints/<step>`. The position in the
 data is the step, so a checkpoint is the state and nothing else.
 """
 
+import contextlib
 import json
 import pathlib
 from typing import Any
@@ -55,6 +56,12 @@ class Checkpoints:
     """Waits for the save that is under way."""
     self._manager.wait_until_finished()
     self._manager.close()
+
+
+def newest(workdir: str | pathlib.Path, like: TrainState) -> TrainState:
+  """The last state that a run has saved, placed as `like` is."""
+  with contextlib.closing(Checkpoints(workdir)) as checkpoints:
+    return checkpoints.restore(like)
 
 
 def open_workdir(workdir: str | pathlib.Path, config) -> pathlib.Path:

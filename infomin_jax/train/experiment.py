@@ -72,6 +72,7 @@ SECTIONS = {
     "iterations",
     "epochs",
     "label_share",
+    "decoder_width",
   ),
 }
 

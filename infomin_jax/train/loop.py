@@ -18,6 +18,10 @@ from infomin_jax.train.log import MetricWriter, Progress, memory_bytes, say
 from infomin_jax.train.state import TrainState
 
 
+class NotFinite(UserError):
+  """The loss became infinite or not a number."""
+
+
 class Stopped(SystemExit):
   """Training ended early, saved, because a signal asked it to."""
 
@@ -41,7 +45,8 @@ def train(
     The summary that is also written to `summary.json`.
 
   Raises:
-    UserError: the folder belongs to another config, or the loss is not finite.
+    UserError: the folder belongs to another config.
+    NotFinite: of the loss.
     Stopped: SIGTERM or SIGINT came; the state is saved, status 128 + signal.
   """
   config = experiment.config
@@ -130,7 +135,7 @@ class _Window:
         ids = np.concatenate(
           [np.asarray(shard.data) for shard in index.addressable_shards]
         )
-        raise UserError(
+        raise NotFinite(
           f"The loss is {metrics['loss']} at step {step}. Last good "
           f"checkpoint: step {checkpoints.latest()} in {checkpoints.folder}. "
           "Try a lower config.schedule.peak, or config.optimizer.clip. "

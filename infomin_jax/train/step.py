@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from infomin_jax.train.state import TrainState
@@ -34,8 +35,9 @@ def make_train_step(
       averaged. Negatives and batch statistics are those of a part.
   """
 
+  # The seed is an argument, so that seeds share one compiled program.
   @functools.partial(jax.jit, donate_argnames="state")
-  def train_step(state: TrainState, batch, resident):
+  def train_step(state: TrainState, batch, resident, seed):
     batch = take(resident, batch)
     key = jax.random.fold_in(jax.random.key(seed), state.step)
     if accumulate == 1:
@@ -56,7 +58,7 @@ def make_train_step(
     metrics = metrics | {"grad_norm": optax.tree.norm(grads)}
     return TrainState(state.step + 1, params, stats, opt_state), metrics
 
-  return train_step
+  return functools.partial(train_step, seed=np.uint32(seed))
 
 
 def take(resident: dict, batch: dict) -> dict:

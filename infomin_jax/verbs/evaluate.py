@@ -94,20 +94,20 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
 def _evaluated(workdir: pathlib.Path, config, pixels: list[dict] | None):
   """The rows of one run, which are also written into its folder."""
-  from infomin_jax.eval.evaluate import evaluate
-  from infomin_jax.train.checkpoint import Checkpoints
+  from infomin_jax.eval.evaluate import FEATURES, evaluate
+  from infomin_jax.train.checkpoint import newest
   from infomin_jax.train.experiment import make_experiment
   from infomin_jax.train.log import say
 
   experiment = make_experiment(config)
   untrained = experiment.init()
-  checkpoints = Checkpoints(workdir, config.run.keep)
-  state = checkpoints.restore(untrained)
-  checkpoints.close()
+  state = newest(workdir, untrained)
   if int(state.step) < config.steps:
     say(f"{workdir} is at step {int(state.step)} of {config.steps}.")
-  found = evaluate(
-    experiment, state, untrained, say, folder=workdir, pixels=pixels
+  known = pixels or []
+  features = FEATURES[1:] if known else FEATURES
+  found = known + evaluate(
+    experiment, state, untrained, say, folder=workdir, features=features
   )
   text = json.dumps({"rows": found}, indent=2) + "\n"
   (workdir / "evaluation.json").write_text(text)

@@ -51,10 +51,12 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     raise UserError("name one study: infomin study limits --out FOLDER.")
   if not values.out:
     raise UserError("--out is missing: name the folder of the study.")
+  import rich.console
+
   from infomin_jax import evidence
   from infomin_jax.errors import lookup
   from infomin_jax.studies import STUDIES
-  from infomin_jax.studies.limits import table
+  from infomin_jax.studies.claims import verdicts
 
   study = lookup("study", rest[0], STUDIES)
   out = pathlib.Path(values.out)
@@ -63,7 +65,9 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     shown = {key: result[key] for key in ("rows", "claims")}
     print(json.dumps(shown, indent=1))
   else:
-    table.show(result)
+    console = rich.console.Console()
+    for part in (*result["shown"], *verdicts(result["claims"])):
+      console.print(part, highlight=False, markup=False)
   if values.evidence:
     evidence.write(
       values.evidence,

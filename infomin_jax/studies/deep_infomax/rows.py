@@ -17,17 +17,18 @@ ADVERSARY = dict(name="adam", peak=1e-4, b1=0.5, b2=0.999)
 Objective = dict[str, dict[str, Any]]
 
 
-def objective(row: str, *, units: int, classes: int, images: int) -> Objective:
+def objective(row: str, *, width: int, classes: int, images: int) -> Objective:
   """`config.objective` of a row.
 
   Args:
     row: a name in `ROWS`.
-    units: of the encode-and-dot critic (published: 2048).
+    width: of critics and decoders (published: 64); the encode-and-dot critic
+      has 32 times as many units, the other heads in proportion too.
     classes: of the labels, for `supervised`.
     images: in the training set, for `nat`.
   """
   make = lookup("row of the table", row, ROWS)
-  return make(units=units, classes=classes, images=images)
+  return make(width=width, classes=classes, images=images)
 
 
 def parse(
@@ -56,15 +57,15 @@ def parse(
 def local(estimator: str, gamma: float = 0.1, beta: float = 1.0, **options):
   """DIM(L): every place of the local map against the summary."""
 
-  def make(units, **_):
+  def make(width, **_):
     term = dict(
       weight=beta,
       estimator=estimator,
-      critic=dict(name="encode_and_dot", units=units),
+      critic=dict(name="encode_and_dot", units=32 * width),
       stream="auto",
       **options,
     )
-    return {"deep_infomax_local": term} | _prior(gamma)
+    return {"deep_infomax_local": term} | _prior(gamma, width)
 
   return make
 
@@ -72,15 +73,16 @@ def local(estimator: str, gamma: float = 0.1, beta: float = 1.0, **options):
 def whole(estimator: str = "jsd", gamma: float = 1.0, alpha: float = 1.0):
   """DIM(G): the last map as a whole against the summary."""
 
-  def make(**_):
+  def make(width, **_):
+    hidden = (8 * width, 8 * width)
     term = dict(
       weight=alpha,
       estimator=estimator,
       features="conv",
-      critic=dict(name="concatenated", hidden=(512, 512), block=16),
+      critic=dict(name="concatenated", hidden=hidden, block=16),
       stream="auto",
     )
-    return {"deep_infomax_global": term} | _prior(gamma)
+    return {"deep_infomax_global": term} | _prior(gamma, width)
 
   return make
 
@@ -92,26 +94,33 @@ def _both(**sizes) -> Objective:
 
 def _with_places(base: Callable, summary_view: int = 0):
   """The row with both coordinate tasks beside it."""
-  places = dict(weight=1.0, hidden=(512, 512), summary_view=summary_view)
 
-  def make(**sizes):
+  def make(width, **sizes):
+    hidden = (8 * width, 8 * width)
+    places = dict(weight=1.0, hidden=hidden, summary_view=summary_view)
     added = {"coordinates": places, "relative_coordinates": places}
-    return base(**sizes) | added
+    return base(width=width, **sizes) | added
 
   return make
 
 
-def _prior(gamma: float) -> Objective:
+def _prior(gamma: float, width: int) -> Objective:
   if not gamma:
     return {}
-  return {"prior": dict(weight=gamma, prior="uniform", adversary=ADVERSARY)}
+  term = dict(
+    weight=gamma,
+    prior="uniform",
+    hidden=(125 * width // 8, 25 * width // 8),
+    adversary=ADVERSARY,
+  )
+  return {"prior": term}
 
 
-def _autoencoder(**_) -> Objective:
-  return {"autoencoder": dict(weight=1.0)}
+def _autoencoder(width, **_) -> Objective:
+  return {"autoencoder": dict(weight=1.0, width=width)}
 
 
-def _adversarial_autoencoder(**_) -> Objective:
+def _adversarial_autoencoder(width, **_) -> Objective:
   prior = dict(
     weight=1.0,
     prior="gaussian",
@@ -120,19 +129,29 @@ def _adversarial_autoencoder(**_) -> Objective:
     on="prior",
     adversary=ADVERSARY,
   )
-  return {"autoencoder": dict(weight=1.0), "prior": prior}
+  return _autoencoder(width) | {"prior": prior}
 
 
 def _vae(beta: float):
-  return lambda **_: {"vae": dict(weight=1.0, beta=beta, spread="fc")}
+
+  def make(width, **_):
+    return {"vae": dict(weight=1.0, beta=beta, spread="fc", width=width)}
+
+  return make
 
 
-def _bigan(**_) -> Objective:
-  return {"bigan": dict(weight=1.0, penalty=0.5, adversary=ADVERSARY)}
+def _bigan(width, **_) -> Objective:
+  term = dict(weight=1.0, penalty=0.5, width=width, adversary=ADVERSARY)
+  return {"bigan": term}
 
 
-def _generator(**_) -> Objective:
-  return {"generator": dict(weight=1.0, adversary=ADVERSARY)}
+def _cpc(width, **_) -> Objective:
+  critic = dict(name="encode_and_dot", units=16 * width)
+  return {"cpc": dict(weight=1.0, estimator="infonce", ahead=3, critic=critic)}
+
+
+def _generator(width, **_) -> Objective:
+  return {"generator": dict(weight=1.0, width=width, adversary=ADVERSARY)}
 
 
 def _nat(images, **_) -> Objective:
@@ -161,6 +180,7 @@ ROWS: dict[str, Callable[..., Objective]] = {
   "coord": _with_places(_infonce),
   "occlude": _occluded,
   "coord_occlude": _with_places(_occluded, summary_view=1),
+  "cpc": _cpc,
   "generator": _generator,
 }
 # Units of y where they are not 64.

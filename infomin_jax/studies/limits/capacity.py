@@ -1,6 +1,6 @@
 """The paper's claims on critics (section 3.2) and held bounds (3.3)."""
 
-from infomin_jax.studies.limits.claims import Claim, above, extreme, paired
+from infomin_jax.studies.claims import Claim, above, extreme, paired
 
 NAMES = {"infonce": "I_NCE", "nwj": "I_NWJ"}
 

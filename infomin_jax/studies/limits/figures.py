@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from infomin_jax.studies.limits.dependent import TRUE_MI
-from infomin_jax.studies.limits.results import Results
+from infomin_jax.studies.results import Results
 
 _ESTIMATORS = ("infonce", "nwj")
 # By estimator: [(line, label)].

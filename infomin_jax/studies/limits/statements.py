@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from infomin_jax.studies.limits import capacity
-from infomin_jax.studies.limits.capacity import NAMES
-from infomin_jax.studies.limits.claims import (
+from infomin_jax.studies.claims import (
   Claim,
   above,
   difference,
@@ -12,6 +10,8 @@ from infomin_jax.studies.limits.claims import (
   paired,
   rises,
 )
+from infomin_jax.studies.limits import capacity
+from infomin_jax.studies.limits.capacity import NAMES
 from infomin_jax.studies.limits.dependent import TRUE_MI
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 
 from infomin_jax.errors import UserError
+from infomin_jax.studies import store
 from infomin_jax.studies.limits import (
   adversarial,
   dependent,
@@ -25,11 +26,10 @@ from infomin_jax.studies.limits import (
   pixels,
   settings,
   statements,
-  store,
   table,
 )
-from infomin_jax.studies.limits.results import Results, gather
-from infomin_jax.studies.limits.train import Curve, Problem, one_line, train
+from infomin_jax.studies.limits.train import Curve, Problem, train
+from infomin_jax.studies.results import Results, gather, one_line
 
 MAKERS = {
   "adversarial": adversarial.make_problem,
@@ -58,14 +58,14 @@ def run(
       4), or one on an accelerator.
 
   Returns:
-    `rows` of the table, `claims`, `settings`, `changed` and `seeds`.
+    What `STUDIES` says.
 
   Raises:
     UserError: unknown names, a folder of other settings, or no data at all.
   """
   chosen, names = settings.preset(preset), settings.select(only)
   reasons, images = load_all(chosen, names, data_dir)
-  store.open_folder(out, preset, chosen)
+  store.open_folder(out, "limits", preset, chosen)
   variants = [
     variant
     for name in names
@@ -97,17 +97,18 @@ def finish(out: pathlib.Path, chosen: Mapping, results: Results) -> dict:
   """Writes `table.csv`, `claims.json` and the figures of what is there."""
   rows = table.rows(results, chosen)
   checked = [claim.check(results) for claim in statements.CLAIMS]
-  table.write_csv(out / "table.csv", rows)
+  store.write_csv(out / "table.csv", rows)
   store.write_json(out / "claims.json", checked)
   figures.draw_all(out, results, chosen)
   seeds = sorted({s for line in results.runs.values() for s in line})
-  return {
+  result = {
     "rows": rows,
     "claims": checked,
     "settings": chosen,
     "changed": settings.changed(chosen),
     "seeds": seeds,
   }
+  return result | {"shown": table.shown(result)}
 
 
 def load_all(chosen, names, data_dir) -> tuple[dict[str, str], dict]:

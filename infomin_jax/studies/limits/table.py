@@ -1,14 +1,11 @@
 """The table: a line an encoder, critic and objective, the paper beside it."""
 
-import csv
-import pathlib
 from collections.abc import Mapping
 
-import rich.console
 import rich.table
 
 from infomin_jax.studies.limits import lines, settings, targets
-from infomin_jax.studies.limits.results import Results
+from infomin_jax.studies.results import Results
 
 METRICS = (
   "accuracy",
@@ -78,52 +75,22 @@ def _changes(experiment, chosen) -> str:
   )
 
 
-def write_csv(path: pathlib.Path, rows: list[dict]) -> None:
-  """Writes the rows; an empty cell is a number that is not there."""
-  with path.open("w", newline="") as file:
-    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-
-
-def show(result: Mapping) -> None:
-  """Prints table, changed settings and claims to standard output."""
-  console = rich.console.Console()
-  shown = rich.table.Table(
+def shown(result: Mapping) -> list:
+  """The table, then a line an experiment whose settings were changed."""
+  table = rich.table.Table(
     title="Mean ± standard deviation over seeds (the paper's in brackets)"
   )
-  shown.add_column("line", no_wrap=True)
+  table.add_column("line", no_wrap=True)
   for column in ("runs", "accuracy", "bound, train", "test", "other"):
-    shown.add_column(column, justify="right")
+    table.add_column(column, justify="right")
   for row in result["rows"]:
-    shown.add_row(*_cells(row))
-  console.print(shown)
-  for name, changed in result["changed"].items():
-    if changed:
-      text = _changes(name, result["settings"])
-      console.print(f"{name}: {text}", highlight=False, markup=False)
-  for line in _verdicts(result["claims"]):
-    console.print(line, highlight=False, markup=False)
-
-
-def _verdicts(claims: list[dict]) -> list[str]:
-  """A line a claim; those that could not be measured at all, by reason."""
-  shown, unmeasured = ["Claims: effect, 95 % interval (the paper's)"], {}
-  for claim in claims:
-    if claim["effect"] is None:
-      unmeasured.setdefault(claim["why"], []).append(claim["id"])
-      continue
-    low, high = claim["interval"] or (None, None)
-    between = f", {_number(low)} to {_number(high)}" if low is not None else ""
-    why = f" [{claim['why']}]" if "why" in claim else ""
-    paper = _number(claim["paper_value"]) or "no number"
-    shown.append(
-      f"  {claim['verdict']:10s} {claim['id']}: {claim['claim']}: "
-      f"{_number(claim['effect'])}{between} ({paper}){why}"
-    )
-  for why, ids in unmeasured.items():
-    shown.append(f"  unmeasured {', '.join(ids)}: {why}")
-  return shown
+    table.add_row(*_cells(row))
+  changes = [
+    f"{name}: {_changes(name, result['settings'])}"
+    for name, changed in result["changed"].items()
+    if changed
+  ]
+  return [table, *changes]
 
 
 def _cells(row: Mapping) -> tuple[str, ...]:
@@ -151,7 +118,3 @@ def _cell(row, metric, form) -> str:
   if row[metric] is None:
     return f"-{beside}" if beside else ""
   return f"{row[metric]:{form}} ± {row[f'{metric}_sd']:{form}}{beside}"
-
-
-def _number(value) -> str:
-  return "" if value is None else f"{value:.3g}"

@@ -12,6 +12,7 @@ import numpy as np
 import optax
 
 from infomin_jax.errors import UserError
+from infomin_jax.studies.results import one_line
 
 
 @jax.tree_util.register_dataclass
@@ -174,12 +175,6 @@ def _look(problem, state, seed, step, values, curve):
     curve.error = f"step {step}: {one_line(error)}"
     return
   curve.rows.append({"step": step} | {k: plain(v) for k, v in found.items()})
-
-
-def one_line(error: Exception) -> str:
-  """The error's type and the first line of its text."""
-  lines = str(error).splitlines() or [""]
-  return f"{type(error).__name__}: {lines[0]}"
 
 
 def plain(value):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from infomin_jax.studies.limits.results import Missing, Results
+from infomin_jax.studies.results import Missing, Results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,3 +131,27 @@ def above(name, text, a, b, paper, metric="accuracy"):
   """Claim: line a ends above line b."""
   effect = difference((a, metric, -1), (b, metric, -1))
   return Claim(name, text, paper, (a, b), effect)
+
+
+def verdicts(claims: list[dict]) -> list[str]:
+  """A line a claim; those that could not be measured at all, by reason."""
+  shown, unmeasured = ["Claims: effect, 95 % interval (the paper's)"], {}
+  for claim in claims:
+    if claim["effect"] is None:
+      unmeasured.setdefault(claim["why"], []).append(claim["id"])
+      continue
+    low, high = claim["interval"] or (None, None)
+    between = f", {_number(low)} to {_number(high)}" if low is not None else ""
+    why = f" [{claim['why']}]" if "why" in claim else ""
+    paper = _number(claim["paper_value"]) or "no number"
+    shown.append(
+      f"  {claim['verdict']:10s} {claim['id']}: {claim['claim']}: "
+      f"{_number(claim['effect'])}{between} ({paper}){why}"
+    )
+  for why, ids in unmeasured.items():
+    shown.append(f"  unmeasured {', '.join(ids)}: {why}")
+  return shown
+
+
+def _number(value) -> str:
+  return "" if value is None else f"{value:.3g}"

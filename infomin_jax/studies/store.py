@@ -1,5 +1,6 @@
 """The folder of a study: settings, and one file a finished run."""
 
+import csv
 import json
 import os
 import pathlib
@@ -8,22 +9,25 @@ from collections.abc import Mapping
 from infomin_jax.errors import UserError
 
 
-def open_folder(out: pathlib.Path, preset: str, settings: Mapping) -> None:
+def open_folder(
+  out: pathlib.Path, study: str, preset: str, settings: Mapping
+) -> None:
   """Makes the folder, or checks that it is of the same study.
 
   Raises:
-    UserError: it holds runs of other settings.
+    UserError: it holds runs of another study, or of other settings.
   """
   path = out / "settings.json"
-  wanted = {"study": "limits", "preset": preset, "settings": settings}
+  wanted = {"study": study, "preset": preset, "settings": settings}
   wanted = json.loads(json.dumps(wanted))  # tuples become lists
   if path.exists():
     found = json.loads(path.read_text())
-    if found.get("preset") != preset:
-      raise UserError(
-        f"--out {out} holds a study of the preset {found.get('preset')!r}, not "
-        f"{preset!r}; choose another folder."
-      )
+    for key in ("study", "preset"):
+      if found.get(key) != wanted[key]:
+        raise UserError(
+          f"--out {out} holds a study of the {key} {found.get(key)!r}, not "
+          f"{wanted[key]!r}; choose another folder."
+        )
     if found != wanted:
       raise UserError(
         f"--out {out} holds runs of other settings of the preset {preset!r} "
@@ -42,6 +46,14 @@ def read_runs(out: pathlib.Path) -> list[dict]:
   """All records, by name and seed."""
   records = [json.loads(p.read_text()) for p in (out / "runs").glob("*.json")]
   return sorted(records, key=lambda r: (r["run"], r["seed"]))
+
+
+def write_csv(path: pathlib.Path, rows: list[dict]) -> None:
+  """Writes the rows; an empty cell is a number that is not there."""
+  with path.open("w", newline="") as file:
+    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
 
 
 def write_json(path: pathlib.Path, value) -> None:

@@ -82,3 +82,9 @@ def gather(records: list[dict], reasons: Mapping[str, str]) -> Results:
   for record in records:
     runs.setdefault(record["run"], {})[record["seed"]] = record
   return Results(runs, reasons)
+
+
+def one_line(error: Exception) -> str:
+  """The error's type and the first line of its text."""
+  lines = str(error).splitlines() or [""]
+  return f"{type(error).__name__}: {lines[0]}"

@@ -1,0 +1,102 @@
+"""The table: a line a config, row and change, the paper beside it."""
+
+from collections.abc import Mapping
+
+import rich.table
+
+from infomin_jax.studies.deep_infomax import lines, published
+from infomin_jax.studies.results import Results
+
+# Columns that are shown together.
+GROUPS = {
+  "200-unit MLP, % (the paper's)": ("mlp_conv", "mlp_fc", "mlp_y", "mlp_glob"),
+  "other factors, MLP, %": ("mlp_y_position", "mlp_y_background"),
+  "fine-tuned on few labels, % (the paper's)": ("semi_conv",),
+  "linear SVM, % (the paper's)": ("svm_conv", "svm_fc", "svm_y"),
+  "y: SSIM, MINE and NDM in nats (the paper's)": ("ssim_y", "mine_y", "ndm_y"),
+  "attributes, class-balanced error, %": ("error_y",),
+}
+METRICS = tuple(metric for group in GROUPS.values() for metric in group)
+SHARES = ("mlp", "semi", "svm", "error")  # shown in per cent
+
+
+def rows(results: Results, chosen: Mapping[str, Mapping]) -> list[dict]:
+  """One row a line that was run; raw pixels first.
+
+  `METRICS` are means and `_sd` over seeds; `paper_` before a name: the paper's.
+  """
+  found = []
+  for line in lines.lines(chosen, list(chosen)):
+    name = line.name
+    if line.trains:
+      found.append(_row(line, name, results, {m: m for m in METRICS}))
+    else:
+      of_pixels = {m: _of_pixels(m) for m in METRICS}
+      found.append(_row(line, f"{line.config}-pixels", results, of_pixels))
+      found.append(_row(line, name, results, {m: m for m in METRICS}))
+  return [row for row in found if row["done"] or row["lost"] or row["why"]]
+
+
+def _of_pixels(metric: str) -> str:
+  """Raw pixels have one tap, which stands with the features next to them."""
+  kind, tap, *task = metric.split("_")
+  return "_".join([kind, "pixels", *task]) if tap in ("conv", "y") else ""
+
+
+def _row(line: lines.Line, name: str, results: Results, keys: Mapping) -> dict:
+  paper = published.PAPER.get(name, {})
+  lost = results.lost(line.name)
+  row = {
+    "line": name,
+    "config": line.config,
+    "row": name.partition("-")[2],
+    "done": len(results.records(line.name)) - lost,
+    "lost": lost,
+    "why": results.reasons.get(line.config, ""),
+  }
+  for metric, key in keys.items():
+    mean, sd = results.spread(line.name, key) or (None, None)
+    row |= {metric: mean, f"{metric}_sd": sd}
+    row[f"paper_{metric}"] = paper.get(metric)
+  return row
+
+
+def shown(rows: list[dict]) -> list:
+  """Tables by config and kind of probe, of what was measured."""
+  tables: list = []
+  for config in dict.fromkeys(row["config"] for row in rows):
+    some = [row for row in rows if row["config"] == config]
+    if some[0]["why"]:
+      tables.append(f"{config}: {some[0]['why']}")
+      continue
+    for title, metrics in GROUPS.items():
+      measured = [m for m in metrics if any(r[m] is not None for r in some)]
+      if measured:
+        tables.append(_table(f"{config}: {title}", some, measured))
+  return tables
+
+
+def _table(title: str, rows: list[dict], metrics: list[str]):
+  table = rich.table.Table(title=title)
+  table.add_column("row", no_wrap=True)
+  table.add_column("runs", justify="right")
+  for metric in metrics:
+    table.add_column(metric.replace("_", " "), justify="right")
+  for row in rows:
+    if any(row[metric] is not None for metric in metrics) or row["lost"]:
+      lost = f" + {row['lost']} lost" if row["lost"] else ""
+      cells = (cell(row, metric) for metric in metrics)
+      table.add_row(row["row"], f"{row['done']}{lost}", *cells)
+  return table
+
+
+def cell(row: Mapping, metric: str) -> str:
+  """`69.1 ± 0.2 (69.1)`: shares in per cent, others as they are."""
+  share = metric.startswith(SHARES)
+  scale, form = (100, ".1f") if share else (1, ".2f")
+  paper = row[f"paper_{metric}"]
+  beside = "" if paper is None else f" ({scale * paper:{form}})"
+  if row[metric] is None:
+    return f"-{beside}" if beside else ""
+  sd = scale * row[f"{metric}_sd"]
+  return f"{scale * row[metric]:{form}} ± {sd:{form}}{beside}"
