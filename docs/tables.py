@@ -62,6 +62,27 @@ def step_times(record: dict) -> str:
   return "\n".join([*lines, "", _about(record, f"{text} alternating rounds")])
 
 
+def epoch_times(record: dict) -> str:
+  """Minutes an epoch, ours and PyTorch's."""
+  (row,) = record["values"]
+  ours, theirs = (
+    row["epoch_seconds"][k] / 60 for k in ("infomin_jax", "pytorch")
+  )
+  low, high = row["ratio_range"]
+  config = record["config"]
+  text = (
+    f"{config['epoch']} steps reckoned from {config['rounds']} alternating "
+    f"rounds of {config['steps']}, PyTorch {record['torch']}"
+  )
+  lines = [
+    "| epoch of CIFAR-10's DIM(L) | infomin_jax | PyTorch | ratio (range) |",
+    "|---|---|---|---|",
+    f"| batch 64, 2048 units, prior | {ours:.1f} min | {theirs:.1f} min "
+    f"| {row['ratio']:.2f} ({low:.2f} to {high:.2f}) |",
+  ]
+  return "\n".join([*lines, "", _about(record, text)])
+
+
 def accuracy(record: dict) -> str:
   """Mean absolute errors of MI estimates, by family of tasks."""
   rows = record["values"]
@@ -201,16 +222,74 @@ def study(record: dict) -> str:
         cell(row, "bound_test", 1, ".2f"),
       )
       lines.append(f"| {row['line']} | {' | '.join(cells)} |")
+  text = _verdicts(record, "Mean")
+  return "\n".join([*lines, "", _about(record, text)])
+
+
+def deep_infomax(record: dict) -> str:
+  """Rows of one set with the paper's on another, and claims by verdict."""
+  columns = {
+    "mlp_conv": "MLP: conv",
+    "mlp_fc": "fc",
+    "mlp_y": "Y",
+    "svm_conv": "SVM: conv",
+    "ssim_y": "SSIM",
+    "ndm_y": "NDM",
+  }
+  lines = [
+    f"| row | {' | '.join(columns.values())} |",
+    f"|---|{'---|' * len(columns)}",
+  ]
+
+  def cell(row, metric):
+    if row[metric] is None:
+      return ""
+    scale, digits = (1, 2) if metric in ("ssim_y", "ndm_y") else (100, 1)
+    paper = row[f"paper_{metric}"]
+    beside = "" if paper is None else f" ({scale * paper:.{digits}f})"
+    spread = f"{scale * row[f'{metric}_sd']:.{digits}f}"
+    return f"{scale * row[metric]:.{digits}f} ± {spread}{beside}"
+
+  for row in record["values"]:
+    shown = row["config"] == "fashion_mnist_dim" and "-" not in row["row"]
+    if shown and row["done"] and any(row[m] is not None for m in columns):
+      cells = " | ".join(cell(row, metric) for metric in columns)
+      lines.append(f"| {row['row']} | {cells} |")
+  text = _verdicts(record, "Accuracy in %, SSIM, NDM in nats: mean")
+  return "\n".join([*lines, "", *_factors(record), "", _about(record, text)])
+
+
+def _factors(record: dict) -> list[str]:
+  """What of colorful digits the rows of Deep InfoMax's study tell."""
+  columns = {
+    "mlp_y": "digit",
+    "mlp_y_position": "position",
+    "mlp_y_background": "background",
+  }
+  lines = [
+    f"| colorful digits, Y | {' | '.join(columns.values())} |",
+    f"|---|{'---|' * len(columns)}",
+  ]
+  for row in record["values"]:
+    if row["config"] == "colorful_digits_dim" and row["done"]:
+      cells = (
+        f"{100 * row[m]:.1f} ± {100 * row[f'{m}_sd']:.1f}" for m in columns
+      )
+      lines.append(f"| {row['row']} | {' | '.join(cells)} |")
+  return lines
+
+
+def _verdicts(record: dict, text: str) -> str:
   verdicts: dict[str, list[str]] = {"holds": [], "fails": [], "unmeasured": []}
   for claim in record["claims"]:
     verdicts[claim["verdict"]].append(claim["id"])
   holds, fails, rest = (len(ids) for ids in verdicts.values())
-  text = (
-    f"Mean ± standard deviation of {len(record['seeds'])} seeds. Of the claims "
-    f"{holds} hold, {fails} fail ({', '.join(verdicts['fails'])}) and {rest} "
-    "are undecided or not measured"
+  named = f" ({', '.join(verdicts['fails'])})" if fails else ""
+  return (
+    f"{text} ± standard deviation of {len(record['seeds'])} seeds. Of the "
+    f"claims {holds} hold, {fails} fail{named} and {rest} are undecided or not "
+    "measured"
   )
-  return "\n".join([*lines, "", _about(record, text)])
 
 
 def _training(record: dict) -> str:

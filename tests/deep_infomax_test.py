@@ -205,6 +205,39 @@ def test_published_values_of_two_summaries(name, stream):
   np.testing.assert_allclose(found.metrics["nats"], TWO[name], atol=2e-6)
 
 
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("many", [True, False])
+def test_fewer_negatives_are_the_images_that_follow(stream, many):
+  """Two of four: places of the images after one's own, written out."""
+  local, summary = (np.moveaxis(x, 1, 2) for x in ramps(1))  # [b, l or 1, u]
+  place = {"glob": jnp.asarray(summary[:, None])} if many else {}
+  features = Features(
+    jnp.asarray(local[:, None]), jnp.asarray(summary[:, 0]), place
+  )
+  term = DeepInfoMax(
+    Given(),
+    ESTIMATORS["infonce"],
+    summary="glob" if many else "global",
+    negatives=2,
+    stream=stream,
+  )
+  found = term.apply({}, Seen({0: features}, {}, {}), True)
+  nats = []
+  for i in range(4):
+    others = [
+      np.exp(summary[i, 0] @ place)
+      for j in (1, 2)
+      for place in local[(i + j) % 4]
+    ]
+    for place in local[i]:
+      own = np.exp(summary[i, 0] @ place)
+      nats.append(np.log(5 * own / (own + sum(others))))
+  np.testing.assert_allclose(found.metrics["nats"], np.mean(nats), atol=1e-6)
+  few = term.clone(negatives=4)
+  with pytest.raises(UserError, match="4 negatives, but a batch has 3"):
+    few.apply({}, Seen({0: features}, {}, {}), True)
+
+
 def test_published_donsker_varadhan_pools_the_summaries():
   local, summary = ramps(2)
   scores = np.einsum("auk,bui->abik", summary, local).reshape(4, 4, -1)
@@ -431,6 +464,10 @@ def test_noise_targets_are_dealt_to_the_nearest():
         deep_infomax_local=dict(estimator="dv", critic=DOT, summary_view=-1)
       ),
       "below 0",
+    ),
+    (
+      dict(deep_infomax_local=dict(estimator="dv", critic=DOT, negatives=-1)),
+      "negatives is -1",
     ),
   ],
 )

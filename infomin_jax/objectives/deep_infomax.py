@@ -122,7 +122,8 @@ class DeepInfoMax(nn.Module):
     """The estimator's mask, `[b, b]`, if some images are no negatives."""
     if not self.negatives:
       return {}
-    if self.negatives >= b:
+    # Parameters are made with two images, whatever the batch will be.
+    if self.negatives >= b and not self.is_initializing():
       raise UserError(
         f"config.objective: {self.negatives} negatives, but a batch has "
         f"{b - 1} other images."

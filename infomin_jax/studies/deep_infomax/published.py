@@ -121,3 +121,10 @@ def _all() -> dict[str, dict[str, float]]:
 
 # By line of the table, then by metric.
 PAPER = _all()
+# Small data that stand in for the paper's.
+STANDS_FOR = {"fashion_mnist_dim": "cifar10_dim"}
+
+
+def beside(config: str, row: str) -> dict[str, float]:
+  """The paper's numbers of a row, on the data that a config stands in for."""
+  return PAPER.get(f"{STANDS_FOR.get(config, config)}-{row}", {})

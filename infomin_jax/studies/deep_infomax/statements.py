@@ -46,7 +46,7 @@ def above(
 
 
 def _paper(rows: tuple[str, str], metric: str) -> float | None:
-  tables = [published.PAPER.get(f"cifar10_dim-{row}", {}) for row in rows]
+  tables = [published.beside("cifar10_dim", row) for row in rows]
   if any(metric not in table for table in tables):
     return None
   return tables[0][metric] - tables[1][metric]

@@ -9,11 +9,11 @@ from infomin_jax.studies.results import Results
 
 # Columns that are shown together.
 GROUPS = {
-  "200-unit MLP, % (the paper's)": ("mlp_conv", "mlp_fc", "mlp_y", "mlp_glob"),
+  "200-unit MLP, %": ("mlp_conv", "mlp_fc", "mlp_y", "mlp_glob"),
   "other factors, MLP, %": ("mlp_y_position", "mlp_y_background"),
-  "fine-tuned on few labels, % (the paper's)": ("semi_conv",),
-  "linear SVM, % (the paper's)": ("svm_conv", "svm_fc", "svm_y"),
-  "y: SSIM, MINE and NDM in nats (the paper's)": ("ssim_y", "mine_y", "ndm_y"),
+  "fine-tuned on few labels, %": ("semi_conv",),
+  "linear SVM, %": ("svm_conv", "svm_fc", "svm_y"),
+  "y: SSIM, MINE and NDM in nats": ("ssim_y", "mine_y", "ndm_y"),
   "attributes, class-balanced error, %": ("error_y",),
 }
 METRICS = tuple(metric for group in GROUPS.values() for metric in group)
@@ -44,7 +44,7 @@ def _of_pixels(metric: str) -> str:
 
 
 def _row(line: lines.Line, name: str, results: Results, keys: Mapping) -> dict:
-  paper = published.PAPER.get(name, {})
+  paper = published.beside(line.config, name.partition("-")[2])
   lost = results.lost(line.name)
   row = {
     "line": name,
@@ -69,10 +69,12 @@ def shown(rows: list[dict]) -> list:
     if some[0]["why"]:
       tables.append(f"{config}: {some[0]['why']}")
       continue
+    data = published.STANDS_FOR.get(config)
+    paper = f"{config} (in brackets the paper's, {data})" if data else config
     for title, metrics in GROUPS.items():
       measured = [m for m in metrics if any(r[m] is not None for r in some)]
       if measured:
-        tables.append(_table(f"{config}: {title}", some, measured))
+        tables.append(_table(f"{paper}: {title}", some, measured))
   return tables
 
 
