@@ -20,7 +20,7 @@ from infomin_jax.studies.deep_infomax.lines import Line
 from infomin_jax.studies.results import one_line
 from infomin_jax.train.checkpoint import newest
 from infomin_jax.train.experiment import make_experiment
-from infomin_jax.train.loop import NotFinite, train
+from infomin_jax.train.loop import NotFinite, Stopped, train
 
 # Of a protocol's numbers, those that the table shows; others stay in `rows`.
 METRICS = {
@@ -162,7 +162,7 @@ def work_all(runs: list[Run], jobs: int) -> Iterator[list[dict]]:
   with concurrent.futures.ProcessPoolExecutor(
     jobs, context, _start, (shares, log)
   ) as pool:
-    waiting = [pool.submit(work, run) for run in runs]
+    waiting = [pool.submit(_work, run) for run in runs]
     before = signal.signal(signal.SIGTERM, _leave)
     try:
       for future in concurrent.futures.as_completed(waiting):
@@ -182,6 +182,16 @@ def core_shares(jobs: int) -> list[list[int]]:
     return [[]] * jobs
   cores = sorted(os.sched_getaffinity(0))
   return [cores[i::jobs] or cores for i in range(jobs)]
+
+
+def _work(run: Run) -> list[dict]:
+  """`work`, in a process that ends where a signal stops the training."""
+  try:
+    return work(run)
+  except Stopped as stopped:
+    # Returning would let it take the next run, which waits in its queue.
+    code: Any = stopped.code
+    os._exit(code)
 
 
 def _leave(number, frame):
