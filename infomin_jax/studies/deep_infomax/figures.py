@@ -45,7 +45,9 @@ def table(path, config: str, results: Results, options: Mapping) -> None:
   figure = Figure(figsize=(6.5, 0.35 * len(rows) + 1.4), layout="constrained")
   axis = figure.subplots()
   for tap, marker in (("conv", "s"), ("fc", "^"), ("y", "o")):
-    points = _spreads(results, config, rows, f"mlp_{tap}")
+    points = _spreads(
+      results, [f"{config}-{row}" for row in rows], f"mlp_{tap}"
+    )
     axis.errorbar(
       points[:, 0], range(len(rows)), xerr=points[:, 1], fmt=marker, label=tap
     )
@@ -59,27 +61,37 @@ def table(path, config: str, results: Results, options: Mapping) -> None:
 
 
 def negatives(path, config: str, results: Results, options: Mapping) -> None:
-  """Accuracy against the images that each summary is told from."""
+  """Accuracy against the images a summary is told from, a panel a tap."""
   batch = lines.load(config).batch_size
   counts = sorted(options["negatives"], key=lambda n: n or batch - 1)
-  figure = Figure(figsize=(9, 3.6), layout="constrained")
-  axes, drawn = figure.subplots(1, 2), False
-  for axis, tap in zip(axes, ("y", "conv"), strict=True):
-    for row in options["rows"]:
-      rows = [lines.label(*lines.fewer_negatives(row, n)) for n in counts]
-      points = _spreads(results, config, rows, f"mlp_{tap}")
-      if np.isfinite(points).any():
-        x = [n or batch - 1 for n in counts]
-        axis.errorbar(x, *points.T, marker="o", label=_NAMES.get(row, row))
-        drawn = True
+  rows = {
+    row: [
+      f"{config}-{lines.label(*lines.fewer_negatives(row, n))}" for n in counts
+    ]
+    for row in options["rows"]
+  }
+  fewest = [names[0] for names in rows.values()]
+  taps = [
+    tap
+    for tap in ("y", "conv")
+    if any(results.spread(name, f"mlp_{tap}") for name in fewest)
+  ]
+  if not taps:
+    return
+  figure = Figure(figsize=(4.8 * len(taps), 3.6), layout="constrained")
+  axes = figure.subplots(1, len(taps), squeeze=False)[0]
+  for axis, tap in zip(axes, taps, strict=True):
+    for row, names in rows.items():
+      x = [n or batch - 1 for n in counts]
+      points = _spreads(results, names, f"mlp_{tap}")
+      axis.errorbar(x, *points.T, marker="o", label=_NAMES.get(row, row))
     axis.set_xscale("log", base=2)
     axis.set(
-      title=f"tap {tap}",
-      xlabel=f"other images a summary is told from ({config})",
+      title=f"{config}, tap {tap}",
+      xlabel="other images that a summary is told from",
       ylabel="test accuracy",
     )
-  if drawn:
-    _finish(figure, axes, path)
+  _finish(figure, axes, path)
 
 
 def weights(path, config: str, results: Results, options: Mapping) -> None:
@@ -111,8 +123,10 @@ def weights(path, config: str, results: Results, options: Mapping) -> None:
       title=metrics[metric], xlabel="beta, local", ylabel="alpha, global"
     )
   if len(gammas) > 1:
-    rows = [lines.label(*lines.mixture(0.0, 1.0, g)) for g in gammas]
-    points = _spreads(results, config, rows, "ndm_y")
+    names = [
+      f"{config}-{lines.label(*lines.mixture(0.0, 1.0, g))}" for g in gammas
+    ]
+    points = _spreads(results, names, "ndm_y")
     axes[-1].errorbar(gammas, *points.T, marker="o", label="alpha 0, beta 1")
     axes[-1].set(title="NDM (nats)", xlabel="gamma, prior")
     axes[-1].legend(fontsize=8)
@@ -123,20 +137,20 @@ def weights(path, config: str, results: Results, options: Mapping) -> None:
 def _grid(results, config, options: Mapping[str, Any], metric) -> np.ndarray:
   """Means `[alpha, beta]`, nan where nothing was measured."""
   gamma = options["gamma"][len(options["gamma"]) // 2]
-  rows = [
-    lines.label(*lines.mixture(alpha, beta, gamma))
+  names = [
+    f"{config}-{lines.label(*lines.mixture(alpha, beta, gamma))}"
     for alpha in options["alpha"]
     for beta in options["beta"]
   ]
-  means = _spreads(results, config, rows, metric)[:, 0]
+  means = _spreads(results, names, metric)[:, 0]
   return means.reshape(len(options["alpha"]), len(options["beta"]))
 
 
 def dependence(path, config: str, results: Results, options: Mapping) -> None:
   """NDM against beta-VAE's beta."""
   betas = options["betas"]
-  rows = [lines.label(*lines.vae(beta)) for beta in betas]
-  points = _spreads(results, config, rows, "ndm_y")
+  names = [f"{config}-{lines.label(*lines.vae(beta))}" for beta in betas]
+  points = _spreads(results, names, "ndm_y")
   if not np.isfinite(points).any():
     return
   figure = Figure(figsize=(4.6, 3.6), layout="constrained")
@@ -146,12 +160,10 @@ def dependence(path, config: str, results: Results, options: Mapping) -> None:
   _finish(figure, [axis], path)
 
 
-def _spreads(results, config: str, rows: list[str], metric: str) -> np.ndarray:
-  """Mean and deviation of each row, `[rows, 2]`; nan if not measured."""
+def _spreads(results, names: list[str], metric: str) -> np.ndarray:
+  """Mean and deviation of each line, `[lines, 2]`; nan if not measured."""
   nothing = (math.nan, math.nan)
-  return np.array(
-    [results.spread(f"{config}-{row}", metric) or nothing for row in rows]
-  )
+  return np.array([results.spread(name, metric) or nothing for name in names])
 
 
 def _finish(figure, axes, path) -> None:

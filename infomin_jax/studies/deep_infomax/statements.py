@@ -17,7 +17,8 @@ def claims(settings: Mapping[str, Mapping[str, Any]]) -> list[Claim]:
 
   `paper_value` is the effect on CIFAR-10 where its tables give one.
   """
-  first = {name: (*o["configs"], "none")[0] for name, o in settings.items()}
+  # Without a config, claims have no runs, and say of which experiment.
+  first = {name: (*o["configs"], name)[0] for name, o in settings.items()}
   return [
     *_table_1(first["T1"]),
     *_table_3(first["T3"], settings["T3"]["rows"]),
