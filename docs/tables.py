@@ -316,6 +316,8 @@ def _about(record: dict, text: str) -> str:
 
 TABLES = {
   "contrastive_loss": contrastive,
+  "deep_infomax": deep_infomax,
+  "dim_step": epoch_times,
   "estimate_files": files,
   "fashion_mnist": probes,
   "hard_gaussian": hard_gaussian,

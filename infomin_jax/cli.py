@@ -17,6 +17,9 @@ from infomin_jax.errors import UserError, nearest
 VERBS = {
   "train": "pretrain an encoder; the same command continues the run",
   "evaluate": "probe a run's encoder, beside pixels and no training",
+  "embed": "features of a folder's images, as .npz",
+  "export": "a run's encoder for other libraries",
+  "import": "a run of a ResNet that was trained elsewhere",
   "study": "run a paper's experiments again and check its claims",
   "estimate": "mutual information of two arrays, with an interval",
   "views": "draw what the views of a config look like",

@@ -42,15 +42,25 @@ class Checkpoints:
 
   def restore(self, like: TrainState, step: int | None = None) -> TrainState:
     """The state at `step` (default: newest), placed as `like` is."""
-    step = self.latest() if step is None else step
-    if step is None:
-      raise UserError(
-        f"No checkpoint in {self.folder}: expected one of `infomin train`."
-      )
+    step = self._newest() if step is None else step
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
     args: Any = ocp.args.StandardRestore(abstract)
     restored: Any = self._manager.restore(step, args=args)
     return restored
+
+  def _newest(self) -> int:
+    step = self.latest()
+    if step is None:
+      raise UserError(
+        f"No checkpoint in {self.folder}: expected one of `infomin train`."
+      )
+    return step
+
+  def read(self) -> dict:
+    """The newest state's arrays, in host memory, without knowing its shape."""
+    args: Any = ocp.args.StandardRestore()
+    found: Any = self._manager.restore(self._newest(), args=args)
+    return jax.device_get(found)
 
   def close(self) -> None:
     """Waits for the save that is under way."""
@@ -62,6 +72,12 @@ def newest(workdir: str | pathlib.Path, like: TrainState) -> TrainState:
   """The last state that a run has saved, placed as `like` is."""
   with contextlib.closing(Checkpoints(workdir)) as checkpoints:
     return checkpoints.restore(like)
+
+
+def saved(workdir: str | pathlib.Path) -> TrainState:
+  """The last state that a run has saved, as plain mappings of arrays."""
+  with contextlib.closing(Checkpoints(workdir)) as checkpoints:
+    return TrainState(**checkpoints.read())
 
 
 def open_workdir(workdir: str | pathlib.Path, config) -> pathlib.Path:

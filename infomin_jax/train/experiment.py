@@ -219,23 +219,10 @@ def make_experiment(config, devices=None) -> Experiment:
   check_keys(config)
   mesh = meshes.make_mesh(devices)
   meshes.check_batch_size(config.batch_size, mesh, config.accumulate)
-  encoder = build("encoder", config.encoder, encoders.ENCODERS)
-  terms, weights = objectives.build_terms(config.objective)
-  if objectives.needs_ema(terms) and not 0 < config.ema < 1:
-    raise UserError(
-      f"config.ema is {config.ema}: a term with momentum targets "
-      "(config.objective.queue) needs a decay between 0 and 1, such as 0.999."
-    )
-  learner = objectives.Learner(
-    encoder,
-    terms,
-    weights,
-    tuple(config.normalize.mean),
-    tuple(config.normalize.std),
-  )
+  learner = make_learner(config)
   adversaries = {
     name: term.adversary
-    for name, term in terms.items()
+    for name, term in learner.terms.items()
     if hasattr(term, "adversary")
   }
   tx, rate = make_optimizer(
@@ -254,6 +241,28 @@ def make_experiment(config, devices=None) -> Experiment:
   )
   experiment.check()
   return experiment
+
+
+def make_learner(config) -> objectives.Learner:
+  """The network that `config` names; needs no data.
+
+  Raises:
+    UserError: an unknown name or option, or terms that do not fit.
+  """
+  encoder = build("encoder", config.encoder, encoders.ENCODERS)
+  terms, weights = objectives.build_terms(config.objective)
+  if objectives.needs_ema(terms) and not 0 < config.ema < 1:
+    raise UserError(
+      f"config.ema is {config.ema}: a term with momentum targets "
+      "(config.objective.queue) needs a decay between 0 and 1, such as 0.999."
+    )
+  return objectives.Learner(
+    encoder,
+    terms,
+    weights,
+    tuple(config.normalize.mean),
+    tuple(config.normalize.std),
+  )
 
 
 def check_keys(config: Mapping) -> None:

@@ -1,0 +1,77 @@
+"""Features of a folder's images, for people who want nothing else.
+
+  infomin embed --workdir runs/fm --images photos --out feats.npz
+
+Writes `features` (float32 `[n, d]`), `files` (paths below the folder, `[n]`)
+and, where sub-folders are classes, `label` (`[n]`). Images are brought to the
+size that the encoder was trained on, as evaluation does.
+"""
+
+import pathlib
+
+from absl import flags
+
+from infomin_jax.errors import UserError
+
+
+def define(values: flags.FlagValues, argv: list[str]) -> None:
+  """The flags of `infomin embed`."""
+  del argv
+  flags.DEFINE_string("workdir", None, "folder of a run", flag_values=values)
+  flags.DEFINE_string("images", None, "folder of images", flag_values=values)
+  flags.DEFINE_string("out", None, "the .npz to write", flag_values=values)
+  flags.DEFINE_string(
+    "tap",
+    None,
+    "which features (default: the run's first config.evaluate.taps)",
+    flag_values=values,
+  )
+  flags.DEFINE_integer(
+    "batch_size", 256, "images at once", lower_bound=1, flag_values=values
+  )
+
+
+def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
+  """Embeds; see the module's text."""
+  del command
+  if rest:
+    raise UserError(f"unexpected argument {rest[0]!r}: flags begin with --.")
+  for name in ("workdir", "images", "out"):
+    if not values[name].value:
+      raise UserError(f"--{name} is missing.")
+  out = pathlib.Path(values.out)
+  if out.suffix != ".npz":
+    raise UserError(f"--out {out}: expected a name that ends in .npz.")
+  if not out.parent.is_dir():
+    raise UserError(f"--out {out}: there is no folder {out.parent}.")
+  import jax
+  import numpy as np
+
+  from infomin_jax.data import folder
+  from infomin_jax.eval.embed import embed
+  from infomin_jax.eval.encoder import trained_encoder
+  from infomin_jax.train.log import say
+  from infomin_jax.train.mesh import make_mesh
+
+  config, learner, variables = trained_encoder(values.workdir)
+  root = pathlib.Path(values.images)
+  source = folder.load("all", str(root))
+  tap = values.tap or config.evaluate.taps[0]
+  config.evaluate.batch_size = values.batch_size
+  config.data.host_crops = True  # files differ in size
+  config.evaluate.resize = config.evaluate.resize or config.views.size
+  mesh = make_mesh(jax.devices()[:1])
+  features, fields = embed(
+    learner, variables, source, (tap,), config=config, mesh=mesh
+  )
+  files = [
+    str(pathlib.Path(source.where(int(i))).relative_to(root))
+    for i in fields["index"]
+  ]
+  arrays = {"features": features[tap], "files": np.array(files)}
+  if source.tasks:
+    arrays["label"] = fields["label"]
+  with out.open("wb") as file:
+    np.savez(file, allow_pickle=False, **arrays)
+  n, d = features[tap].shape
+  say(f"Wrote {n} x {d} features (tap {tap}) to {out}.")

@@ -1,0 +1,277 @@
+"""ResNet weights under others' names, and the verbs that carry them."""
+
+import pickle
+import runpy
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from infomin_jax import cli
+from infomin_jax.encoders import ENCODERS, weights
+from infomin_jax.errors import UserError
+from infomin_jax.eval.encoder import trained_encoder
+from infomin_jax.train.checkpoint import Checkpoints, open_workdir
+from infomin_jax.train.experiment import make_experiment
+from infomin_jax.verbs import export
+
+CONFIG = """
+import runpy
+
+def get_config(variant="full"):
+  config = runpy.run_path("configs/colorful_digits.py")["get_config"]("tiny")
+  config.encoder = dict(
+    name="resnet18", stem="small", width=8, dtype="float32"
+  )
+  return config
+"""
+
+
+def random_resnet(depth, **options):
+  """Parameters and statistics of a ResNet, all numbers drawn at random."""
+  encoder = ENCODERS[f"resnet{depth}"](**options)
+  shapes = jax.eval_shape(
+    lambda x: encoder.init(jax.random.key(0), x, True),
+    jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32),
+  )
+  rng = np.random.default_rng(depth)
+  drawn = jax.tree.map(
+    lambda x: rng.uniform(0.5, 1.5, x.shape).astype(np.float32), shapes
+  )
+  return encoder, drawn["params"], drawn["batch_stats"]
+
+
+def published_names(depth):
+  """torchvision's state dict of a ResNet by its rules, without `fc`."""
+  counts = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}[depth]
+  last = 2 if depth == 18 else 3
+  layers = ["conv1", "bn1"]
+  for stage, count in enumerate(counts, 1):
+    for block in range(count):
+      at = f"layer{stage}.{block}"
+      layers += [
+        f"{at}.{kind}{i}" for i in range(1, last + 1) for kind in ("conv", "bn")
+      ]
+      if block == 0 and (stage > 1 or depth == 50):
+        layers += [f"{at}.downsample.0", f"{at}.downsample.1"]
+  norm = ("weight", "bias", "running_mean", "running_var")
+  return {
+    f"{layer}.{kind}"
+    for layer in layers
+    for kind in (
+      norm if "bn" in layer or layer.endswith("downsample.1") else ("weight",)
+    )
+  }
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_names_are_torchvision_s_and_lead_back(depth):
+  _, params, stats = random_resnet(depth)
+  arrays = weights.to_torchvision(params, stats)
+  assert set(arrays) == published_names(depth)
+  assert arrays["conv1.weight"].shape == (64, 3, 7, 7)
+  back = weights.from_torchvision(arrays, params, stats)
+  jax.tree.map(np.testing.assert_array_equal, back, (params, stats))
+
+
+def test_detectron2_s_names():
+  _, params, stats = random_resnet(50)
+  arrays = weights.to_torchvision(params, stats)
+  found = weights.to_detectron2(arrays)
+  assert len(found) == len(arrays)
+  for theirs, ours in {
+    "stem.conv1.weight": "conv1.weight",
+    "stem.conv1.norm.running_mean": "bn1.running_mean",
+    "res2.0.shortcut.weight": "layer1.0.downsample.0.weight",
+    "res2.0.shortcut.norm.bias": "layer1.0.downsample.1.bias",
+    "res5.2.conv3.norm.weight": "layer4.2.bn3.weight",
+  }.items():
+    np.testing.assert_array_equal(found[theirs], arrays[ours])
+
+
+@pytest.mark.parametrize(
+  "prefix", ["", "module.encoder_q.", "module.encoder.", "module."]
+)
+def test_foreign_checkpoints_give_their_encoder(prefix):
+  _, params, stats = random_resnet(18, width=4)
+  arrays = weights.to_torchvision(params, stats)
+  foreign = {f"{prefix}{name}": x for name, x in arrays.items()}
+  foreign |= {
+    f"{prefix}fc.0.weight": np.zeros((2, 2)),
+    f"{prefix}bn1.num_batches_tracked": np.zeros(()),
+  }
+  if "encoder" in prefix:  # these have a copy and a head beside it
+    foreign |= {
+      "module.encoder_k.conv1.weight": np.zeros((1, 1, 1, 1)),
+      "module.head.0.weight": np.zeros((2, 2)),
+    }
+  found = weights.encoder_arrays(foreign)
+  assert set(found) == set(arrays)
+  np.testing.assert_array_equal(found["conv1.weight"], arrays["conv1.weight"])
+
+
+def test_what_does_not_fit_is_named():
+  _, params, stats = random_resnet(18, width=4)
+  arrays = weights.to_torchvision(params, stats)
+  _, wide_params, wide_stats = random_resnet(18, width=8)
+  with pytest.raises(UserError, match="has shape"):
+    weights.from_torchvision(arrays, wide_params, wide_stats)
+  with pytest.raises(UserError, match=r"has no bn1\.weight"):
+    few = {k: x for k, x in arrays.items() if k != "bn1.weight"}
+    weights.from_torchvision(few, params, stats)
+  with pytest.raises(UserError, match=r"extra.weight ... without a place"):
+    more = arrays | {"extra.weight": np.zeros(1)}
+    weights.from_torchvision(more, params, stats)
+  with pytest.raises(UserError, match="has no ResNet"):
+    weights.encoder_arrays({"block.w": np.zeros(1)})
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_features_are_torchvision_s(depth):
+  """On two real photographs, within 1e-4 of the features' size."""
+  torch = pytest.importorskip("torch")
+  torchvision = pytest.importorskip("torchvision")
+  theirs = getattr(torchvision.models, f"resnet{depth}")(weights=None)
+  theirs.fc = torch.nn.Identity()
+  theirs.eval()
+  encoder, params, stats = random_resnet(depth)
+  arrays = weights.encoder_arrays(
+    {name: x.numpy() for name, x in theirs.state_dict().items()}
+  )
+  params, stats = weights.from_torchvision(arrays, params, stats)
+  photos = np.stack(load_sample_images().images)[:, :224, :224] / 255
+  images = np.asarray(photos, np.float32)
+  found = encoder.apply(
+    {"params": params, "batch_stats": stats}, images, False
+  ).global_
+  with torch.no_grad():
+    wanted = theirs(torch.from_numpy(images.transpose(0, 3, 1, 2)).contiguous())
+  np.testing.assert_allclose(found, wanted.numpy(), atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+  """A run of a small ResNet, as training leaves it."""
+  folder = tmp_path_factory.mktemp("weights")
+  path = folder / "config.py"
+  path.write_text(CONFIG)
+  config = runpy.run_path(str(path))["get_config"]()
+  workdir = open_workdir(folder / "run", config)
+  checkpoints = Checkpoints(workdir)
+  checkpoints.save(make_experiment(config).init())
+  checkpoints.close()
+  return folder
+
+
+def call(verb, **flags):
+  cli.main([verb, *(f"--{name}={value}" for name, value in flags.items())])
+
+
+GROUP = pytest.mark.xdist_group("weights")
+
+
+@GROUP
+def test_an_exported_encoder_comes_back(run):
+  """torchvision's names in safetensors, imported as a run of its own."""
+  out, back = run / "encoder.safetensors", run / "back"
+  call("export", workdir=run / "run", format="torchvision", out=out)
+  path = run / "config.py"
+  call("import", **{"from": out, "config": path, "workdir": back})
+  first, second = (trained_encoder(run / name) for name in ("run", "back"))
+  for kind in ("params", "batch_stats"):
+    jax.tree.map(
+      np.testing.assert_array_equal,
+      first.variables[kind]["encoder"],
+      second.variables[kind]["encoder"],
+    )
+  with pytest.raises(SystemExit):
+    call("import", **{"from": out, "config": path, "workdir": back})
+
+
+@GROUP
+def test_detectron2_s_file_has_its_keys(run):
+  out = run / "encoder.pkl"
+  call("export", workdir=run / "run", format="detectron2", out=out)
+  record = pickle.loads(out.read_bytes())
+  assert record["matching_heuristics"] is True
+  assert record["model"]["stem.conv1.weight"].shape == (8, 3, 3, 3)
+
+
+@GROUP
+def test_stablehlo_computes_the_features(run):
+  out = run / "encoder.stablehlo"
+  call("export", workdir=run / "run", format="stablehlo", out=out)
+  exported = jax.export.deserialize(bytearray(out.read_bytes()))
+  _, learner, variables = trained_encoder(run / "run")
+  images = np.random.default_rng(0).random((3, 32, 32, 3), np.float32)
+  wanted = learner.apply(variables, images, method="encode")
+  found = exported.call(images)
+  np.testing.assert_allclose(found["pool"], wanted.taps["pool"], atol=1e-5)
+  np.testing.assert_allclose(found["global"], wanted.global_, atol=1e-5)
+
+
+@GROUP
+def test_a_folder_s_images_are_embedded(run):
+  """As evaluation cuts them, whatever their size; classes are sub-folders."""
+  rng = np.random.default_rng(0)
+  for name, shape in {"a/x.png": (32, 32, 3), "b/y.png": (40, 64, 3)}.items():
+    path = run / "images" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rng.integers(0, 255, shape, np.uint8)).save(path)
+  out = run / "feats.npz"
+  call("embed", workdir=run / "run", images=run / "images", out=out)
+  with np.load(out) as found:
+    assert list(found["files"]) == ["a/x.png", "b/y.png"]
+    assert list(found["label"]) == [0, 1]
+    features = found["features"]
+  _, learner, variables = trained_encoder(run / "run")
+  image = np.asarray(Image.open(run / "images/a/x.png"))[None]
+  wanted = learner.apply(variables, image, method="encode").taps["pool"]
+  np.testing.assert_allclose(features[:1], wanted, atol=1e-5)
+
+
+@GROUP
+@pytest.mark.parametrize(
+  "verb,flags,words",
+  [
+    ("embed", dict(images="nowhere", out="x.npz"), "expected a folder"),
+    ("embed", dict(images=".", out="x.npy"), "ends in .npz"),
+    ("export", dict(format="onnx", out="x"), "Unknown format"),
+    ("export", dict(format="detectron2", out="x.pth"), "expects a .pkl"),
+    ("export", dict(format="safetensors", out="no/x.safetensors"), "no folder"),
+  ],
+)
+def test_a_mistake_gets_one_line(verb, flags, words, run, capsys):
+  with pytest.raises(SystemExit) as error:
+    call(verb, workdir=run / "run", **flags)
+  assert error.value.code == 2
+  (line,) = capsys.readouterr().err.strip().splitlines()
+  assert line.startswith(f"infomin {verb}: ") and words in line
+
+
+def test_other_encoders_are_not_exported_as_resnets(run):
+  trained = trained_encoder(run / "run")
+  trained.config.encoder.name = "convnet"
+  with pytest.raises(UserError, match="convnet: this format is for ResNets"):
+    export.resnet_arrays(trained)
+
+
+def test_a_pickle_that_runs_code_is_refused(tmp_path, run, capsys):
+  pytest.importorskip("torch")
+
+  class Harmful:
+    def __reduce__(self):
+      return (open, (str(tmp_path / "touched"), "w"))
+
+  path = tmp_path / "bad.pth"
+  path.write_bytes(pickle.dumps({"state_dict": Harmful()}))
+  with pytest.raises(SystemExit):
+    call(
+      "import",
+      **{"from": path, "config": run / "config.py", "workdir": tmp_path / "w"},
+    )
+  assert "cannot be read as tensors alone" in capsys.readouterr().err
+  assert not (tmp_path / "touched").exists()
