@@ -149,7 +149,7 @@ def test_features_are_torchvision_s(depth):
   ).global_
   with torch.no_grad():
     wanted = theirs(torch.from_numpy(images.transpose(0, 3, 1, 2)).contiguous())
-  np.testing.assert_allclose(found, wanted.numpy(), atol=1e-4)
+  np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-4, atol=1e-4)
 
 
 @pytest.fixture(scope="module")
