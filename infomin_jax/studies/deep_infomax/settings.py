@@ -5,10 +5,11 @@ those with published settings, `local` those for two cores, `smoke` their
 `:tiny`. Experiments that share a run share its training.
 """
 
-from collections.abc import Mapping
+import functools
 from typing import Any
 
-from infomin_jax.errors import UserError, lookup, nearest
+from infomin_jax.errors import lookup
+from infomin_jax.studies import presets
 
 _TABLE = (
   "untrained",
@@ -203,21 +204,5 @@ def probes(name: str) -> dict[str, dict[str, Any]]:
   }
 
 
-def changed(settings: Mapping[str, Mapping]) -> dict[str, dict[str, list]]:
-  """`{experiment: {key: [paper's, here]}}` where settings differ."""
-  return {
-    key: {
-      name: [PAPER[key][name], value]
-      for name, value in settings[key].items()
-      if PAPER[key][name] != value
-    }
-    for key in settings
-  }
-
-
-def select(only: list[str]) -> list[str]:
-  """The experiments asked for, in the paper's order; all if none are named."""
-  for name in only:
-    if name not in PAPER:
-      raise UserError(f"--only {name}: {nearest(name, PAPER)}")
-  return [name for name in PAPER if not only or name in only]
+changed = functools.partial(presets.changed, PAPER)
+select = functools.partial(presets.select, PAPER)

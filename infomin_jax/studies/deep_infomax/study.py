@@ -1,17 +1,14 @@
 """The order of it all: runs that are missing, then table, claims, figures."""
 
 import dataclasses
-import os
 import pathlib
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-
 from infomin_jax import data
 from infomin_jax.errors import UserError
-from infomin_jax.studies import store
+from infomin_jax.studies import presets, store
 from infomin_jax.studies.deep_infomax import (
   figures,
   lines,
@@ -65,7 +62,9 @@ def run(
         if left:
           wanted = {p: probes[p] for p in left}
           runs.append(dataclasses.replace(run, probes=wanted))
-  for i, records in enumerate(work_all(runs, jobs or _default_jobs()), 1):
+  for i, records in enumerate(
+    work_all(runs, jobs or presets.default_jobs()), 1
+  ):
     _say(f"[{i}/{len(runs)}] {describe(records)}")
   return finish(out, chosen, gather(store.read_runs(out), reasons))
 
@@ -134,12 +133,6 @@ def describe(records: list[dict]) -> str:
     f"{first['run']} seed {first['seed']}: {'  '.join([*numbers, *errors])}  "
     f"(training {first['training_seconds']:.0f} s, probes {seconds:.0f} s)"
   )
-
-
-def _default_jobs() -> int:
-  if jax.default_backend() != "cpu":
-    return 1
-  return min(os.cpu_count() or 1, 4)
 
 
 def _say(line: str) -> None:

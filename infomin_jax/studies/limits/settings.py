@@ -9,10 +9,11 @@ adds its epsilon at another place than optax's, which the first steps of
 networks that start near zero can feel.
 """
 
-from collections.abc import Mapping
+import functools
 from typing import Any
 
-from infomin_jax.errors import UserError, lookup, nearest
+from infomin_jax.errors import lookup
+from infomin_jax.studies import presets
 
 _PAIR = {
   "objectives": ("infonce", "nwj"),
@@ -165,21 +166,5 @@ def preset(name: str) -> dict[str, dict[str, Any]]:
   return {key: PAPER[key] | changes.get(key, {}) for key in PAPER}
 
 
-def changed(settings: Mapping[str, Mapping]) -> dict[str, dict[str, list]]:
-  """`{experiment: {key: [paper's, here]}}` where settings differ."""
-  return {
-    key: {
-      name: [PAPER[key][name], value]
-      for name, value in settings[key].items()
-      if PAPER[key][name] != value
-    }
-    for key in settings
-  }
-
-
-def select(only: list[str]) -> list[str]:
-  """The experiments asked for, in the paper's order; all if none are named."""
-  for name in only:
-    if name not in PAPER:
-      raise UserError(f"--only {name}: {nearest(name, PAPER)}")
-  return [name for name in PAPER if not only or name in only]
+changed = functools.partial(presets.changed, PAPER)
+select = functools.partial(presets.select, PAPER)

@@ -3,7 +3,6 @@
 import concurrent.futures
 import functools
 import itertools
-import os
 import pathlib
 import sys
 import threading
@@ -12,10 +11,8 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-
 from infomin_jax.errors import UserError
-from infomin_jax.studies import store
+from infomin_jax.studies import presets, store
 from infomin_jax.studies.limits import (
   adversarial,
   dependent,
@@ -80,7 +77,7 @@ def run(
     for record in run_line(out, variant, part):
       _say(f"[{next(counter)}/{total}] {describe(record)}")
 
-  jobs = jobs or _default_jobs()
+  jobs = jobs or presets.default_jobs()
   with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
     waiting = [pool.submit(work, variant) for variant in variants]
     try:
@@ -193,12 +190,6 @@ def describe(record: dict) -> str:
     f"{record['run']} seed {record['seed']}: {numbers}{status}  "
     f"({record['seconds']:.0f} s)"
   )
-
-
-def _default_jobs() -> int:
-  if jax.default_backend() != "cpu":
-    return 1
-  return min(os.cpu_count() or 1, 4)
 
 
 def _say(line: str) -> None:
