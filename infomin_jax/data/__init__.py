@@ -13,7 +13,7 @@ from infomin_jax.data import arrays, fashion_mnist, folder, tfds_sources
 from infomin_jax.data.catalog import describe, prepare
 from infomin_jax.data.colorful import ColorfulDigits
 from infomin_jax.data.decode import BrokenRecord
-from infomin_jax.data.host import host_center, host_views
+from infomin_jax.data.host import crops_for, host_center, host_views
 from infomin_jax.data.order import indices
 from infomin_jax.data.pipeline import (
   Stream,
@@ -98,6 +98,7 @@ __all__ = [
   "Source",
   "Stream",
   "Task",
+  "crops_for",
   "describe",
   "epoch",
   "host_center",

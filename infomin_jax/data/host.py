@@ -5,7 +5,8 @@ belongs to the views, on the device.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +21,13 @@ def host_views(
   size: int,
   scale: tuple[float, float] = (0.08, 1.0),
   ratio: tuple[float, float] = (3 / 4, 4 / 3),
+  pieces: tuple[int, tuple[float, float]] | None = None,
 ) -> Host:
   """A `host` that cuts random crops: image `[count, size, size, c]`.
 
   For photos of varying size; the record is decoded once for all its crops.
+  With `pieces`, a size and a scale, a record also has `jigsaw`, a crop of these
+  `[size, size, c]`, which the view of that name cuts up.
   """
   if count < 1 or size < 1:
     raise UserError(f"Expected count, size >= 1, got {count} and {size}.")
@@ -31,17 +35,32 @@ def host_views(
     if not 0 < low <= high or (name == "scale" and high > 1):
       raise UserError(f"{name}: expected 0 < low <= high, got {low}, {high}.")
   return functools.partial(
-    _views, count=count, size=size, scale=scale, ratio=ratio
+    _views, count=count, size=size, scale=scale, ratio=ratio, pieces=pieces
   )
 
 
-def _views(record, rng, count, size, scale, ratio):
+def crops_for(views: Mapping[str, Any]) -> Host:
+  """The `host` that cuts what a `config.views` needs."""
+  pieces = None
+  if "jigsaw" in views:
+    pieces = views["jigsaw"]["size"], tuple(views["jigsaw"]["scale"])
+  return host_views(
+    views["count"], views["size"], tuple(views["crop_scale"]), pieces=pieces
+  )
+
+
+def _views(record, rng, count, size, scale, ratio, pieces):
   image = record["image"]
   crops = [
     decode.random_resized_crop(image, rng, size, scale, ratio)
     for _ in range(count)
   ]
-  return record | {"image": np.stack(crops)}
+  record = record | {"image": np.stack(crops)}
+  if pieces is None:
+    return record
+  side, share = pieces
+  larger = decode.random_resized_crop(image, rng, side, share, ratio)
+  return record | {"jigsaw": larger}
 
 
 def host_center(resize: int, size: int) -> Host:

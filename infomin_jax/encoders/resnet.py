@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.encoders.norm import GroupedBatchNorm
 from infomin_jax.errors import lookup
 
 kaiming_fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -32,17 +33,22 @@ def conv(x, width: int, kernel: int, stride: int, name: str) -> jax.Array:
   )(x)
 
 
-def batch_norm(x, train: bool, name: str) -> jax.Array:
-  """Batch norm; `momentum=0.9` is PyTorch's 0.1."""
+def batch_norm(x, train: bool, name: str, groups: int = 1) -> jax.Array:
+  """Batch norm, of each group of the batch apart; 0.9 is PyTorch's 0.1."""
+  if groups > 1:
+    norm = GroupedBatchNorm(groups, momentum=0.9, name=name)
+    return norm(x, train)
   return nn.BatchNorm(not train, momentum=0.9, dtype=x.dtype, name=name)(x)
 
 
-def shortcut(x, width: int, stride: int, train: bool) -> jax.Array:
+def shortcut(
+  x, width: int, stride: int, train: bool, groups: int = 1
+) -> jax.Array:
   """x itself, or its projection where the block changes the shape."""
   if stride == 1 and x.shape[-1] == width:
     return x
   x = conv(x, width, 1, stride, "downsample_0")
-  return batch_norm(x, train, "downsample_1")
+  return batch_norm(x, train, "downsample_1", groups)
 
 
 class BasicBlock(nn.Module):
@@ -51,19 +57,21 @@ class BasicBlock(nn.Module):
   Attributes:
     width: channels of the output.
     stride: of the first convolution; 2 halves the map.
+    groups: of the batch, each with statistics of its own.
   """
 
   width: int
   stride: int
+  groups: int = 1
   expansion: ClassVar[int] = 1
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
     y = conv(x, self.width, 3, self.stride, "conv1")
-    y = nn.relu(batch_norm(y, train, "bn1"))
+    y = nn.relu(batch_norm(y, train, "bn1", self.groups))
     y = conv(y, self.width, 3, 1, "conv2")
-    y = batch_norm(y, train, "bn2")
-    return nn.relu(y + shortcut(x, self.width, self.stride, train))
+    y = batch_norm(y, train, "bn2", self.groups)
+    return nn.relu(y + shortcut(x, self.width, self.stride, train, self.groups))
 
 
 class Bottleneck(nn.Module):
@@ -72,22 +80,24 @@ class Bottleneck(nn.Module):
   Attributes:
     width: channels inside the block, a quarter of the output's.
     stride: of the 3x3 convolution; 2 halves the map.
+    groups: of the batch, each with statistics of its own.
   """
 
   width: int
   stride: int
+  groups: int = 1
   expansion: ClassVar[int] = 4
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
     wide = self.expansion * self.width
     y = conv(x, self.width, 1, 1, "conv1")
-    y = nn.relu(batch_norm(y, train, "bn1"))
+    y = nn.relu(batch_norm(y, train, "bn1", self.groups))
     y = conv(y, self.width, 3, self.stride, "conv2")
-    y = nn.relu(batch_norm(y, train, "bn2"))
+    y = nn.relu(batch_norm(y, train, "bn2", self.groups))
     y = conv(y, wide, 1, 1, "conv3")
-    y = batch_norm(y, train, "bn3")
-    return nn.relu(y + shortcut(x, wide, self.stride, train))
+    y = batch_norm(y, train, "bn3", self.groups)
+    return nn.relu(y + shortcut(x, wide, self.stride, train, self.groups))
 
 
 # Depth -> block and blocks in each of the four stages.
@@ -115,6 +125,8 @@ class ResNet(nn.Module):
     local: the stage whose map is `local`, `layer1` to `layer4`.
     width: channels of the first stage; 32 gives the half-width copies that
       CMC trains on split channels.
+    groups: parts of the batch, each normalised by statistics of its own in
+      training, as on devices that do not share theirs; 1 is the whole batch.
     remat: recompute each block in the backward pass: less memory, more time,
       the same parameters.
     dtype: what it computes in, `float32` or `bfloat16`.
@@ -128,6 +140,7 @@ class ResNet(nn.Module):
   stem: str = "imagenet"
   local: str = "layer4"
   width: int = 64
+  groups: int = 1
   remat: bool = False
   dtype: str = "float32"
 
@@ -140,7 +153,7 @@ class ResNet(nn.Module):
       block = nn.remat(block, static_argnums=(2,))  # `train`, after self and x
 
     x = conv(x, self.width, kernel, stride, "conv1")
-    x = nn.relu(batch_norm(x, train, "bn1"))
+    x = nn.relu(batch_norm(x, train, "bn1", self.groups))
     if pooled:
       x = nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
     maps = {}
@@ -148,7 +161,10 @@ class ResNet(nn.Module):
       for j in range(count):
         stride = 2 if i > 0 and j == 0 else 1
         # A name of our own, for remat would change the one that Flax chooses.
-        x = block(self.width * 2**i, stride, name=f"layer{i + 1}_{j}")(x, train)
+        made = block(
+          self.width * 2**i, stride, self.groups, name=f"layer{i + 1}_{j}"
+        )
+        x = made(x, train)
       maps[f"layer{i + 1}"] = x
     local = lookup("local of config.encoder", self.local, maps)
     pool = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)

@@ -134,8 +134,7 @@ def held_out_batches(
   host = None
   if config.data.host_crops:
     if crops:
-      views = config.views
-      host = data.host_views(views.count, views.size, tuple(views.crop_scale))
+      host = data.crops_for(config.views)
     else:
       host = data.host_center(config.evaluate.resize, config.views.size)
   return data.epoch(source, batch_size, host=host)

@@ -12,25 +12,30 @@ import flax.linen as nn
 from infomin_jax.critics import CRITICS
 from infomin_jax.errors import UserError, build, lookup
 from infomin_jax.estimators import ESTIMATORS
+from infomin_jax.objectives.bank import Bank
+from infomin_jax.objectives.byol import BootstrapYourOwnLatent
 from infomin_jax.objectives.contrastive import Contrastive
 from infomin_jax.objectives.coordinates import Coordinates
 from infomin_jax.objectives.cpc import PredictiveCoding
 from infomin_jax.objectives.deep_infomax import DeepInfoMax
+from infomin_jax.objectives.encoding import target_views
 from infomin_jax.objectives.generative import VAE, Autoencoder, BiGAN
 from infomin_jax.objectives.generator import PriorGenerator
 from infomin_jax.objectives.learner import (
   Learner,
   init_learner,
   make_objective,
-  target_views,
 )
 from infomin_jax.objectives.prior import PriorMatching
 from infomin_jax.objectives.queue import Queue
+from infomin_jax.objectives.supcon import SupervisedContrastive
 from infomin_jax.objectives.targets import NoiseAsTargets, Supervised
 
 TERMS = {
   "autoencoder": Autoencoder,
+  "bank": Bank,
   "bigan": BiGAN,
+  "byol": BootstrapYourOwnLatent,
   "contrastive": Contrastive,
   "coordinates": Coordinates,
   "cpc": PredictiveCoding,
@@ -41,6 +46,7 @@ TERMS = {
   "prior": PriorMatching,
   "queue": Queue,
   "relative_coordinates": partial(Coordinates, relative=True),
+  "supcon": SupervisedContrastive,
   "supervised": Supervised,
   "vae": VAE,
 }

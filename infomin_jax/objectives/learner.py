@@ -5,7 +5,6 @@ of the terms. `make_objective` closes it over the views and gives the function
 that the training step differentiates.
 """
 
-import functools
 from collections.abc import Callable, Mapping
 
 import flax.linen as nn
@@ -15,10 +14,17 @@ import jax.numpy as jnp
 from infomin_jax.encoders.features import Features
 from infomin_jax.errors import UserError
 from infomin_jax.estimators.scores import Scores
+from infomin_jax.objectives.encoding import (
+  Views,
+  count_parts,
+  each_part,
+  encode_views,
+  online_views,
+  shuffled,
+  target_views,
+)
 from infomin_jax.objectives.term import Seen
 from infomin_jax.views.ops import to_float
-
-Views = tuple[jax.Array, ...]
 
 
 class Learner(nn.Module):
@@ -39,7 +45,7 @@ class Learner(nn.Module):
   std: tuple[float, ...] = (0.5,)
 
   def normalize(self, images: jax.Array) -> jax.Array:
-    """`(images - mean) / std`; images uint8, or float in [0, 1]."""
+    """`(images - mean) / std` of `[..., c]`; uint8, or float in [0, 1]."""
     images = to_float(images)
     for name, values in (("mean", self.mean), ("std", self.std)):
       if len(values) not in (1, images.shape[-1]):
@@ -47,35 +53,61 @@ class Learner(nn.Module):
           f"config.normalize.{name} has {len(values)} values, but images have "
           f"{images.shape[-1]} channels: give one value or one a channel."
         )
-    mean, std = self._statistics()
+    mean, std = self._statistics(images.ndim)
     return (images - mean) / std
 
-  def _statistics(self) -> tuple[jax.Array, jax.Array]:
-    """Mean and std, `[1, 1, 1, c]` or `[1, 1, 1, 1]`."""
+  def _statistics(self, ndim: int = 4) -> tuple[jax.Array, jax.Array]:
+    """Mean and std, of one value or one a channel, with `ndim` axes."""
     mean, std = map(jnp.asarray, (self.mean, self.std))
-    return mean.reshape(1, 1, 1, -1), std.reshape(1, 1, 1, -1)
+    shape = (*[1] * (ndim - 1), -1)
+    return mean.reshape(shape), std.reshape(shape)
 
   def encode(self, images: jax.Array, train: bool = False) -> Features:
     """Features of images `[b, h, w, c]`, uint8 or float in [0, 1]."""
     return self.encoder(self.normalize(images), train)
 
+  @property
+  def parts(self) -> int:
+    """Into how many parts, each with features of its own, a view is split."""
+    return count_parts(self.encoder)
+
   def encode_views(
     self, views: Views, wanted: tuple[int, ...], train: bool
   ) -> dict[int, Features]:
-    """Features of the wanted views, those of one size in one pass.
+    """Those features, by number, that are wanted; see `encoding`."""
 
-    The batch stays the leading axis: views are interleaved, `[b v, h, w, c]`,
-    so that a batch sharded over devices stays where it is.
-    """
-    features: dict[int, Features] = {}
-    shapes = list(dict.fromkeys(views[i].shape for i in wanted))
-    for shape in shapes:
-      same = [i for i in wanted if views[i].shape == shape]
-      stacked = jnp.stack([views[i] for i in same], axis=1)
-      encoded = self.encode(stacked.reshape(-1, *shape[1:]), train)
-      for position, i in enumerate(same):
-        pick = functools.partial(_every, start=position, count=len(same))
-        features[i] = jax.tree.map(pick, encoded)
+    def whole(images):
+      return each_part(self.encoder, self.normalize(images), train)
+
+    def several(view):
+      if hasattr(self.encoder, "sequence"):
+        return (self.encoder.sequence(self.normalize(view), train),)
+      images = self.normalize(view.reshape(-1, *view.shape[2:]))
+      encoded = self._encode_patches(images, train)
+      shape = view.shape[:2]
+      return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), encoded)
+
+    return encode_views(views, wanted, self.parts, whole, several)
+
+  def _encode_patches(self, images: jax.Array, train: bool):
+    """Features of patches, whose batch statistics may be apart."""
+    if not self._asked("own_statistics"):
+      return each_part(self.encoder, images, train)
+    if self.is_initializing():
+      features = each_part(self.encoder, images, train)
+      stats = self.encoder.variables["batch_stats"]
+      self.put_variable("batch_stats", "patches", stats)
+      return features
+    encoder, variables = self.encoder.unbind()
+    stats = self.get_variable("batch_stats", "patches")
+    features, moved = nn.apply(each_part, encoder, mutable=["batch_stats"])(
+      {**variables, "batch_stats": stats},
+      images,
+      train,
+      rngs={"dropout": self.make_rng("dropout")} if train else None,
+    )
+    if train:
+      self.put_variable("batch_stats", "patches", moved["batch_stats"])
     return features
 
   def __call__(
@@ -97,9 +129,12 @@ class Learner(nn.Module):
       Scalar loss and metrics: `{term}_{metric}`, such as `contrastive_nats`,
       the bound on this batch, and collapse figures of the first view.
     """
-    wanted = online_views(self.terms, len(views))
+    wanted = online_views(self.terms, len(views) * self.parts)
     features = self.encode_views(views, wanted, train)
-    images = {i: self.normalize(views[i]) for i in wanted}
+    images = {
+      i: self.normalize(views[i])
+      for i in sorted({i // self.parts for i in wanted})
+    }
 
     loss, adversaries, metrics = jnp.float32(0), jnp.float32(0), {}
     for name, term in self.terms.items():
@@ -129,13 +164,25 @@ class Learner(nn.Module):
   def target_keys(self, views: Views) -> dict[str, jax.Array]:
     """What the terms keep of their target views; apply it with EMA weights."""
     wanted = target_views(self.terms)
-    return self._keys(self.encode_views(views, wanted, train=True))
+    if not self._asked("shuffle"):
+      return self._keys(self.encode_views(views, wanted, train=True))
+    mixed, back = shuffled(self.make_rng("dropout"), views)
+    features = self.encode_views(mixed, wanted, train=True)
+    return self._keys(jax.tree.map(lambda x: x[back], features))
 
   def start(self, views: Views, record: Mapping[str, jax.Array]):
     """Runs every part once, so that each makes its parameters."""
-    wanted = {*online_views(self.terms, len(views)), *target_views(self.terms)}
-    features = self.encode_views(views, tuple(sorted(wanted)), train=True)
+    features = self.encode_views(views, self.seen(len(views)), train=True)
     return self(views, self._keys(features), record, train=True)
+
+  def _asked(self, option: str) -> bool:
+    """Whether a term has the option and wants it."""
+    return any(getattr(term, option, False) for term in self.terms.values())
+
+  def seen(self, count: int) -> tuple[int, ...]:
+    """The features of `count` views that any term looks at, by number."""
+    online = online_views(self.terms, count * self.parts)
+    return tuple(sorted({*online, *target_views(self.terms)}))
 
   def _keys(self, features) -> dict[str, jax.Array]:
     return {
@@ -146,7 +193,7 @@ class Learner(nn.Module):
 
   def scores(self, views: Views) -> Scores:
     """Scores of the first term that has a critic, in evaluation mode."""
-    features = self.encode_views(views, tuple(range(len(views))), train=False)
+    features = self.encode_views(views, self.seen(len(views)), train=False)
     term = next(t for t in self.terms.values() if hasattr(t, "scores"))
     return term.scores(features, train=False)
 
@@ -175,32 +222,6 @@ class Learner(nn.Module):
   def has_scores(self) -> bool:
     """Whether a term compares features by a critic."""
     return any(hasattr(term, "scores") for term in self.terms.values())
-
-
-def _every(x: jax.Array, start: int, count: int) -> jax.Array:
-  """Rows `start`, `start + count`, ... of `[b count, ...]`: `[b, ...]`."""
-  return x.reshape(-1, count, *x.shape[1:])[:, start]
-
-
-def online_views(terms, count: int) -> tuple[int, ...]:
-  """Which of `count` views the terms want from the trained encoder."""
-  wanted = set()
-  for name, term in terms.items():
-    views = range(count) if term.online is None else term.online
-    least = getattr(term, "least_views", 1)
-    needed = max(least, *(i + 1 for i in (*views, *term.targets)))
-    if count < needed:
-      raise UserError(
-        f"config.objective.{name} compares {needed} views, but config.views "
-        f"makes {count}: raise config.views.count."
-      )
-    wanted.update(views)
-  return tuple(sorted(wanted))
-
-
-def target_views(terms) -> tuple[int, ...]:
-  """Which views the terms want from the momentum encoder."""
-  return tuple(sorted({i for term in terms.values() for i in term.targets}))
 
 
 def make_objective(learner: Learner, views: Callable) -> Callable:

@@ -7,89 +7,120 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from infomin_jax.critics import unit
 from infomin_jax.errors import UserError
-from infomin_jax.objectives import scoring
+from infomin_jax.objectives import memory
 from infomin_jax.objectives.term import Outcome, Seen
 
 
 class Queue(nn.Module):
-  """Maximises I(v1; v2) with negatives from earlier batches.
+  """Maximises I(query; key) with negatives from earlier batches.
 
-  The first view goes through the trained encoder and critic, the second
-  through their exponential moving average; its keys are the positives and,
-  after the scores are computed, replace the oldest keys of the queue. A row's
-  candidates are its own key and the queue, so its own key is never its own
-  negative and the other keys of the batch are not used.
+  The query goes through the trained encoder and critic, the key through their
+  exponential moving average; keys are the positives and, after the scores are
+  computed, replace the oldest ones of the queue. So a row's own key is never
+  its own negative, and the other keys of the batch are not used.
 
   Attributes:
     critic: a factored critic (`embed_x`, `embed_y`).
     estimator: `scores -> nats`, maximised.
     size: keys in the queue, a multiple of the batch size.
+    pairs: numbers of (query, key); with a second pair the critic's sides change
+      places, and each pair has a queue of its own (CMC: `((0, 3), (1, 2))`).
+    shuffle: keys are encoded in another order of the batch. With batch
+      statistics of groups (`encoder.groups`) a query's group is then not its
+      key's, and cannot give it away.
+    jigsaw: weight of the pieces' loss, that of the whole image being 1 less
+      it; 0 for none.
+    pieces: number of the features of the pieces.
+    own_statistics: running batch statistics of pieces are kept apart, so that
+      those of whole images, which evaluation uses, are of whole images only.
 
   References:
     He et al., `Momentum Contrast <https://arxiv.org/abs/1911.05722>`_, 2020,
-    algorithm 1.
+    algorithm 1 and section 3.3; Tian et al., `What Makes for Good Views
+    <https://arxiv.org/abs/2005.10243>`_, 2020, section 3.4, for the pieces.
   """
 
   critic: nn.Module
   estimator: Callable[..., jax.Array]
   size: int = 65536
-  online = (0,)
-  targets = (1,)
+  pairs: tuple[tuple[int, int], ...] = ((0, 1),)
+  shuffle: bool = False
+  jigsaw: float = 0.0
+  pieces: int = 2
+  own_statistics: bool = False
+
+  @property
+  def online(self) -> tuple[int, ...]:
+    """The features it wants of the trained encoder."""
+    return memory.asking(self)
+
+  @property
+  def targets(self) -> tuple[int, ...]:
+    """The features it wants of the momentum copy."""
+    return tuple(sorted({key for _, key in self.pairs}))
+
+  def setup(self):
+    if self.jigsaw:
+      self.assemble = memory.Pieces(self.critic.dim, self.critic.hidden)
 
   def check(self, at: str) -> None:
-    """Refuses a critic whose keys cannot be kept; `at` names it in errors."""
-    if not scoring.is_factored(self.critic):
-      raise UserError(
-        f"{at}.critic cannot be factored, so its keys cannot be kept: choose "
-        "inner_product, bilinear or separable."
-      )
+    """Refuses what keys cannot be kept of; `at` names it in errors."""
+    memory.check(self, at)
 
   def form(self, features) -> str:
     """How the scores are computed, from features or their shapes."""
-    batch = features[0].global_.shape[0]
-    size = 4 * batch * (1 + self.size) / 2**20
-    shape = f"{batch} x {1 + self.size}"
-    return f"{shape} scores, held as a matrix ({size:.4g} MiB)"
+    return memory.form(self, features)
 
   def keys(self, features, train: bool) -> jax.Array:
-    """Embeddings of the second view, `[b, d]`; apply with EMA weights."""
-    return self.critic.embed_y(features[1].global_, train)
+    """Embeddings of each pair's keys, `[b, r, d]`; apply with EMA weights."""
+    return memory.keys(self, features, train)
 
   def scores(self, features, train: bool) -> jax.Array:
-    """`[b, b]`, first view against second."""
-    return self.critic(features[0].global_, features[1].global_, train)
+    """`[b, b]`, queries of the first pair against its keys."""
+    return memory.scores(self, features, train)
 
   @nn.compact
   def __call__(self, seen: Seen, train: bool) -> Outcome:
     """Raises the bound over `1 + size` candidates; moves the queue."""
-    query = self.critic.embed_x(seen.features[0].global_, train)  # [b, d]
     keys: Any = seen.keys
-    batch, dim = query.shape
+    batch, _, dim = keys.shape
     if self.size % batch:
       raise UserError(
         f"config.objective: queue size {self.size} is not divisible by the "
         f"batch size {batch}: choose a multiple of it."
       )
-    queue = self.variable("queue", "keys", self._random_keys, dim)
+    queue = self.variable("queue", "keys", self._random_keys, dim)  # [r, k, d]
     pointer = self.variable("queue", "pointer", jnp.zeros, (), jnp.int32)
-    own = jnp.sum(query.astype(jnp.float32) * keys, axis=-1)  # [b]
-    others = jnp.einsum(
-      "bd,kd->bk",
-      query.astype(jnp.float32),
-      queue.value,
-      precision="highest",
-    )
-    # One row at a time is [1, 1 + size]: its positive stands first.
-    rows = jnp.concatenate([own[:, None], others], axis=1)
-    nats = jnp.mean(jax.vmap(self.estimator)(rows[:, None]))
-    if train and not self.is_initializing():
-      queue.value = jax.lax.dynamic_update_slice(
-        queue.value, keys.astype(jnp.float32), (pointer.value, 0)
+    # In steps; -1 for a random key that stands where none has come yet.
+    age = self.variable("queue", "age", jnp.full, (self.size,), -1, jnp.int32)
+
+    def candidates(query, pair):
+      own = jnp.sum(query * keys[:, pair], axis=-1)  # [b]
+      others = jnp.einsum(
+        "bd,kd->bk", query, queue.value[pair], precision="highest"
       )
-      pointer.value = (pointer.value + batch) % self.size
-    return Outcome(-nats, {"nats": nats})
+      return own, others
+
+    loss, metrics = memory.loss(self, seen, train, candidates)
+    known = age.value >= 0
+    number = jnp.sum(known)
+    total = jnp.sum(age.value, where=known)
+    metrics["age"] = total / jnp.maximum(number, 1)
+    metrics["filled"] = number / self.size
+    if train and not self.is_initializing():
+      fresh = jnp.swapaxes(keys, 0, 1).astype(jnp.float32)  # [r, b, d]
+      start = pointer.value
+      queue.value = jax.lax.dynamic_update_slice(
+        queue.value, fresh, (0, start, 0)
+      )
+      age.value = jax.lax.dynamic_update_slice(
+        age.value + known, jnp.ones(batch, jnp.int32), (start,)
+      )
+      pointer.value = (start + batch) % self.size
+    return Outcome(loss, metrics)
 
   def _random_keys(self, dim: int) -> jax.Array:
-    noise = jax.random.normal(self.make_rng("params"), (self.size, dim))
-    return noise / jnp.linalg.norm(noise, axis=-1, keepdims=True)
+    shape = (len(self.pairs), self.size, dim)
+    return unit(jax.random.normal(self.make_rng("params"), shape))

@@ -74,12 +74,7 @@ class Supervised(nn.Module):
   @nn.compact
   def __call__(self, seen: Seen, train: bool) -> Outcome:
     """Cross-entropy in nats, and the accuracy on this batch."""
-    if self.label not in seen.record:
-      raise UserError(
-        f"config.objective.supervised.label: records have no {self.label!r}, "
-        f"they have {', '.join(seen.record)}."
-      )
-    labels = seen.record[self.label]
+    labels = known_labels(seen.record, self.label, "supervised")
     x = read(seen.features[0], self.tap)
     logits = Head((*self.hidden, self.classes))(x.reshape(len(x), -1), train)
     known = labels >= 0
@@ -90,3 +85,13 @@ class Supervised(nn.Module):
     loss = jnp.sum(losses, where=known) / number
     right = jnp.sum(jnp.argmax(logits, axis=-1) == labels) / number
     return Outcome(loss, {"accuracy": right})
+
+
+def known_labels(record, label: str, term: str) -> jax.Array:
+  """A field of the records, int `[b]`; or a UserError that names the others."""
+  if label not in record:
+    raise UserError(
+      f"config.objective.{term}.label: records have no {label!r}, they have "
+      f"{', '.join(record)}."
+    )
+  return record[label]

@@ -1,8 +1,8 @@
 """What every term of an objective takes and gives.
 
 A term is a Linen module with
-  `online`    which views it wants encoded by the trained encoder (None: all),
-  `targets`   which views it wants encoded by the momentum (EMA) copy,
+  `online`    which features it wants of the trained encoder (None: all),
+  `targets`   which features it wants of the momentum (EMA) copy,
   `__call__(seen, train) -> Outcome`,
 and, where they make sense,
   `keys(features, train)`         what it keeps of a target view,
@@ -11,7 +11,11 @@ and, where they make sense,
   `check(at)`                     a UserError for options that do not fit,
   `form(features)`                one line: how many scores, held or streamed,
   `sample(key, count, dim, image)`  images of noise, `dim` that of y,
-  `adversary`                     how its submodule `discriminator` is trained.
+  `adversary`                     how its submodule `discriminator` is trained,
+  `shuffle`                       targets are encoded in another batch order,
+  `own_statistics`                patches have running statistics of their own.
+
+Features are numbered by view; see `encoding` for encoders that split views.
 """
 
 import dataclasses
@@ -28,8 +32,8 @@ class Seen:
   """What a term may look at.
 
   Attributes:
-    features: of each online view.
-    images: the same views as the encoder sees them, normalised `[b, h, w, c]`.
+    features: those that are online, by number.
+    images: their views as the encoder sees them, normalised `[b, h, w, c]`.
     record: the other fields of the records, `index` and labels, `[b]` each.
     keys: what the term's own `keys` gave of its target views.
     encode: `(images, fixed) -> features` of further images in the encoder's

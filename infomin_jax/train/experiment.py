@@ -147,7 +147,7 @@ class Experiment:
       return self.learner.apply(
         {"params": params, **moving},
         views,
-        tuple(range(len(views))),
+        self.learner.seen(len(views)),
         train=False,
         method="encode_views",
       )
@@ -173,8 +173,7 @@ class Experiment:
     """What the host does to a training record: cuts the views' crops."""
     if not self.config.data.host_crops:
       return None
-    views = self.config.views
-    return data.host_views(views.count, views.size, tuple(views.crop_scale))
+    return data.crops_for(self.config.views)
 
   def batches(self, start: int) -> Generator[dict]:
     """Global batches from step `start` on, the same for any device count."""

@@ -11,9 +11,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
+
 from infomin_jax import errors
 from infomin_jax.views import presets, splits
 from infomin_jax.views.factors import shared_factors
+from infomin_jax.views.jigsaw import jigsaw
 from infomin_jax.views.occlusion import occluded
 from infomin_jax.views.ops import resize_center
 from infomin_jax.views.sheet import sheet
@@ -41,14 +44,18 @@ def make_views(
   """`views(key, batch)` for a config entry such as `config.views`.
 
   Args:
-    options: `name`, a key of `VIEWS`, and that maker's options.
+    options: `name`, a key of `VIEWS`, and that maker's options. Of all of
+      them may be asked `jigsaw`, the options of one more view, which is made
+      of pieces, `[b, p, h, w, c]`.
     image_shape: `(h, w, c)` of the source's images; None if sizes vary.
     host_crops: the host has cut the crops, images are `[b, v, h, w, c]`.
 
   Raises:
     UserError: unknown name or option, or views these images cannot give.
   """
-  name: Any = options["name"] if "name" in options else None
+  options = dict(options)
+  pieces = options.pop("jigsaw", None)
+  name: Any = options.get("name")
   maker = errors.lookup("views", name, VIEWS)
   takes = inspect.signature(maker).parameters
   if host_crops and "host_crops" not in takes:
@@ -58,4 +65,18 @@ def make_views(
   # Views that bring their own images, not the source's, do not ask for it.
   facts = {"image_shape": image_shape, "host_crops": host_crops}
   given = {key: fact for key, fact in facts.items() if key in takes}
-  return errors.build("views", options, VIEWS, **given)
+  views = errors.build("views", options, VIEWS, **given)
+  if pieces is None:
+    return views
+  more = errors.build(
+    "views.jigsaw",
+    {"name": "jigsaw", **pieces},
+    {"jigsaw": jigsaw},
+    host_crops=host_crops,
+  )
+
+  def with_pieces(key, batch):
+    key, own = jax.random.split(key)
+    return (*views(key, batch), more(own, batch))
+
+  return with_pieces
