@@ -1,0 +1,223 @@
+"""The ways to train that the paper casts as choices of views.
+
+Each is a combination of the same parts: what is seen of an image, what is
+remembered, whether its pieces are looked at too, how views are augmented, the
+head and the temperature. `sections` makes the sections of a config of them.
+
+Source: Tian et al., `What Makes for Good Views for Contrastive Learning?
+<https://arxiv.org/abs/2005.10243>`_, 2020, and the authors' code, whose presets
+the first seven are. SimCLR, BYOL and SupCon are those of their papers.
+
+Differs from that code: only InfoMin's pieces share the batch statistics of
+whole images there and here; JigSaw's own head has no momentum copy, which the
+code never reads.
+"""
+
+import dataclasses
+from collections.abc import Collection
+from typing import Any
+
+from infomin_jax.errors import UserError, lookup
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+  """One way to train.
+
+  Attributes:
+    memory: `bank`, `queue`, `batch` (SimCLR), `copy` (BYOL) or `labels`
+      (SupCon).
+    views: a name in `views.presets.RECIPES`.
+    temperature: of the cosines.
+    mlp: whether the head has a hidden layer.
+    split: whether luma and chroma are seen by two half-width encoders.
+    jigsaw: whether the shuffled pieces of an image are another view.
+  """
+
+  memory: str
+  views: str
+  temperature: float = 0.07
+  mlp: bool = True
+  split: bool = False
+  jigsaw: bool = False
+
+
+RECIPES = {
+  "insdis": Recipe("bank", "A", mlp=False),
+  "cmc": Recipe("bank", "C", mlp=False, split=True),
+  "moco": Recipe("queue", "A", mlp=False),
+  "pirl": Recipe("bank", "A", mlp=False, jigsaw=True),
+  "moco_v2": Recipe("queue", "B", temperature=0.2),
+  "cmc_v2": Recipe("queue", "E", temperature=0.2, split=True),
+  "infomin": Recipe("queue", "infomin", temperature=0.15, jigsaw=True),
+  "simclr": Recipe("batch", "simclr", temperature=0.1),
+  "byol": Recipe("copy", "simclr"),
+  "supcon": Recipe("labels", "simclr", temperature=0.1),
+}
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+# Weight of the pieces' loss.
+JIGSAW = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+  """What depends on the data set and the machine.
+
+  Attributes:
+    image: side of the views in pixels.
+    pieces: side of the crop that is cut into pieces, and of a piece.
+    images: training images, for the bank.
+    memory: keys in the queue, or negatives of the bank.
+    hidden: units of the hidden layer of heads.
+    encoder: `config.encoder` at full width, with `width`.
+    decay: of the momentum copy.
+    statistics: mean and standard deviation of the channels.
+  """
+
+  image: int
+  pieces: tuple[int, int]
+  images: int
+  memory: int
+  hidden: int
+  encoder: dict[str, Any]
+  decay: float = 0.999
+  statistics: tuple[tuple[float, ...], tuple[float, ...]] = IMAGENET
+
+
+def parse(
+  variant: str, others: Collection[str] = ()
+) -> tuple[str, tuple[str, ...], bool]:
+  """The words after a config file's name: `moco_v2,200,tiny`.
+
+  Args:
+    variant: words separated by commas.
+    others: further words that the config knows.
+
+  Returns:
+    The recipe (`infomin` if none is named), the other words, and whether it is
+    to be tiny.
+
+  Raises:
+    UserError: an unknown word, or two recipes.
+  """
+  words = [word for word in variant.split(",") if word not in ("", "tiny")]
+  known = dict.fromkeys((*RECIPES, *others, "tiny"))
+  for word in words:
+    lookup("variant of --config", word, known)
+  named = [word for word in words if word in RECIPES] or ["infomin"]
+  if len(named) > 1:
+    raise UserError(f"--config names two recipes: {' and '.join(named)}.")
+  rest = tuple(word for word in words if word not in RECIPES)
+  return named[0], rest, "tiny" in variant.split(",")
+
+
+def sections(name: str, sizes: Sizes) -> dict[str, Any]:
+  """`views`, `normalize`, `encoder`, `objective` and `ema` of a config."""
+  recipe = lookup("recipe", name, RECIPES)
+  mean, std = sizes.statistics
+  if recipe.split:
+    mean, std = (0.0,), (1.0,)  # the encoder normalises its own channels
+  return {
+    "ema": sizes.decay if recipe.memory in ("queue", "copy") else 0.0,
+    "views": _views(recipe, sizes),
+    "normalize": dict(mean=mean, std=std),
+    "encoder": _encoder(recipe, sizes),
+    "objective": _objective(recipe, sizes),
+  }
+
+
+def _views(recipe: Recipe, sizes: Sizes) -> dict[str, Any]:
+  one = recipe.memory == "bank"
+  views: dict[str, Any] = dict(
+    name=recipe.views,
+    size=sizes.image,
+    count=1 if one else 2,
+    crop_scale=(0.08, 1.0) if one or recipe.views == "simclr" else (0.2, 1.0),
+  )
+  if recipe.jigsaw:
+    size, patch = sizes.pieces
+    views["jigsaw"] = dict(cells=3, size=size, patch=patch, scale=(0.6, 1.0))
+  return views
+
+
+def _encoder(recipe: Recipe, sizes: Sizes) -> dict[str, Any]:
+  if not recipe.split:
+    return sizes.encoder
+  half = sizes.encoder | {"width": max(1, sizes.encoder["width"] // 2)}
+  return dict(name="split", parts=dict(name="ydbdr"), encoder=half)
+
+
+def _objective(recipe: Recipe, sizes: Sizes) -> dict[str, Any]:
+  hidden = (sizes.hidden,) if recipe.mlp else ()
+  if recipe.memory == "copy":
+    return {"byol": dict(weight=1.0, dim=256, hidden=(2 * sizes.hidden,))}
+  if recipe.memory == "labels":
+    term = dict(
+      weight=1.0, dim=128, hidden=hidden, temperature=recipe.temperature
+    )
+    return {"supcon": term}
+  critic = dict(
+    name="separable",
+    dim=128,
+    hidden=hidden,
+    temperature=recipe.temperature,
+    normalize=True,
+    shared=not recipe.split,
+    batch_norm=recipe.memory == "batch",
+  )
+  term: dict[str, Any] = dict(weight=1.0, estimator="infonce", critic=critic)
+  if recipe.memory == "batch":
+    return {"contrastive": term | dict(within=True, stream="auto")}
+  term |= dict(size=sizes.memory, jigsaw=JIGSAW if recipe.jigsaw else 0.0)
+  if recipe.memory == "bank":
+    pairs = ((0, 1), (1, 0)) if recipe.split else ((0, 0),)
+    return {"bank": term | dict(images=sizes.images, momentum=0.5, pairs=pairs)}
+  pairs = ((0, 3), (1, 2)) if recipe.split else ((0, 1),)
+  return {"queue": term | dict(shuffle=False, pairs=pairs)}
+
+
+# LARS per 256 images, weight decay: SimCLR's and BYOL's own; SupCon's as
+# SimCLR's, since its paper trains otherwise (AutoAugment, 6,144 images).
+_LARS = {
+  "batch": (0.3, 1e-6),
+  "copy": (0.2, 1.5e-6),
+  "labels": (0.3, 1e-6),
+}
+
+
+def training(
+  name: str, batch: int, epoch: int, epochs: int
+) -> dict[str, dict[str, Any]]:
+  """`optimizer` and `schedule` of a config, as published for ImageNet.
+
+  SGD at 0.03 per 256 images, every parameter decayed, a cosine down to a
+  thousandth; above 256 images a warm-up of 5 epochs, of 10 in runs of more
+  than 500.
+
+  Differs from the paper: the cosine falls at each step, not once an epoch, and
+  a warm-up starts from 0, not from 0.01.
+
+  Args:
+    name: of the recipe.
+    batch: images a step.
+    epoch: steps an epoch.
+    epochs: length of the run.
+  """
+  memory = lookup("recipe", name, RECIPES).memory
+  if memory in _LARS:
+    peak, decay = _LARS[memory]
+    optimizer = dict(name="lars", weight_decay=decay, decayed="kernels")
+    warmup, floor = 10, 0.0
+  else:
+    peak, floor = 0.03, 1e-3
+    optimizer = dict(name="sgd", weight_decay=1e-4, decayed="all")
+    warmup = 0 if batch <= 256 else 5 if epochs <= 500 else 10
+  return {
+    "optimizer": optimizer | dict(momentum=0.9, clip=0.0),
+    "schedule": dict(
+      name="cosine",
+      peak=peak * batch / 256,
+      warmup=warmup * epoch,
+      floor=floor,
+    ),
+  }

@@ -1,0 +1,97 @@
+"""Recipes: every combination of parts makes a step; presets are published."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from infomin_jax import encoders, objectives
+from infomin_jax.errors import UserError, build
+from infomin_jax.studies.good_views import recipes
+from infomin_jax.train.optim import make_optimizer
+from infomin_jax.train.state import init_state
+from infomin_jax.views import make_views
+
+B, IMAGES = 8, 20
+SIZES = recipes.Sizes(
+  image=16,
+  pieces=(24, 8),
+  images=IMAGES,
+  memory=16,
+  hidden=8,
+  encoder=dict(
+    name="resnet18", stem="small", width=4, groups=1, dtype="float32"
+  ),
+)
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_every_recipe_traces_a_step(name):
+  config = recipes.sections(name, SIZES)
+  views = make_views(config["views"], (20, 20, 3))
+  encoder = build("encoder", config["encoder"], encoders.ENCODERS)
+  terms, weights = objectives.build_terms(config["objective"])
+  mean, std = config["normalize"]["mean"], config["normalize"]["std"]
+  learner = objectives.Learner(encoder, terms, weights, mean, std)
+  objective = objectives.make_objective(learner, views)
+  tx, _ = make_optimizer(**recipes.training(name, B, 10, 20), steps=200)
+  batch = {
+    "image": jax.ShapeDtypeStruct((B, 20, 20, 3), jnp.uint8),
+    "index": jax.ShapeDtypeStruct((B,), jnp.int32),
+    "label": jax.ShapeDtypeStruct((B,), jnp.int32),
+  }
+
+  def loss(batch):
+    params, stats = objectives.init_learner(
+      learner, views, jax.random.key(0), batch
+    )
+    state = init_state(params, stats, tx, config["ema"])
+    return objective(state.params, state.stats, batch, jax.random.key(1))
+
+  shape, (stats, metrics) = jax.eval_shape(loss, batch)
+  assert shape.shape == ()
+  assert bool(config["ema"]) == objectives.needs_ema(terms)
+  assert ("queue" in stats) == ("queue" in config["objective"])
+  known = {"bank_jigsaw_nats", "queue_jigsaw_nats"} & set(metrics)
+  assert bool(known) == recipes.RECIPES[name].jigsaw
+
+
+def test_the_presets_are_those_of_the_published_code():
+  # modality, pieces, memory, augmentation, head, temperature
+  published = {
+    "insdis": ("RGB", False, "bank", "A", "linear", 0.07),
+    "cmc": ("CMC", False, "bank", "C", "linear", 0.07),
+    "moco": ("RGB", False, "queue", "A", "linear", 0.07),
+    "pirl": ("RGB", True, "bank", "A", "linear", 0.07),
+    "moco_v2": ("RGB", False, "queue", "B", "mlp", 0.2),
+    "cmc_v2": ("CMC", False, "queue", "E", "mlp", 0.2),
+    "infomin": ("RGB", True, "queue", "infomin", "mlp", 0.15),
+  }
+  for name, row in published.items():
+    r = recipes.RECIPES[name]
+    modality = "CMC" if r.split else "RGB"
+    head = "mlp" if r.mlp else "linear"
+    got = (modality, r.jigsaw, r.memory, r.views, head, r.temperature)
+    assert got == row, name
+
+
+def test_learning_rates_are_scaled_and_warmed_up_above_256_images():
+  def rates(batch, epochs, steps):
+    made = recipes.training("infomin", batch, 10, epochs)
+    _, rate = make_optimizer(**made, steps=10 * epochs)
+    return np.array([rate(step) for step in steps])
+
+  np.testing.assert_allclose(rates(256, 200, [0, 2000]), [0.03, 3e-5])
+  big = rates(4096, 200, [0, 25, 50])
+  np.testing.assert_allclose(big, [0, 0.24, 0.48], rtol=1e-6)
+  np.testing.assert_allclose(rates(4096, 800, [50, 100]), [0.24, 0.48])
+
+
+def test_variants_name_one_recipe_and_known_words():
+  assert recipes.parse("") == ("infomin", (), False)
+  assert recipes.parse("tiny,moco") == ("moco", (), True)
+  assert recipes.parse("200,cmc", ("200",)) == ("cmc", ("200",), False)
+  with pytest.raises(UserError, match="two recipes: moco and cmc"):
+    recipes.parse("moco,cmc")
+  with pytest.raises(UserError, match="Unknown variant"):
+    recipes.parse("mocov3")
