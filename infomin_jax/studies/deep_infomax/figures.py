@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from infomin_jax.studies.deep_infomax import lines
+from infomin_jax.studies.lines import Line, load
 from infomin_jax.studies.results import Results
 
 _NAMES = {
@@ -62,12 +63,10 @@ def table(path, config: str, results: Results, options: Mapping) -> None:
 
 def negatives(path, config: str, results: Results, options: Mapping) -> None:
   """Accuracy against the images a summary is told from, a panel a tap."""
-  batch = lines.load(config).batch_size
+  batch = load(config).batch_size
   counts = sorted(options["negatives"], key=lambda n: n or batch - 1)
   rows = {
-    row: [
-      f"{config}-{lines.label(*lines.fewer_negatives(row, n))}" for n in counts
-    ]
+    row: [Line(config, *lines.fewer_negatives(row, n)).name for n in counts]
     for row in options["rows"]
   }
   fewest = [names[0] for names in rows.values()]
@@ -123,9 +122,7 @@ def weights(path, config: str, results: Results, options: Mapping) -> None:
       title=metrics[metric], xlabel="beta, local", ylabel="alpha, global"
     )
   if len(gammas) > 1:
-    names = [
-      f"{config}-{lines.label(*lines.mixture(0.0, 1.0, g))}" for g in gammas
-    ]
+    names = [Line(config, *lines.mixture(0.0, 1.0, g)).name for g in gammas]
     points = _spreads(results, names, "ndm_y")
     axes[-1].errorbar(gammas, *points.T, marker="o", label="alpha 0, beta 1")
     axes[-1].set(title="NDM (nats)", xlabel="gamma, prior")
@@ -138,7 +135,7 @@ def _grid(results, config, options: Mapping[str, Any], metric) -> np.ndarray:
   """Means `[alpha, beta]`, nan where nothing was measured."""
   gamma = options["gamma"][len(options["gamma"]) // 2]
   names = [
-    f"{config}-{lines.label(*lines.mixture(alpha, beta, gamma))}"
+    Line(config, *lines.mixture(alpha, beta, gamma)).name
     for alpha in options["alpha"]
     for beta in options["beta"]
   ]
@@ -149,7 +146,7 @@ def _grid(results, config, options: Mapping[str, Any], metric) -> np.ndarray:
 def dependence(path, config: str, results: Results, options: Mapping) -> None:
   """NDM against beta-VAE's beta."""
   betas = options["betas"]
-  names = [f"{config}-{lines.label(*lines.vae(beta))}" for beta in betas]
+  names = [Line(config, *lines.vae(beta)).name for beta in betas]
   points = _spreads(results, names, "ndm_y")
   if not np.isfinite(points).any():
     return

@@ -1,14 +1,10 @@
 """The order of it all: runs that are missing, then table, claims, figures."""
 
-import dataclasses
 import pathlib
-import sys
 from collections.abc import Mapping
 from typing import Any
 
-from infomin_jax import data
-from infomin_jax.errors import UserError
-from infomin_jax.studies import presets, store
+from infomin_jax.studies import store
 from infomin_jax.studies.deep_infomax import (
   figures,
   lines,
@@ -16,9 +12,8 @@ from infomin_jax.studies.deep_infomax import (
   statements,
   table,
 )
-from infomin_jax.studies.deep_infomax.lines import Line
-from infomin_jax.studies.deep_infomax.work import Run, work_all
 from infomin_jax.studies.results import Results
+from infomin_jax.studies.runs import gather, missing, work_missing
 
 
 def run(
@@ -52,20 +47,7 @@ def run(
   store.open_folder(
     out, "deep_infomax", preset, {"experiments": chosen, "probes": probes}
   )
-  runs = []
-  # Seed by seed: the second finds its programs compiled.
-  for seed in range(max((line.seeds for line in asked), default=0)):
-    for line in asked:
-      if line.config not in reasons and seed < line.seeds:
-        run = Run(line, seed, {}, out, tiny, data_dir)
-        left = [p for p in line.probes if not run.path(p).exists()]
-        if left:
-          wanted = {p: probes[p] for p in left}
-          runs.append(dataclasses.replace(run, probes=wanted))
-  for i, records in enumerate(
-    work_all(runs, jobs or presets.default_jobs()), 1
-  ):
-    _say(f"[{i}/{len(runs)}] {describe(records)}")
+  work_missing(asked, probes, reasons, out, tiny, data_dir, jobs)
   return finish(out, chosen, gather(store.read_runs(out), reasons))
 
 
@@ -84,56 +66,3 @@ def finish(out: pathlib.Path, chosen: Mapping, results: Results) -> dict:
     "seeds": sorted({s for line in results.runs.values() for s in line}),
     "shown": table.shown(rows),
   }
-
-
-def missing(asked: list[Line], tiny: bool, data_dir: str) -> dict[str, str]:
-  """Why configs cannot be trained here: their data are not at hand."""
-  reasons = {}
-  for line in {line.config: line for line in asked}.values():
-    config = line.make_config(tiny)
-    config.data.data_dir = data_dir
-    try:
-      for split in ("split", "probe_split", "test_split"):
-        data.load(config.data, config.data[split])
-    except UserError as error:
-      reasons[line.config] = str(error)
-      _say(f"{line.config} is left out: {error}")
-  if asked and len(reasons) == len({line.config for line in asked}):
-    raise UserError(next(iter(reasons.values())))
-  return reasons
-
-
-def gather(records: list[dict], reasons: Mapping[str, str]) -> Results:
-  """The probes of a run put together, sorted by line and seed."""
-  runs: dict[str, dict[int, dict]] = {}
-  for record in records:
-    seeds = runs.setdefault(record["run"], {})
-    run = seeds.setdefault(
-      record["seed"], record | {"status": "done", "error": "", "curve": [{}]}
-    )
-    for look in record["curve"]:
-      run["curve"] = [run["curve"][0] | look]
-    if record["status"] != "done":
-      run |= {"status": record["status"], "error": record["error"]}
-  return Results(runs, reasons)
-
-
-def describe(records: list[dict]) -> str:
-  """A finished run in one line."""
-  first = records[0]
-  numbers = [
-    f"{key} {value:.4g}"
-    for record in records
-    for look in record["curve"]
-    for key, value in look.items()
-  ]
-  errors = sorted({r["error"] for r in records if r["error"]})
-  seconds = sum(record["seconds"] for record in records)
-  return (
-    f"{first['run']} seed {first['seed']}: {'  '.join([*numbers, *errors])}  "
-    f"(training {first['training_seconds']:.0f} s, probes {seconds:.0f} s)"
-  )
-
-
-def _say(line: str) -> None:
-  print(line, file=sys.stderr, flush=True)

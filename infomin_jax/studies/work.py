@@ -16,7 +16,7 @@ from infomin_jax import runtime
 from infomin_jax.errors import UserError
 from infomin_jax.eval.evaluate import FEATURES, evaluate
 from infomin_jax.studies import store
-from infomin_jax.studies.deep_infomax.lines import Line
+from infomin_jax.studies.lines import Line
 from infomin_jax.studies.results import one_line
 from infomin_jax.train.checkpoint import newest
 from infomin_jax.train.experiment import make_experiment
@@ -96,7 +96,7 @@ def work(run: Run) -> list[dict]:
       "probe": probe,
       "seed": run.seed,
       "config": run.line.config,
-      "changes": dict(run.line.changes),
+      "changes": {change.label: change.value for change in run.line.changes},
       "evaluate": dict(changes),
       "status": status,
       "error": failed,
