@@ -22,6 +22,7 @@ from infomin_jax.data.pipeline import (
   stream,
 )
 from infomin_jax.data.sources import Source, Task
+from infomin_jax.data.tinted import TintedFashion
 from infomin_jax.errors import UserError, lookup, nearest
 
 _registered = functools.partial(functools.partial, tfds_sources.load)
@@ -40,6 +41,7 @@ SOURCES: dict[str, Callable[..., Source]] = {
   "mnist": _registered("mnist"),
   "stl10": _registered("stl10"),
   "tfds": tfds_sources.load_any,
+  "tinted_fashion_mnist": TintedFashion,
   "tiny_imagenet": _registered("tiny_imagenet"),
 }
 

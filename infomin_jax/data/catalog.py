@@ -22,6 +22,7 @@ _OTHERS = {
   "arrays": "set data.path to an .npy or .npz file",
   "colorful_digits": "made in memory from scikit-learn's digits",
   "folder": "set data.path to a folder of images",
+  "tinted_fashion_mnist": "made of fashion_mnist as it is read",
   "tfds": "set data.builder to the name of any prepared TFDS set",
 }
 # The downloader's own 10 retries take 204 seconds where there is no network.

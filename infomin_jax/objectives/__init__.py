@@ -30,6 +30,7 @@ from infomin_jax.objectives.prior import PriorMatching
 from infomin_jax.objectives.queue import Queue
 from infomin_jax.objectives.supcon import SupervisedContrastive
 from infomin_jax.objectives.targets import NoiseAsTargets, Supervised
+from infomin_jax.objectives.view_labels import ViewLabels
 
 TERMS = {
   "autoencoder": Autoencoder,
@@ -49,6 +50,7 @@ TERMS = {
   "supcon": SupervisedContrastive,
   "supervised": Supervised,
   "vae": VAE,
+  "view_labels": ViewLabels,
 }
 
 __all__ = [

@@ -77,12 +77,8 @@ class Supervised(nn.Module):
     labels = known_labels(seen.record, self.label, "supervised")
     x = read(seen.features[0], self.tap)
     logits = Head((*self.hidden, self.classes))(x.reshape(len(x), -1), train)
-    known = labels >= 0
-    losses = optax.softmax_cross_entropy_with_integer_labels(
-      logits, jnp.maximum(labels, 0)
-    )
-    number = jnp.maximum(jnp.sum(known), 1)
-    loss = jnp.sum(losses, where=known) / number
+    loss = labelled_cross_entropy(logits, labels)
+    number = jnp.maximum(jnp.sum(labels >= 0), 1)
     right = jnp.sum(jnp.argmax(logits, axis=-1) == labels) / number
     return Outcome(loss, {"accuracy": right})
 
@@ -95,3 +91,17 @@ def known_labels(record, label: str, term: str) -> jax.Array:
       f"{', '.join(record)}."
     )
   return record[label]
+
+
+def labelled_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+  """Mean cross-entropy in nats of those of `[b]` labels that are not negative.
+
+  Args:
+    logits: `[b, classes]`.
+    labels: int `[b]`.
+  """
+  known = labels >= 0
+  losses = optax.softmax_cross_entropy_with_integer_labels(
+    logits, jnp.maximum(labels, 0)
+  )
+  return jnp.sum(losses, where=known) / jnp.maximum(jnp.sum(known), 1)

@@ -6,6 +6,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Generator, Mapping
+from typing import Any
 
 import jax
 import ml_collections
@@ -16,6 +17,7 @@ from jax.sharding import Mesh
 from infomin_jax import data, encoders, objectives
 from infomin_jax.errors import UserError, build, nearest
 from infomin_jax.train import mesh as meshes
+from infomin_jax.train.checkpoint import saved
 from infomin_jax.train.optim import make_optimizer
 from infomin_jax.train.state import TrainState, init_state
 from infomin_jax.train.step import make_train_step
@@ -102,12 +104,15 @@ class Experiment:
   def init(self) -> TrainState:
     """The state before the first step, on all devices."""
     config = self.config
+    generator = self._generator
 
     def make(batch):
       key = jax.random.key(config.seed)
       params, stats = objectives.init_learner(
         self.learner, self.views, key, batch
       )
+      if generator:
+        params = {**params, "encoder": {**params["encoder"], **generator}}
       return init_state(params, stats, self.tx, config.ema)
 
     # Two examples tell every shape but that of the queue, which is its own.
@@ -116,6 +121,21 @@ class Experiment:
       self.mesh, jax.sharding.PartitionSpec()
     )
     return jax.jit(make, out_shardings=replicated)(first)
+
+  @functools.cached_property
+  def _generator(self) -> dict:
+    """The parameters of another run's view generator, if one is named."""
+    workdir = getattr(self.learner.encoder, "generator_from", "")
+    if not workdir:
+      return {}
+    found: Any = saved(workdir).params
+    found = found["encoder"]
+    if "generator" not in found:
+      raise UserError(
+        f"config.encoder.generator_from {workdir}: the run there has learned "
+        "no views; expected one of an encoder split into learned parts."
+      )
+    return {"generator": found["generator"]}
 
   def _example(self) -> dict:
     record = self.source[0]
@@ -219,10 +239,11 @@ def make_experiment(config, devices=None) -> Experiment:
   mesh = meshes.make_mesh(devices)
   meshes.check_batch_size(config.batch_size, mesh, config.accumulate)
   learner = make_learner(config)
+  players = {**learner.terms, "encoder": learner.encoder}
   adversaries = {
-    name: term.adversary
-    for name, term in learner.terms.items()
-    if hasattr(term, "adversary")
+    name: player.adversary
+    for name, player in players.items()
+    if getattr(player, "adversary", None)
   }
   tx, rate = make_optimizer(
     config.optimizer, config.schedule, config.steps, adversaries

@@ -1,5 +1,6 @@
 """Optimizers and schedules by name, and which parameters decay."""
 
+import functools
 from collections.abc import Mapping
 
 import jax
@@ -121,7 +122,7 @@ def make_optimizer(
     schedule: `config.schedule`: name and arguments.
     steps: length of the run.
     adversaries: term -> optimizer of its discriminator: name, `peak`, its
-      constant learning rate, and arguments.
+      constant learning rate, and arguments; `encoder` -> that of its generator.
   """
   rate = build("schedule", schedule, SCHEDULES, steps=steps)
   options = dict(optimizer)
@@ -134,34 +135,33 @@ def make_optimizer(
   if clip:
     tx = optax.chain(optax.clip_by_global_norm(clip), tx)
   if adversaries:
+    others = {name: _adversary(name, o) for name, o in adversaries.items()}
     tx = optax.partition(
-      {
-        "": tx,
-        **{name: _adversary(name, o) for name, o in adversaries.items()},
-      },
-      _players,
+      {"": tx, **others}, functools.partial(_players, others)
     )
   return tx, rate
 
 
 def _adversary(name: str, options: Mapping):
-  """The optimizer of one term's discriminator."""
+  """The optimizer of one term's discriminator, or the encoder's generator."""
   options = dict(options)
-  at = f"objective.{name}.adversary"
+  at = name if name == "encoder" else f"objective.{name}"
   if "peak" not in options:
-    raise UserError(f"config.{at}.peak is missing: give the learning rate.")
+    raise UserError(
+      f"config.{at}.adversary.peak is missing: give the learning rate."
+    )
   peak = options.pop("peak")
-  return build(at, options, OPTIMIZERS, learning_rate=peak)
+  return build(f"{at}.adversary", options, OPTIMIZERS, learning_rate=peak)
 
 
-def _players(params):
-  """Labels: the term whose discriminator it is, or "" for all else."""
+def _players(names, params):
+  """Labels: of `names` the one that a parameter plays for, or ""."""
 
   def label(path, leaf):
     del leaf
-    keys = [part.key for part in path]
-    if "discriminator" not in keys:
-      return ""
-    return keys[0].removeprefix("terms_")
+    player, *inner = (part.key for part in path)
+    player = player.removeprefix("terms_")
+    plays = {"discriminator", "generator" if player == "encoder" else ""}
+    return player if player in names and plays & set(inner) else ""
 
   return jax.tree_util.tree_map_with_path(label, params)

@@ -144,7 +144,9 @@ def _encoder(recipe: Recipe, sizes: Sizes) -> dict[str, Any]:
   if not recipe.split:
     return sizes.encoder
   half = sizes.encoder | {"width": max(1, sizes.encoder["width"] // 2)}
-  return dict(name="split", parts=dict(name="ydbdr"), encoder=half)
+  return dict(
+    name="split", parts=dict(name="colour", space="ydbdr"), encoder=half
+  )
 
 
 def _objective(recipe: Recipe, sizes: Sizes) -> dict[str, Any]:
