@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from infomin_jax.estimators import infonce, infonce_ceiling
+from infomin_jax.estimators.scores import Scores, log_mean_exp, positives
 
 
 def held_out_bound(
@@ -42,6 +43,18 @@ def held_out_bound(
     "mi_bound": float(jnp.mean(nats)),
     "mi_ceiling": float(jnp.mean(ceiling)),
   }
+
+
+def pair_nats(scores: Scores) -> jax.Array:
+  """What each pair adds to InfoNCE, whose mean is the bound.
+
+  Args:
+    scores: of held-out pairs, `[b, n]`, positives on the diagonal.
+
+  Returns:
+    `[b]`, in nats, each at most log n.
+  """
+  return positives(scores) - log_mean_exp(scores)
 
 
 def effective_rank(features: np.ndarray) -> float:

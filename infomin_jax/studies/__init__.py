@@ -6,9 +6,17 @@ returns a mapping: `rows` of the table, `claims`, `settings`, `changed` (from
 the paper's), `seeds`, and `shown`, what to print before the claims.
 """
 
-from infomin_jax.studies.deep_infomax import study as deep_infomax
-from infomin_jax.studies.limits import study as limits
+import functools
 
-STUDIES = {"deep_infomax": deep_infomax.run, "limits": limits.run}
+from infomin_jax.studies.deep_infomax import STUDY as deep_infomax
+from infomin_jax.studies.good_views import STUDY as good_views
+from infomin_jax.studies.limits import study as limits
+from infomin_jax.studies.runs import run_study
+
+STUDIES = {
+  "deep_infomax": functools.partial(run_study, deep_infomax),
+  "good_views": functools.partial(run_study, good_views),
+  "limits": limits.run,
+}
 
 __all__ = ["STUDIES"]

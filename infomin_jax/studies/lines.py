@@ -18,7 +18,7 @@ class Change(NamedTuple):
   """A change of a config.
 
   Attributes:
-    label: in the name of the runs, such as `beta`.
+    label: in the name of the runs, such as `beta4`.
     path: `objective.vae.beta`; a term whose weight becomes 0 is left out.
     value: the new one.
   """
@@ -80,7 +80,7 @@ class Line:
 
 def label(row: str, changes: Iterable[Change]) -> str:
   """`vae-beta4`: a row and its changes, short."""
-  return "-".join([row, *(f"{c.label}{c.value:g}" for c in changes)])
+  return "-".join([row.replace(",", "_"), *(c.label for c in changes)])
 
 
 def load(name: str, variant: str = "") -> ml_collections.ConfigDict:

@@ -1,16 +1,99 @@
-"""All runs of a study: which are missing, and what they gave."""
+"""A study whose runs are trained configs: the order of it all.
+
+First the runs that are missing, then table, claims and figures of what there
+is.
+"""
 
 import dataclasses
 import pathlib
 import sys
 from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from infomin_jax import data
 from infomin_jax.errors import UserError
-from infomin_jax.studies import presets
+from infomin_jax.studies import presets, store
 from infomin_jax.studies.lines import Line
 from infomin_jax.studies.results import Results
 from infomin_jax.studies.work import Run, work_all
+
+
+class Study(NamedTuple):
+  """The modules of a study, which have functions of the same names.
+
+  Attributes:
+    name: of the study.
+    settings: `preset`, `select`, `changed` and `probes`.
+    lines: `lines(settings, names)`.
+    table: `rows(results, settings)` and `shown(rows)`.
+    statements: `claims(settings)`.
+    figures: `draw_all(out, results, settings)`.
+  """
+
+  name: str
+  settings: ModuleType
+  lines: ModuleType
+  table: ModuleType
+  statements: ModuleType
+  figures: ModuleType
+
+
+def run_study(
+  study: Study,
+  out: pathlib.Path,
+  preset: str,
+  only: list[str],
+  data_dir: str = "",
+  jobs: int = 0,
+) -> dict[str, Any]:
+  """Runs what is missing in `out` and writes its table, figures and claims.
+
+  Args:
+    study: which.
+    out: the folder; probes that it holds are not made again, and a run whose
+      training was stopped goes on.
+    preset: `smoke`, `local` or `paper`.
+    only: experiments; all if empty.
+    data_dir: of the prepared data sets; "" is the default.
+    jobs: runs at once; 0 is one a processor (at most 4), or one on an
+      accelerator.
+
+  Returns:
+    What `STUDIES` says.
+
+  Raises:
+    UserError: unknown names, a folder of other settings, or no data at all.
+  """
+  settings = study.settings
+  chosen, names = settings.preset(preset), settings.select(only)
+  probes, tiny = settings.probes(preset), preset == "smoke"
+  wanted = study.lines.lines(chosen, names)
+  reasons = missing(wanted, tiny, data_dir)
+  store.open_folder(
+    out, study.name, preset, {"experiments": chosen, "probes": probes}
+  )
+  work_missing(wanted, probes, reasons, out, tiny, data_dir, jobs)
+  return finish(study, out, chosen, gather(store.read_runs(out), reasons))
+
+
+def finish(
+  study: Study, out: pathlib.Path, chosen: Mapping, results: Results
+) -> dict[str, Any]:
+  """Writes `table.csv`, `claims.json` and the figures of what is there."""
+  rows = study.table.rows(results, chosen)
+  checked = [c.check(results) for c in study.statements.claims(chosen)]
+  store.write_csv(out / "table.csv", rows)
+  store.write_json(out / "claims.json", checked)
+  study.figures.draw_all(out, results, chosen)
+  return {
+    "rows": rows,
+    "claims": checked,
+    "settings": chosen,
+    "changed": study.settings.changed(chosen),
+    "seeds": sorted({s for line in results.runs.values() for s in line}),
+    "shown": study.table.shown(rows),
+  }
 
 
 def work_missing(

@@ -15,7 +15,7 @@ from typing import Any
 from infomin_jax import runtime
 from infomin_jax.errors import UserError
 from infomin_jax.eval.evaluate import FEATURES, evaluate
-from infomin_jax.studies import store
+from infomin_jax.studies import information, store
 from infomin_jax.studies.lines import Line
 from infomin_jax.studies.results import one_line
 from infomin_jax.train.checkpoint import newest
@@ -24,6 +24,13 @@ from infomin_jax.train.loop import NotFinite, Stopped, train
 
 # Of a protocol's numbers, those that the table shows; others stay in `rows`.
 METRICS = {
+  ("information", "I(v1; v2), nats"): "shared",
+  ("information", "I(v1; y), nats"): "told1",
+  ("information", "I(v2; y), nats"): "told2",
+  ("linear", "accuracy"): "linear",
+  ("imagenet_linear", "accuracy"): "linear",
+  ("segmentation", "mIoU"): "miou",
+  ("localisation", "error, pixels"): "pixels",
   ("mlp", "accuracy"): "mlp",
   ("svm", "accuracy"): "svm",
   ("semi_supervised", "accuracy"): "semi",
@@ -54,6 +61,10 @@ class Run:
   tiny: bool
   data_dir: str
 
+  def workdir(self, name: str) -> pathlib.Path:
+    """The folder of this seed's training of a line."""
+    return self.out / "workdirs" / f"{name}-seed{self.seed}"
+
   def path(self, probe: str) -> pathlib.Path:
     """Where the record of a probe is."""
     return store.run_path(self.out, f"{self.line.name}-{probe}", self.seed)
@@ -69,12 +80,15 @@ def work(run: Run) -> list[dict]:
   """
   config = run.line.make_config(run.tiny, seed=run.seed)
   config.data.data_dir = run.data_dir
+  if run.line.after:
+    taken = run.workdir(run.line.after)
+    config.encoder.generator_from = str(taken)
   failed, status, records = "", "done", []
   began = time.monotonic()
   experiment = make_experiment(config)
   untrained = state = experiment.init()
   if run.line.trains:
-    folder = run.out / "workdirs" / f"{run.line.name}-seed{run.seed}"
+    folder = run.workdir(run.line.name)
     try:
       train(experiment, folder, lambda state: {}, command="infomin study")
       state = newest(folder, untrained)
@@ -96,7 +110,7 @@ def work(run: Run) -> list[dict]:
       "probe": probe,
       "seed": run.seed,
       "config": run.line.config,
-      "changes": {change.label: change.value for change in run.line.changes},
+      "changes": {path: value for _, path, value in run.line.changes},
       "evaluate": dict(changes),
       "status": status,
       "error": failed,
@@ -111,7 +125,11 @@ def work(run: Run) -> list[dict]:
 
 
 def _probe(run, experiment, state, untrained, changes) -> list[dict]:
+  if changes["protocols"] == (information.PROTOCOL,):
+    return information.information(experiment, state)
   config = experiment.config.copy_and_resolve_references()
+  changes = dict(changes)
+  config.data.update(changes.pop("data", {}))
   config.evaluate.update(changes)
   folder = run.out / "pictures" / f"{run.line.name}-seed{run.seed}"
   folder.mkdir(parents=True, exist_ok=True)

@@ -19,5 +19,17 @@ Hjelm, Fedorov, Lavoie-Marchildon, Grewal, Bachman, Trischler, Bengio, `ICLR
 A run is one of `configs/*_dim.py` trained as `infomin train` does, in a folder
 of its own, then probed as `infomin evaluate` does. `rows.py` holds the
 objectives of the tables, which the configs share; `settings.py` the presets;
-`lines.py` the runs that these ask for; `work.py` one run; `study.py` all.
+`lines.py` the runs that these ask for;
+`studies/runs.py` does the rest.
 """
+
+from infomin_jax.studies.deep_infomax import (
+  figures,
+  lines,
+  settings,
+  statements,
+  table,
+)
+from infomin_jax.studies.runs import Study
+
+STUDY = Study("deep_infomax", settings, lines, table, statements, figures)

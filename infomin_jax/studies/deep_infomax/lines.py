@@ -57,13 +57,13 @@ def vae(beta: float) -> tuple[str, tuple]:
   known = {1.0: "vae", 2.0: "beta_vae"}
   if beta in known:
     return known[beta], ()
-  return "vae", (Change("beta", "objective.vae.beta", beta),)
+  return "vae", (Change(f"beta{beta:g}", "objective.vae.beta", beta),)
 
 
 def fewer_negatives(row: str, count: int) -> tuple[str, tuple]:
   """A row that is told from `count` other images, or (0) from all."""
   path = "objective.deep_infomax_local.negatives"
-  return row, (Change("negatives", path, count),) if count else ()
+  return row, (Change(f"negatives{count}", path, count),) if count else ()
 
 
 def mixtures(options: Mapping[str, Any]) -> Iterator[tuple[str, tuple]]:
@@ -84,6 +84,6 @@ def mixture(alpha: float, beta: float, gamma: float) -> tuple[str, tuple]:
     return "local_jsd", ()
   weights = {"alpha": alpha, "beta": beta, "gamma": gamma}
   return "local_global", tuple(
-    Change(name, f"objective.{WEIGHTS[name]}.weight", weight)
+    Change(f"{name}{weight:g}", f"objective.{WEIGHTS[name]}.weight", weight)
     for name, weight in weights.items()
   )

@@ -1,0 +1,92 @@
+"""Figures: accuracy against what two views share, a PNG a family."""
+
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from infomin_jax.studies.claims import interval
+from infomin_jax.studies.good_views import lines
+from infomin_jax.studies.good_views.statements import ACCURACY, SHARED
+from infomin_jax.studies.results import Missing, Results
+
+
+def draw_all(
+  out: pathlib.Path, results: Results, chosen: Mapping[str, Mapping]
+) -> None:
+  """Writes the figures of what was run into `out`."""
+  for family, options in chosen.items():
+    names = [line.name for line in lines.asked(options)]
+    reverse_u(out / f"{family}.png", family, names, results)
+
+
+def reverse_u(path, family: str, names: list[str], results: Results) -> None:
+  """Accuracy, and what each view tells of the label, against I(v1; v2).
+
+  The band is the sweet spot: of each seed the I(v1; v2) of its best views,
+  their mean with a 95 % interval. Bars are standard deviations over seeds.
+  """
+  points = {}
+  for name in dict.fromkeys(names):
+    shared = results.spread(name, SHARED)
+    best = results.spread(name, ACCURACY)
+    if shared and best:
+      points[name] = (*shared, *best)
+  if len(points) < 2:
+    return
+  figure = Figure(figsize=(9.6, 3.8), layout="constrained")
+  left, right = figure.subplots(1, 2)
+  order = sorted(points, key=lambda name: points[name][0])
+  x, dx, y, dy = np.array([points[name] for name in order]).T
+  left.errorbar(x, y, xerr=dx, yerr=dy, marker="o", capsize=2)
+  for name, at in zip(order, zip(x, y, strict=True), strict=True):
+    left.annotate(
+      name.partition("-")[2], at, (3, 4), fontsize=7, textcoords="offset points"
+    )
+  spot = sweet_spot(list(points), results)
+  if spot is not None:
+    low, high = spot
+    left.axvspan(low, high, alpha=0.2, color="tab:green", label="sweet spot")
+    left.legend(fontsize=8)
+  left.set(
+    title=family,
+    xlabel="I(v1; v2) of held-out views (nats)",
+    ylabel="test accuracy of a linear probe",
+  )
+  for metric, text in (
+    ("told1_views", "I(v1; y)"),
+    ("told2_views", "I(v2; y)"),
+  ):
+    told = [results.spread(name, metric) for name in order]
+    if all(told):
+      z, dz = np.array(told).T
+      right.errorbar(x, z, xerr=dx, yerr=dz, marker="o", capsize=2, label=text)
+  right.set(
+    title="what a view tells of the label",
+    xlabel="I(v1; v2) of held-out views (nats)",
+    ylabel="nats",
+  )
+  right.legend(fontsize=8)
+  for axis in (left, right):
+    axis.grid(alpha=0.3)
+  figure.savefig(path, dpi=120)
+
+
+def sweet_spot(
+  names: list[str], results: Results
+) -> tuple[float, float] | None:
+  """Where views are best: 95 % interval of their I(v1; v2), over seeds."""
+  try:
+    accuracy = {name: results.values(name, ACCURACY) for name in names}
+    shared = {name: results.values(name, SHARED) for name in names}
+  except Missing:
+    return None
+  seeds = set.intersection(*(set(found) for found in accuracy.values()))
+  if len(seeds) < 2:
+    return None
+  best = []
+  for seed in seeds:
+    name = max(names, key=lambda name: accuracy[name][seed])
+    best.append(shared[name][seed])
+  return interval(np.array(best))

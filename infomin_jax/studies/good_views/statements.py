@@ -1,0 +1,216 @@
+"""The paper's claims, by family; the last of them goes beyond it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from infomin_jax.studies.claims import Claim, above, extreme, paired
+from infomin_jax.studies.good_views import lines
+from infomin_jax.studies.lines import Line
+from infomin_jax.studies.results import Results
+
+Effect = Callable[[Results], dict[int, float]]
+ACCURACY, SHARED = "linear_pool", "shared_views"
+# Whether views share less as the swept option grows.
+_FALLS = {"jitter": True, "crop": False, "patch": True}
+
+
+def claims(settings: Mapping[str, Mapping[str, Any]]) -> list[Claim]:
+  """All claims, about the data that the settings name."""
+  found: list[Claim] = []
+  for family, options in settings.items():
+    # Without a config, claims have no runs, and say of which family.
+    config = (*options["configs"], family)[0]
+    found += _OF[family](family, config, options)
+  return found
+
+
+def _swept(family: str, config: str, options: Mapping[str, Any]) -> list[Claim]:
+  names = [lines.swept(config, options, v).name for v in options["values"]]
+  first, *inner, last = names
+  if not inner:
+    return []
+  best = extreme(max, inner, ACCURACY)
+  ends = extreme(max, (first, last), ACCURACY)
+  found = [
+    Claim(
+      f"{family}-reverse-U",
+      "some views between the weakest and the strongest are the best",
+      None,
+      tuple(names),
+      _minus(best, ends),
+    )
+  ]
+  if family in _FALLS:
+    more, less = (first, last) if _FALLS[family] else (last, first)
+    found.append(
+      above(
+        f"{family}-lowers-information",
+        "stronger views share less: I(v1; v2) of the weakest and the strongest",
+        more,
+        less,
+        None,
+        SHARED,
+      )
+    )
+  return found
+
+
+def _frequency(family, config, options) -> list[Claim]:
+  values = options["values"]
+  names = {v: lines.swept(config, options, v).name for v in values}
+  middle = 0.7
+  if middle not in names or len(values) < 3:
+    return _swept(family, config, options)
+  others = (names[values[0]], names[values[-1]])
+  return [
+    *_swept(family, config, options),
+    Claim(
+      "frequency-two-branches",
+      "I(v1; v2) is largest near sigma 0.7 and falls to both sides",
+      None,
+      (names[middle], *others),
+      _minus(
+        extreme(max, (names[middle],), SHARED), extreme(max, others, SHARED)
+      ),
+    ),
+  ]
+
+
+def _colour(family, config, options) -> list[Claim]:
+  del family, options
+  ydbdr, rgb = f"{config}-ydbdr", f"{config}-rgb"
+  return [
+    above(
+      "colour-ydbdr-above-rgb",
+      "luma and chroma are better views than red and the rest",
+      ydbdr,
+      rgb,
+      0.051,
+      ACCURACY,
+    ),
+    above(
+      "colour-rgb-shares-more",
+      "red shares more with the rest than luma with chroma: I(v1; v2)",
+      rgb,
+      ydbdr,
+      None,
+      SHARED,
+    ),
+    above(
+      "colour-ydbdr-segments",
+      "luma and chroma are better views than red and the rest (mIoU)",
+      ydbdr,
+      rgb,
+      None,
+      "miou_conv",
+    ),
+  ]
+
+
+def _recipe(family, config, options) -> list[Claim]:
+  del family
+  names = [Line(config, row).name for row in options["rows"]]
+  return [
+    above(
+      "recipe-strong-above-weak",
+      f"{options['rows'][-1]} gives better features than {options['rows'][0]}",
+      names[-1],
+      names[0],
+      0.106,
+      ACCURACY,
+    ),
+  ]
+
+
+def _moving(family, config, options) -> list[Claim]:
+  del family, options
+  # Error of each factor by a probe; what the paper has for the two rows.
+  factors = {
+    "digit": ("digit_error", "position", 0.579 - 0.168),
+    "background": ("background_error", "digit", 0.886 - 0.517),
+    "position": ("pixels_pool", "digit", 13.6 - 3.95),
+  }
+  found = [
+    above(
+      f"moving-{factor}-alone",
+      f"{factor} is learned from sharing it alone, not from sharing {other}",
+      f"{config}-{other}",
+      f"{config}-{factor}",
+      paper,
+      metric,
+    )
+    for factor, (metric, other, paper) in factors.items()
+  ]
+  return [
+    *found,
+    above(
+      "moving-background-beats-digit",
+      "with the background shared too, the digit is left out: its error",
+      f"{config}-background_digit",
+      f"{config}-digit",
+      0.882 - 0.168,
+      "digit_error",
+    ),
+    above(
+      "moving-digit-beats-position",
+      "with the digit shared too, the position is left out: its error, pixels",
+      f"{config}-digit_position",
+      f"{config}-position",
+      13.7 - 3.95,
+      "pixels_pool",
+    ),
+  ]
+
+
+def _learned(family, config, options) -> list[Claim]:
+  del family
+  found = []
+  # Accuracies in the paper, STL-10: raw, supervised, unsupervised, semi.
+  papers = {
+    "rgb": (0.815, 0.799, 0.824, 0.860),
+    "ydbdr": (0.866, 0.785, 0.843, 0.870),
+  }
+  for space in options["spaces"]:
+    raw, supervised, unsupervised, semi = papers.get(space, (None,) * 4)
+    names = {
+      row: lines.learned(config, row, space)[1].name
+      for row in ("semi", "supervised", "unsupervised", "floor")
+    }
+    plain = Line(config, space).name
+    pairs = {
+      "semi-above-raw": (names["semi"], plain, semi, raw),
+      "raw-above-supervised": (plain, names["supervised"], raw, supervised),
+      "semi-above-unsupervised": (
+        names["semi"],
+        names["unsupervised"],
+        semi,
+        unsupervised,
+      ),
+      "floor-above-semi": (names["floor"], names["semi"], None, None),
+    }
+    for name, (a, b, one, other) in pairs.items():
+      better, worse = name.split("-above-")
+      paper = None if one is None or other is None else one - other
+      text = f"{better} views of {space} are better than {worse} ones"
+      found.append(
+        above(f"learned-{name}-{space}", text, a, b, paper, ACCURACY)
+      )
+  return found
+
+
+def _minus(one: Effect, other: Effect) -> Effect:
+  return lambda results: paired(
+    lambda x, y: x - y, one(results), other(results)
+  )
+
+
+_OF = {
+  "jitter": _swept,
+  "crop": _swept,
+  "patch": _swept,
+  "frequency": _frequency,
+  "colour": _colour,
+  "recipe": _recipe,
+  "moving": _moving,
+  "learned": _learned,
+}

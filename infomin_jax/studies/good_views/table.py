@@ -1,0 +1,77 @@
+"""The table: a line a kind of views, what they share, tell and teach."""
+
+from collections.abc import Mapping
+
+import rich.table
+
+from infomin_jax.studies.good_views import lines
+from infomin_jax.studies.results import Results
+
+# Metric -> heading, scale and form of what is shown.
+COLUMNS = {
+  "shared_views": ("I(v1; v2)", 1, ".2f"),
+  "told1_views": ("I(v1; y)", 1, ".2f"),
+  "told2_views": ("I(v2; y)", 1, ".2f"),
+  "linear_pool": ("accuracy %", 100, ".1f"),
+  "linear_pool_tint": ("tint %", 100, ".1f"),
+  "miou_conv": ("mIoU %", 100, ".1f"),
+  "digit_error": ("digit error %", 100, ".1f"),
+  "background_error": ("background error %", 100, ".1f"),
+  "pixels_pool": ("position, pixels", 1, ".2f"),
+}
+
+
+def rows(results: Results, chosen: Mapping[str, Mapping]) -> list[dict]:
+  """One row a family and line: means and `_sd` over seeds."""
+  found = []
+  for family, options in chosen.items():
+    for line in lines.asked(options):
+      lost = results.lost(line.name)
+      row = {
+        "family": family,
+        "line": line.name,
+        "done": len(results.records(line.name)) - lost,
+        "lost": lost,
+        "why": results.reasons.get(line.config, ""),
+      }
+      for metric in COLUMNS:
+        mean, sd = results.spread(line.name, metric) or (None, None)
+        row |= {metric: mean, f"{metric}_sd": sd}
+      found.append(row)
+  return [row for row in found if row["done"] or row["lost"] or row["why"]]
+
+
+def shown(rows: list[dict]) -> list:
+  """A table a family."""
+  tables: list = []
+  for family in dict.fromkeys(row["family"] for row in rows):
+    some = [row for row in rows if row["family"] == family]
+    reasons = dict.fromkeys(row["why"] for row in some if row["why"])
+    tables += [f"{family}: {why}" for why in reasons]
+    some = [row for row in some if not row["why"]]
+    measured = [m for m in COLUMNS if any(r[m] is not None for r in some)]
+    if measured:
+      tables.append(_table(family, some, measured))
+  return tables
+
+
+def _table(title: str, rows: list[dict], metrics: list[str]):
+  table = rich.table.Table(title=title)
+  table.add_column("views", no_wrap=True)
+  table.add_column("runs", justify="right")
+  for metric in metrics:
+    table.add_column(COLUMNS[metric][0], justify="right")
+  for row in rows:
+    lost = f" + {row['lost']} lost" if row["lost"] else ""
+    name = row["line"].partition("-")[2]
+    cells = (cell(row, metric) for metric in metrics)
+    table.add_row(name, f"{row['done']}{lost}", *cells)
+  return table
+
+
+def cell(row: Mapping, metric: str) -> str:
+  """`69.1 ± 0.2`, or nothing where nothing was measured."""
+  if row[metric] is None:
+    return ""
+  _, scale, form = COLUMNS[metric]
+  return f"{scale * row[metric]:{form}} ± {scale * row[f'{metric}_sd']:{form}}"
