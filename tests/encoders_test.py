@@ -64,7 +64,8 @@ for depth in (19, 37):
   last = (7, 7, 1024)
   taps = {"conv": last, **BASIC_TAPS}
   SHAPES[f"foldresnet{depth}_32x32"] = (32, last, 64, taps)
-for depth, units in ((18, 512), (34, 512), (50, 2048), (101, 2048)):
+for depth in (18, 34, 50, 101, 152):
+  units = 512 if depth < 50 else 2048
   last = (7, 7, units)
   earlier = {
     f"layer{i}": (112 >> i, 112 >> i, units >> 4 - i) for i in (1, 2, 3)
@@ -243,6 +244,7 @@ def test_parameter_counts_of_deep_infomax(name, millions):
     ("resnet34", 21_797_672 - 513_000),
     ("resnet50", 25_557_032 - 2_049_000),
     ("resnet101", 44_549_160 - 2_049_000),
+    ("resnet152", 60_192_808 - 2_049_000),
   ],
 )
 def test_parameter_counts_of_resnets(name, parameters):

@@ -40,6 +40,7 @@ ENCODERS: dict[str, Callable[..., Any]] = {
   "resnet34": partial(ResNet, 34),
   "resnet50": partial(ResNet, 50),
   "resnet101": partial(ResNet, 101),
+  "resnet152": partial(ResNet, 152),
   "skip_mlp": SkipMLP,
 }
 
