@@ -22,6 +22,7 @@ from infomin_jax.encoders.layernorm_convnet import LayerNormConvNet
 from infomin_jax.encoders.mlp import MLP, SkipMLP
 from infomin_jax.encoders.realnvp import RealNVP
 from infomin_jax.encoders.resnet import ResNet
+from infomin_jax.encoders.split import Split, make_split
 
 ENCODERS: dict[str, Callable[..., Any]] = {
   "alex64x64": Alex64,
@@ -43,5 +44,7 @@ ENCODERS: dict[str, Callable[..., Any]] = {
   "resnet152": partial(ResNet, 152),
   "skip_mlp": SkipMLP,
 }
+# The networks of its parts are of this table too.
+ENCODERS["split"] = partial(make_split, ENCODERS)
 
-__all__ = ["ENCODERS", "Features"]
+__all__ = ["ENCODERS", "Features", "Split"]
