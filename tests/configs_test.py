@@ -105,6 +105,7 @@ FAKES = {
   "imagenet_infomin": fake_imagenet2012,
   "stl10_crops": fake_stl10,
   "stl10_dim": fake_stl10,
+  "stl10_views": fake_stl10,
   "tiny_imagenet_dim": fake_tiny_imagenet,
 }
 

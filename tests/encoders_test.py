@@ -64,7 +64,8 @@ for depth in (19, 37):
   last = (7, 7, 1024)
   taps = {"conv": last, **BASIC_TAPS}
   SHAPES[f"foldresnet{depth}_32x32"] = (32, last, 64, taps)
-for depth, units in ((18, 512), (34, 512), (50, 2048), (101, 2048)):
+for depth in (18, 34, 50, 101, 152):
+  units = 512 if depth < 50 else 2048
   last = (7, 7, units)
   earlier = {
     f"layer{i}": (112 >> i, 112 >> i, units >> 4 - i) for i in (1, 2, 3)
@@ -73,6 +74,8 @@ for depth, units in ((18, 512), (34, 512), (50, 2048), (101, 2048)):
   SHAPES[f"resnet{depth}"] = (224, last, units, taps)
 # Encoders to as many numbers as an image has: their options for 4x4x3.
 SAME_SIZE = {"realnvp": {"size": 48}, "skip_mlp": {}}
+# Made of other encoders: see splits_test.
+COMPOSED = ("split",)
 # A small member of each file, quick to compile: how it is made, image side.
 SMALL = {
   "basic": (partial(Basic, 32, dim=8), 32),
@@ -199,7 +202,9 @@ def resnet_numpy(variables, images, depth, stem):
   return x
 
 
-@pytest.mark.parametrize("name", [n for n in ENCODERS if n not in SAME_SIZE])
+@pytest.mark.parametrize(
+  "name", [n for n in ENCODERS if n not in (*SAME_SIZE, *COMPOSED)]
+)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_shapes_of_all_outputs(name, channels):
   side, local, units, taps = SHAPES[name]
@@ -243,6 +248,7 @@ def test_parameter_counts_of_deep_infomax(name, millions):
     ("resnet34", 21_797_672 - 513_000),
     ("resnet50", 25_557_032 - 2_049_000),
     ("resnet101", 44_549_160 - 2_049_000),
+    ("resnet152", 60_192_808 - 2_049_000),
   ],
 )
 def test_parameter_counts_of_resnets(name, parameters):

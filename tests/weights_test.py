@@ -46,7 +46,7 @@ def random_resnet(depth, **options):
 
 def published_names(depth):
   """torchvision's state dict of a ResNet by its rules, without `fc`."""
-  counts = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}[depth]
+  counts = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 152: (3, 8, 36, 3)}[depth]
   last = 2 if depth == 18 else 3
   layers = ["conv1", "bn1"]
   for stage, count in enumerate(counts, 1):
@@ -55,7 +55,7 @@ def published_names(depth):
       layers += [
         f"{at}.{kind}{i}" for i in range(1, last + 1) for kind in ("conv", "bn")
       ]
-      if block == 0 and (stage > 1 or depth == 50):
+      if block == 0 and (stage > 1 or depth >= 50):
         layers += [f"{at}.downsample.0", f"{at}.downsample.1"]
   norm = ("weight", "bias", "running_mean", "running_var")
   return {
@@ -67,12 +67,12 @@ def published_names(depth):
   }
 
 
-@pytest.mark.parametrize("depth", [18, 50])
-def test_names_are_torchvision_s_and_lead_back(depth):
-  _, params, stats = random_resnet(depth)
+@pytest.mark.parametrize("depth, width", [(18, 64), (50, 64), (152, 4)])
+def test_names_are_torchvision_s_and_lead_back(depth, width):
+  _, params, stats = random_resnet(depth, width=width)
   arrays = weights.to_torchvision(params, stats)
   assert set(arrays) == published_names(depth)
-  assert arrays["conv1.weight"].shape == (64, 3, 7, 7)
+  assert arrays["conv1.weight"].shape == (width, 3, 7, 7)
   back = weights.from_torchvision(arrays, params, stats)
   jax.tree.map(np.testing.assert_array_equal, back, (params, stats))
 

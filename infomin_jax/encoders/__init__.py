@@ -22,6 +22,7 @@ from infomin_jax.encoders.layernorm_convnet import LayerNormConvNet
 from infomin_jax.encoders.mlp import MLP, SkipMLP
 from infomin_jax.encoders.realnvp import RealNVP
 from infomin_jax.encoders.resnet import ResNet
+from infomin_jax.encoders.split import Split, make_split
 
 ENCODERS: dict[str, Callable[..., Any]] = {
   "alex64x64": Alex64,
@@ -40,7 +41,10 @@ ENCODERS: dict[str, Callable[..., Any]] = {
   "resnet34": partial(ResNet, 34),
   "resnet50": partial(ResNet, 50),
   "resnet101": partial(ResNet, 101),
+  "resnet152": partial(ResNet, 152),
   "skip_mlp": SkipMLP,
 }
+# The networks of its parts are of this table too.
+ENCODERS["split"] = partial(make_split, ENCODERS)
 
-__all__ = ["ENCODERS", "Features"]
+__all__ = ["ENCODERS", "Features", "Split"]

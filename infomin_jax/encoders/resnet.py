@@ -106,6 +106,7 @@ DEPTHS = {
   34: (BasicBlock, (3, 4, 6, 3)),
   50: (Bottleneck, (3, 4, 6, 3)),
   101: (Bottleneck, (3, 4, 23, 3)),
+  152: (Bottleneck, (3, 8, 36, 3)),
 }
 # Stem -> kernel and stride of the first convolution, and whether to max pool.
 STEMS = {"imagenet": (7, 2, True), "small": (3, 1, False)}
@@ -115,11 +116,11 @@ class ResNet(nn.Module):
   """A residual network; takes images of any size.
 
   `global_` and the tap `pool` are the mean of the last map over places, 512
-  numbers (18, 34) or 2048 (50, 101) at the usual width; the tap `conv` is that
-  map, and `layer1` to `layer3` are those before it.
+  numbers (18, 34) or 2048 (50 and more) at the usual width; the tap `conv` is
+  that map, and `layer1` to `layer3` are those before it.
 
   Attributes:
-    depth: 18, 34, 50 or 101.
+    depth: 18, 34, 50, 101 or 152.
     stem: `imagenet` (7x7 stride 2, max pool: the last map is the image's size
       / 32) or `small` (3x3, for images of 32 pixels: size / 8).
     local: the stage whose map is `local`, `layer1` to `layer4`.

@@ -270,19 +270,20 @@ def make_learner(config) -> objectives.Learner:
     UserError: an unknown name or option, or terms that do not fit.
   """
   encoder = build("encoder", config.encoder, encoders.ENCODERS)
+  mean, std = tuple(config.normalize.mean), tuple(config.normalize.std)
+  moved = any(mean) or any(x != 1 for x in std)
+  if moved and isinstance(encoder, encoders.Split):
+    raise UserError(
+      f"config.normalize has mean {mean}, std {std}, but the encoder 'split' "
+      "takes images in [0, 1]: set mean to (0.0,) and std to (1.0,)."
+    )
   terms, weights = objectives.build_terms(config.objective)
   if objectives.needs_ema(terms) and not 0 < config.ema < 1:
     raise UserError(
       f"config.ema is {config.ema}: a term with momentum targets "
       "(config.objective.queue) needs a decay between 0 and 1, such as 0.999."
     )
-  return objectives.Learner(
-    encoder,
-    terms,
-    weights,
-    tuple(config.normalize.mean),
-    tuple(config.normalize.std),
-  )
+  return objectives.Learner(encoder, terms, weights, mean, std)
 
 
 def check_keys(config: Mapping) -> None:

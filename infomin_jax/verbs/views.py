@@ -1,5 +1,9 @@
 """Draw what the views of a config look like.
 
+Beside each view, where the encoder splits images into parts, its parts: every
+channel stretched to its range over the images drawn, two channels as red and
+green. A learned split is drawn as it is before training.
+
 infomin views --config configs/cifar10_infomin.py --out views.png
 """
 
@@ -25,6 +29,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
   import jax
 
+  from infomin_jax.encoders import Split
   from infomin_jax.train.experiment import make_experiment
   from infomin_jax.train.step import take
   from infomin_jax.views.sheet import sheet
@@ -34,5 +39,31 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   batch = take(experiment.resident, batch)
   batch = {name: x[: values.count] for name, x in batch.items()}
   views = jax.jit(experiment.views)(jax.random.key(config.seed), batch)
-  sheet(batch["image"], views, values.out, f"{config.views.name}")
+  title, encoder = f"{config.views.name}", experiment.learner.encoder
+  columns = {f"view {i}": view for i, view in enumerate(views, 1)}
+  if isinstance(encoder, Split):
+    parts = config.encoder.parts
+    which = [parts[key] for key in ("name", "space", "sigma") if key in parts]
+    title += f", parts {' '.join(map(str, which))}"
+    columns = with_parts(encoder, columns, jax.random.key(config.seed))
+  sheet(batch["image"], columns.values(), values.out, title, [*columns])
   print(f"Drew {len(batch['index'])} images and their views: {values.out}")
+
+
+def with_parts(encoder, columns: dict, key) -> dict:
+  """Beside each column, by heading, the parts that a fresh encoder splits."""
+  import jax
+
+  from infomin_jax.views.sheet import stretched
+
+  @jax.jit
+  def split(view):
+    return encoder.init_with_output(key, view, True, method="views_of")[0]
+
+  found = {}
+  for heading, view in columns.items():
+    parts = split(view)
+    found[heading] = view
+    for i, part in enumerate(parts):
+      found[f"{heading}, part {i}"] = stretched(part)
+  return found

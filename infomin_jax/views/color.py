@@ -10,6 +10,9 @@ import jax.numpy as jnp
 
 from infomin_jax.errors import UserError
 
+# Of red, green and blue, Rec. 601.
+LUMA = (0.299, 0.587, 0.114)
+
 
 def adjust_brightness(image: jax.Array, factor) -> jax.Array:
   """Multiplies by `factor` >= 0; 1 changes nothing, 0 is black."""
@@ -88,6 +91,38 @@ def color_jitter(
   )
 
 
+def to_hue(planes):
+  """Lowest channel, chroma, and hue in sixths of a turn from -1 to 5, of RGB.
+
+  Args:
+    planes: red, green and blue, of one shape.
+  """
+  r, g, b = planes
+  high, low = (
+    jnp.maximum(jnp.maximum(r, g), b),
+    jnp.minimum(jnp.minimum(r, g), b),
+  )
+  chroma = high - low
+  scale = 1 / jnp.where(chroma > 0, chroma, 1)
+  sixths = jnp.where(
+    high == r,
+    (g - b) * scale,
+    jnp.where(high == g, (b - r) * scale + 2, (r - g) * scale + 4),
+  )
+  return low, chroma, sixths
+
+
+def from_hue(low, chroma, sixths):
+  """Red, green and blue planes; the way back, for hues from 0 to 6."""
+  # Each channel is a trapezoid over the circle of hues, at its own place.
+  share = (
+    jnp.abs(sixths - 3) - 1,
+    2 - jnp.abs(sixths - 2),
+    2 - jnp.abs(sixths - 4),
+  )
+  return [low + chroma * jnp.clip(s, 0, 1) for s in share]
+
+
 def _planes(image):
   """Channels as a list of `[h, w]`: XLA vectorises planes, not pixels of 3."""
   if image.shape[-1] not in (1, 3):
@@ -105,7 +140,7 @@ def _stack(planes):
 def _luma(planes):
   if len(planes) == 1:
     return planes[0]
-  return 0.299 * planes[0] + 0.587 * planes[1] + 0.114 * planes[2]
+  return LUMA[0] * planes[0] + LUMA[1] * planes[1] + LUMA[2] * planes[2]
 
 
 def _blend(planes, toward, factor):
@@ -116,24 +151,7 @@ def _blend(planes, toward, factor):
 def _shift_hue(planes, shift):
   if len(planes) == 1:
     return planes
-  r, g, b = planes
-  high, low = (
-    jnp.maximum(jnp.maximum(r, g), b),
-    jnp.minimum(jnp.minimum(r, g), b),
-  )
-  chroma = high - low
-  scale = 1 / jnp.where(chroma > 0, chroma, 1)
-  sixths = jnp.where(
-    high == r,
-    (g - b) * scale,
-    jnp.where(high == g, (b - r) * scale + 2, (r - g) * scale + 4),
-  )
+  low, chroma, sixths = to_hue(planes)
   sixths = sixths + 6 * shift
   sixths = sixths - 6 * jnp.floor(sixths / 6)
-  # Each channel is a trapezoid over the circle of hues, at its own place.
-  share = (
-    jnp.abs(sixths - 3) - 1,
-    2 - jnp.abs(sixths - 2),
-    2 - jnp.abs(sixths - 4),
-  )
-  return [low + chroma * jnp.clip(s, 0, 1) for s in share]
+  return from_hue(low, chroma, sixths)

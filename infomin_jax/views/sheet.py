@@ -1,13 +1,18 @@
 """A picture of what the views look like."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
 
 def sheet(
-  images, views, path: str | os.PathLike, title: str, heading: str = "view"
+  images,
+  views,
+  path: str | os.PathLike,
+  title: str,
+  heading: str | Sequence[str] = "view",
 ) -> None:
   """Writes a PNG: one row per image, the original first, its views beside it.
 
@@ -19,7 +24,8 @@ def sheet(
     title: what the views are, such as the preset's name and size. If images
       are neither grey nor RGB, the mean of the channels is shown and the
       title says so.
-    heading: of the columns beside the original, before their numbers.
+    heading: of the columns beside the original, before their numbers; or the
+      headings themselves, one a view.
   """
   images = np.asarray(images)
   if images.ndim == 5:
@@ -29,17 +35,36 @@ def sheet(
   if channels not in (1, 3):
     title += f" (mean of {channels} channels)"
   n = len(columns[0])
+  if isinstance(heading, str):
+    heading = [f"{heading} {j}" for j in range(1, len(columns))]
   figure = Figure(
     figsize=(1.3 * len(columns), 1.3 * n + 0.6), layout="constrained"
   )
   figure.suptitle(title, fontsize=10)
   grid = figure.subplots(n, len(columns), squeeze=False)
   for j, column in enumerate(columns):
-    grid[0, j].set_title(f"{heading} {j}" if j else "image", fontsize=8)
+    grid[0, j].set_title(["image", *heading][j], fontsize=8)
     for i in range(n):
       grid[i, j].set_axis_off()
       grid[i, j].imshow(drawable(column[i]), cmap="gray", vmin=0, vmax=1)
   figure.savefig(path, dpi=120)
+
+
+def stretched(images):
+  """Images of any range for a sheet: each channel's brought to [0, 1].
+
+  Args:
+    images: `[n, h, w, c]`; the range is over all of them.
+
+  Returns:
+    `[n, h, w, c]`; two channels become red and green of RGB.
+  """
+  images = np.asarray(images)
+  low, high = images.min((0, 1, 2)), images.max((0, 1, 2))
+  images = (images - low) / np.where(high > low, high - low, 1)
+  if images.shape[-1] == 2:
+    images = np.concatenate([images, np.zeros_like(images[..., :1])], axis=-1)
+  return images
 
 
 def drawable(image):

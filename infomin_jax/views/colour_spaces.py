@@ -1,0 +1,184 @@
+"""Colour spaces: from RGB in [0, 1] and back, and what centres their channels.
+
+Every conversion is pointwise on float32 `[..., 3]` and in float32 on every
+device (no matmul). `SPACES` holds them by name.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from infomin_jax.views.color import LUMA, from_hue, to_hue
+
+# The mean pixel of ImageNet, red, green and blue.
+MEAN_PIXEL = (0.485, 0.456, 0.406)
+# Rows are the channels of the space.
+YIQ = (
+  LUMA,
+  (0.59590059, -0.27455667, -0.32134392),
+  (0.21153661, -0.52273617, 0.31119955),
+)
+YDBDR = (LUMA, (-0.45, -0.883, 1.333), (-1.333, 1.116, 0.217))
+YPBPR = (LUMA, (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+# Of 8 bits: luma from 16 to 235, the others from 16 to 240.
+YCBCR = (
+  (65.481, 128.553, 24.966),
+  (-37.797, -74.203, 112.0),
+  (112.0, -93.786, -18.214),
+)
+XYZ = (
+  (0.412453, 0.35758, 0.180423),
+  (0.212671, 0.71516, 0.072169),
+  (0.019334, 0.119193, 0.950227),
+)
+D65 = (0.95047, 1.0, 1.08883)  # the white of XYZ
+
+
+class Space(NamedTuple):
+  """One colour space.
+
+  Attributes:
+    forward: RGB in [0, 1] to the space, `[..., 3]`.
+    inverse: back; a grey's hue and other lost things aside.
+    mean: of each channel, subtracted to centre it.
+    std: what the channels are divided by then.
+    matrix: of the channels in RGB, rows the channels; None if not linear.
+  """
+
+  forward: Callable[[jax.Array], jax.Array]
+  inverse: Callable[[jax.Array], jax.Array]
+  mean: tuple[float, ...]
+  std: tuple[float, ...]
+  matrix: tuple[tuple[float, ...], ...] | None = None
+
+  def normalize(self, images: jax.Array) -> jax.Array:
+    """RGB in [0, 1] to `(channels - mean) / std`, `[..., 3]`."""
+    planes = _planes(self.forward(images))
+    each = zip(planes, self.mean, self.std, strict=True)
+    return _stack([(x - mean) / std for x, mean, std in each])
+
+  def denormalize(self, images: jax.Array) -> jax.Array:
+    """The way back to RGB, `[..., 3]`; not clipped to [0, 1]."""
+    each = zip(_planes(images), self.mean, self.std, strict=True)
+    return self.inverse(_stack([std * x + mean for x, mean, std in each]))
+
+
+def linear(matrix, offset=(0.0, 0.0, 0.0), mean=None, std=None) -> Space:
+  """A space `matrix rgb + offset`.
+
+  Args:
+    matrix: rows are the channels.
+    offset: added to each channel.
+    mean: default: that of `MEAN_PIXEL`, which the published ones of YDbDr and
+      YCbCr are within 0.004 of, in units of their std.
+    std: default: half the range over all of RGB, as the published ones are.
+  """
+  rows, shift = np.array(matrix), np.array(offset)
+  back = np.linalg.inv(rows)
+  if mean is None:
+    mean = rows @ np.array(MEAN_PIXEL) + shift
+  if std is None:
+    std = np.abs(rows).sum(1) / 2
+  return Space(
+    lambda x: _affine(rows, shift, x),
+    lambda x: _affine(back, -back @ shift, x),
+    tuple(float(x) for x in mean),
+    tuple(float(x) for x in std),
+    tuple(map(tuple, matrix)),
+  )
+
+
+def rgb_to_hsv(images: jax.Array) -> jax.Array:
+  """Hue in turns from 0 to 1 (0 for greys), saturation, value."""
+  low, chroma, sixths = to_hue(_planes(images))
+  value = low + chroma
+  turns = sixths / 6
+  saturation = chroma / jnp.where(value > 0, value, 1)
+  return _stack([turns - jnp.floor(turns), saturation, value])
+
+
+def hsv_to_rgb(images: jax.Array) -> jax.Array:
+  """The way back; hues are taken modulo a turn."""
+  turns, saturation, value = _planes(images)
+  chroma = saturation * value
+  return _stack(
+    from_hue(value - chroma, chroma, 6 * (turns - jnp.floor(turns)))
+  )
+
+
+def rgb_to_lab(images: jax.Array) -> jax.Array:
+  """CIE 1976 L*a*b* of sRGB, white D65, observer of 2 degrees.
+
+  L is from 0 to 100, a from -86.2 to 98.2, b from -107.9 to 94.5.
+  """
+  low = images / 12.92
+  high = ((images + 0.055) / 1.055) ** 2.4
+  light = jnp.where(images > 0.04045, high, low)
+  each = zip(_planes(_affine(XYZ, (0, 0, 0), light)), D65, strict=True)
+  x, y, z = (_lab_curve(plane / white) for plane, white in each)
+  return _stack([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def lab_to_rgb(images: jax.Array) -> jax.Array:
+  """The way back; colours outside RGB come out below 0 or above 1."""
+  lightness, a, b = _planes(images)
+  y = (lightness + 16) / 116
+  curves = zip((y + a / 500, y, y - b / 200), D65, strict=True)
+  xyz = _stack([white * _lab_uncurve(curve) for curve, white in curves])
+  light = _affine(np.linalg.inv(np.array(XYZ)), (0, 0, 0), xyz)
+  high = 1.055 * jnp.maximum(light, 1e-3) ** (1 / 2.4) - 0.055
+  return jnp.where(light > 0.0031308, high, 12.92 * light)
+
+
+def _lab_curve(x):
+  low = 7.787 * x + 16 / 116
+  return jnp.where(x > 0.008856, jnp.cbrt(jnp.maximum(x, 1e-3)), low)
+
+
+def _lab_uncurve(x):
+  return jnp.where(x > 0.2068966, x**3, (x - 16 / 116) / 7.787)
+
+
+def _affine(matrix, offset, images):
+  """`matrix x + offset` on the last axis, in float32 on every device."""
+  planes = _planes(images)
+  rows = zip(np.asarray(matrix), offset, strict=True)
+  return _stack(
+    [
+      sum(float(w) * x for w, x in zip(row, planes, strict=True)) + float(shift)
+      for row, shift in rows
+    ]
+  )
+
+
+def _planes(images):
+  """Channels as a list: XLA vectorises planes, not pixels of 3."""
+  return [images[..., k] for k in range(images.shape[-1])]
+
+
+def _stack(planes):
+  return jnp.stack(planes, axis=-1)
+
+
+# Mean and std of lab, ycbcr and ydbdr are those of the code of CMC and InfoMin,
+# of rgb those of ImageNet; those of hsv are the middle of its range and half of
+# it, as lab's are.
+SPACES = {
+  "hsv": Space(rgb_to_hsv, hsv_to_rgb, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+  "lab": Space(
+    rgb_to_lab, lab_to_rgb, (50.0, 6.025, -6.69), (50.0, 92.208, 101.17)
+  ),
+  "rgb": linear(np.eye(3).tolist(), mean=MEAN_PIXEL, std=(0.229, 0.224, 0.225)),
+  "ycbcr": linear(
+    YCBCR,
+    (16.0, 128.0, 128.0),
+    mean=(116.151, 121.080, 132.342),
+    std=(109.5, 111.855, 111.964),
+  ),
+  "ydbdr": linear(YDBDR, mean=(0.457, -0.082, -0.052), std=(0.5, 1.331, 1.333)),
+  "yiq": linear(YIQ),
+  "ypbpr": linear(YPBPR),
+}
