@@ -47,8 +47,17 @@ def get_config(variant: str = "augment") -> ml_collections.ConfigDict:
   config.views = rows.views(row, 28)
   config.normalize = rows.statistics(row)
   config.encoder = rows.encoder(row, network)
+  critic = dict(
+    name="separable",
+    dim=64,
+    hidden=(8 * width,),
+    temperature=0.2,
+    normalize=True,
+    shared=row in rows.AUGMENTED,
+    batch_norm=True,
+  )
   config.objective = rows.objective(
-    row, network, dim=64, hidden=8 * width, classes=10, labelled=1000
+    row, network, critic, classes=10, labelled=1000
   )
   config.optimizer = dict(name="adamw", weight_decay=1e-4, clip=0.0)
   config.schedule = dict(name="cosine", peak=2e-3, warmup=0 if tiny else 40)

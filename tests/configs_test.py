@@ -18,6 +18,8 @@ from infomin_jax.train.experiment import make_experiment
 CONFIGS = sorted(p.stem for p in pathlib.Path("configs").glob("*.py"))
 COUNT = 80
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 @pytest.fixture(autouse=True)
 def one_device(monkeypatch):
@@ -104,14 +106,19 @@ FAKES = {
   "fashion_mnist_dim": fake_fashion_mnist,
   "imagenet_infomin": fake_imagenet2012,
   "stl10_crops": fake_stl10,
+  "stl10_infomin": fake_stl10,
   "stl10_dim": fake_stl10,
   "stl10_views": fake_stl10,
+  "tinted_fashion_views": fake_fashion_mnist,
   "tiny_imagenet_dim": fake_tiny_imagenet,
 }
 
 
 # Large networks, which compile for minutes: their shapes are checked below.
-TRACED = ("cifar10_amdim", "cifar10_crops", "stl10_crops")
+TRACED = (
+  *("cifar10_amdim", "cifar10_crops", "cifar10_infomin"),
+  *("stl10_crops", "stl10_infomin", "stl10_views"),
+)
 
 
 def test_every_config_has_a_set():
@@ -152,6 +159,9 @@ def test_tiny_trains_two_steps_and_is_evaluated(name, tmp_path, capsys):
 VARIANTS = [("cifar10_dim", f"{row},") for row in rows.ROWS]
 VARIANTS += [("cifar10_amdim", ""), ("cifar10_crops", "dim,")]
 VARIANTS += [("cifar10_crops", "cpc,")]
+VARIANTS += [("cifar10_infomin", "byol,"), ("stl10_infomin", "cmc,")]
+VARIANTS += [("stl10_views", row) for row in ("lab,", "frequency,", "semi,")]
+VARIANTS += [("imagenet_infomin", row) for row in ("pirl,large,", "cmc_v2,")]
 VARIANTS += [("stl10_crops", row) for row in ("dim,", "multi,", "cpc,")]
 
 

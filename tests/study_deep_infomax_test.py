@@ -4,7 +4,6 @@ import csv
 import json
 import pathlib
 
-import jax
 import numpy as np
 import pytest
 import rich
@@ -29,16 +28,11 @@ from infomin_jax.train.loop import NotFinite
 FASHION = "fashion_mnist_dim"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-  """These programs run for less time than they take to compile."""
-  jax.config.update("jax_disable_most_optimizations", True)
-  yield
-  jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
+def smoke(tmp_path_factory, quick_compilation):
   """The whole smoke preset, on eight devices, one run at a time."""
   out = tmp_path_factory.mktemp("deep_infomax")
   data = out / "data"

@@ -46,6 +46,9 @@ class Split(nn.Module):
     frozen: no gradient reaches the generator at all.
     adversarial: the gradient that the networks send to the generator, times
       minus this: what they raise, it lowers. 0 sends none.
+    adversary: the generator's own optimizer, as a term's `adversary`; None is
+      the networks'.
+    generator_from: the folder of a run whose generator this one starts with.
 
   References:
     Tian et al., `Contrastive Multiview Coding
@@ -58,6 +61,8 @@ class Split(nn.Module):
   generator: nn.Module | None = None
   frozen: bool = False
   adversarial: float = 0.0
+  adversary: Mapping[str, Any] | None = None
+  generator_from: str = ""
 
   def setup(self):
     if self.generator is not None:
@@ -114,6 +119,8 @@ def make_split(
   encoder: Mapping[str, Any],
   frozen: bool = False,
   adversarial: float = 0.0,
+  adversary: Mapping[str, Any] | None = None,
+  generator_from: str = "",
 ) -> Split:
   """`Split` from config entries.
 
@@ -126,18 +133,27 @@ def make_split(
       The published ones have half the usual width.
     frozen: as in `Split`; for `learned` only.
     adversarial: as in `Split`; for `learned` only.
+    adversary: as in `Split`; for `learned` only.
+    generator_from: as in `Split`; for `learned` only.
 
   Raises:
     UserError: an unknown name or option, or one that does nothing here.
   """
   made = build("encoder.parts", parts, {**PARTS, "learned": ColourFlow})
   generator = made if isinstance(made, ColourFlow) else None
-  if generator is None and (frozen or adversarial):
-    raise UserError(
-      f"config.encoder.frozen is {frozen} and adversarial {adversarial}, but "
-      f"the parts {parts['name']!r} are not learned: leave them False and 0, "
-      "or set config.encoder.parts.name to learned."
-    )
+  only = dict(
+    frozen=frozen,
+    adversarial=adversarial,
+    adversary=adversary,
+    generator_from=generator_from,
+  )
+  for option, value in only.items():
+    if generator is None and value:
+      raise UserError(
+        f"config.encoder.{option} is {value}, but the parts {parts['name']!r} "
+        "are not learned: leave it out, or set config.encoder.parts.name to "
+        "learned."
+      )
   if adversarial < 0:
     raise UserError(
       f"config.encoder.adversarial is {adversarial}: give 0 or more; the sign "
@@ -147,12 +163,11 @@ def make_split(
     made if generator is None else first_and_rest,
     tuple(build("encoder.encoder", encoder, table) for _ in range(COUNT)),
     generator,
-    frozen,
-    adversarial,
+    **only,
   )
 
 
-def reversed_gradient(x: jax.Array, factor: float) -> jax.Array:
+def reversed_gradient(x: jax.Array, factor: jax.Array | float) -> jax.Array:
   """x itself; its gradient comes back times `-factor`."""
   held = jax.lax.stop_gradient(x)
   return held - factor * (x - held)

@@ -52,8 +52,12 @@ class ViewLabels(nn.Module):
   floor: float | None = None
   labelled: int = 0
   label: str = "label"
-  online = (0,)
   targets = ()
+
+  @property
+  def online(self) -> tuple[int, ...]:
+    """The part that it looks at."""
+    return (self.view,)
 
   def setup(self):
     self.network = build("objective.view.encoder", self.encoder, ENCODERS)
@@ -74,7 +78,7 @@ class ViewLabels(nn.Module):
     labels = known_labels(seen.record, self.label, "view_labels")
     if self.labelled:
       labels = jnp.where(seen.record["index"] < self.labelled, labels, -1)
-    view = read(seen.features[0], f"view{self.view}")
+    view = read(seen.features[self.view], "view")
     multiplier = self.variable("multiplier", "value", jnp.ones, ())
     # The classifier always learns; the generator as much as is asked of it.
     view = reversed_gradient(view, -multiplier.value)

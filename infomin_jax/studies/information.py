@@ -6,7 +6,8 @@ and I(z; y) <= I(v; y). Only those of one sweep compare: they depend on the
 encoder and on the number of candidates.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -78,7 +79,7 @@ def information(experiment: Experiment, state: TrainState) -> list[dict]:
   ]
 
 
-def _look(experiment: Experiment):
+def _look(experiment: Experiment) -> Callable:
   """Jitted `(variables, batch, key) -> features of two views, pairs' nats`."""
   learner = experiment.learner
 
@@ -86,10 +87,10 @@ def _look(experiment: Experiment):
   def look(variables, batch, key):
     views = experiment.views(key, batch)
     wanted = learner.seen(len(views))
-    features = learner.apply(
+    features: Any = learner.apply(
       variables, views, wanted, False, method="encode_views"
     )
-    scores = learner.apply(variables, views, method="scores")
+    scores: Any = learner.apply(variables, views, method="scores")
     first, second = list(features.values())[:2]
     return (first.global_, second.global_), pair_nats(scores)
 
@@ -108,6 +109,6 @@ def _batches(look, variables, source, limit, key, config) -> Iterator[tuple]:
 
 def _interval(each: np.ndarray) -> tuple[float, float, float]:
   """Mean of `[n]` numbers with its 95 % interval."""
-  half = 1.96 * np.std(each, ddof=1) / np.sqrt(len(each))
-  mean = np.mean(each)
+  half = float(1.96 * np.std(each, ddof=1) / np.sqrt(len(each)))
+  mean = float(np.mean(each))
   return mean, mean - half, mean + half

@@ -245,6 +245,8 @@ def make_experiment(config, devices=None) -> Experiment:
     for name, player in players.items()
     if getattr(player, "adversary", None)
   }
+  if getattr(learner.encoder, "frozen", False):
+    adversaries["encoder"] = dict(name="none", peak=0.0)  # nor weight decay
   tx, rate = make_optimizer(
     config.optimizer, config.schedule, config.steps, adversaries
   )

@@ -73,6 +73,12 @@ def lars(
   )
 
 
+def none(learning_rate):
+  """Moves nothing: of a generator that another run has trained."""
+  del learning_rate
+  return optax.set_to_zero()
+
+
 def constant(steps: int, peak: float, warmup: int = 0):
   """`peak`, after a linear warm-up from 0 over `warmup` steps."""
   del steps
@@ -104,7 +110,13 @@ def _warm(schedule, peak, warmup):
   return optax.join_schedules([rise, schedule], [warmup])
 
 
-OPTIMIZERS = {"adam": adam, "adamw": adamw, "lars": lars, "sgd": sgd}
+OPTIMIZERS = {
+  "adam": adam,
+  "adamw": adamw,
+  "lars": lars,
+  "none": none,
+  "sgd": sgd,
+}
 SCHEDULES = {"constant": constant, "cosine": cosine, "step": step}
 
 

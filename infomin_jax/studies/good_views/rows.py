@@ -41,8 +41,16 @@ def statistics(row: str) -> dict[str, tuple[float, ...]]:
   return dict(mean=(0.0,), std=(1.0,))
 
 
-def encoder(row: str, network: Mapping[str, Any]) -> dict[str, Any]:
-  """`config.encoder`: the network, or one for each of the row's parts."""
+def encoder(
+  row: str, network: Mapping[str, Any], space: str = "rgb"
+) -> dict[str, Any]:
+  """`config.encoder`: the network, or one for each of the row's parts.
+
+  Args:
+    row: one of `ROWS`.
+    network: its `name` and options; of each part, where there are parts.
+    space: what learned views start from.
+  """
   if row in AUGMENTED:
     return dict(network)
   parts: dict[str, Any] = dict(name="colour", space=row)
@@ -54,7 +62,7 @@ def encoder(row: str, network: Mapping[str, Any]) -> dict[str, Any]:
       depth=6,
       hidden=32,
       volume_preserving=False,
-      space="rgb",
+      space=space,
       max_log_scale=1.0,
     )
   split: dict[str, Any] = dict(name="split", parts=parts, encoder=dict(network))
@@ -69,9 +77,8 @@ def encoder(row: str, network: Mapping[str, Any]) -> dict[str, Any]:
 def objective(
   row: str,
   network: Mapping[str, Any],
+  critic: Mapping[str, Any],
   *,
-  dim: int,
-  hidden: int,
   classes: int,
   labelled: int,
 ) -> dict[str, dict[str, Any]]:
@@ -80,20 +87,10 @@ def objective(
   Args:
     row: one of `ROWS`.
     network: of the classifiers of learned views.
-    dim: of the embeddings.
-    hidden: units of the heads.
+    critic: of the contrast.
     classes: of the labels.
     labelled: images whose labels a view may be learned with.
   """
-  critic = dict(
-    name="separable",
-    dim=dim,
-    hidden=(hidden,),
-    temperature=0.2,
-    normalize=True,
-    shared=row in AUGMENTED,
-    batch_norm=True,
-  )
   terms: dict[str, dict[str, Any]] = {
     "contrastive": dict(
       weight=1.0,
@@ -101,7 +98,7 @@ def objective(
       symmetric=True,
       within=False,
       stream="auto",
-      critic=critic,
+      critic=dict(critic),
     )
   }
   if row in ("supervised", "semi", "floor"):
