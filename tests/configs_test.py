@@ -121,6 +121,10 @@ TRACED = (
 )
 
 
+# RandAugment alone compiles for a minute; tests of its own run it.
+QUICKER = {"imagenet_infomin": ["--config.views.name=B"]}
+
+
 def test_every_config_has_a_set():
   assert CONFIGS == sorted(FAKES)
 
@@ -135,6 +139,7 @@ def test_tiny_trains_two_steps_and_is_evaluated(name, tmp_path, capsys):
       f"--config=configs/{name}.py:tiny",
       f"--config.data.data_dir={tmp_path / 'data'}",
       f"--workdir={workdir}",
+      *QUICKER.get(name, []),
     ]
   )
   lines = (workdir / "metrics.jsonl").read_text().splitlines()

@@ -38,13 +38,7 @@ from infomin_jax.studies.limits.networks import CRITICS, count, glorot
 from infomin_jax.studies.limits.train import Problem, State, train
 from infomin_jax.studies.results import Results, gather
 
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-  """These programs run for less time than they take to compile."""
-  jax.config.update("jax_disable_most_optimizations", True)
-  yield
-  jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def study_limits(out, only, *more):
@@ -53,7 +47,7 @@ def study_limits(out, only, *more):
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
+def smoke(tmp_path_factory, quick_compilation):
   out = tmp_path_factory.mktemp("limits")
   evidence = out / "evidence.json"
   cli.main(
