@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from infomin_jax.estimators import infonce, infonce_ceiling
-from infomin_jax.estimators.scores import Scores, log_mean_exp, positives
+from infomin_jax.estimators.scores import Scores, log_sum_exp, positives
 
 
 def held_out_bound(
@@ -54,7 +54,9 @@ def pair_nats(scores: Scores) -> jax.Array:
   Returns:
     `[b]`, in nats, each at most log n.
   """
-  return positives(scores) - log_mean_exp(scores)
+  joint = positives(scores)
+  total = jnp.logaddexp(joint, log_sum_exp(scores))
+  return joint - total + jnp.log(1.0 * scores.shape[1])
 
 
 def effective_rank(features: np.ndarray) -> float:

@@ -48,7 +48,6 @@ def reverse_u(path, family: str, names: list[str], results: Results) -> None:
   if spot is not None:
     low, high = spot
     left.axvspan(low, high, alpha=0.2, color="tab:green", label="sweet spot")
-    left.legend(fontsize=8)
   left.set(
     title=family,
     xlabel="I(v1; v2) of held-out views (nats)",
@@ -67,9 +66,10 @@ def reverse_u(path, family: str, names: list[str], results: Results) -> None:
     xlabel="I(v1; v2) of held-out views (nats)",
     ylabel="nats",
   )
-  right.legend(fontsize=8)
   for axis in (left, right):
     axis.grid(alpha=0.3)
+    if axis.get_legend_handles_labels()[0]:
+      axis.legend(fontsize=8)
   figure.savefig(path, dpi=120)
 
 

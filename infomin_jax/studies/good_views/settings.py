@@ -116,12 +116,12 @@ LOCAL = {
 _SMOKE = _TINTED | {"seeds": 1}
 SMOKE = {
   "jitter": _SMOKE | {"row": "augment", "values": (0.0, 1.0), "seeds": 2},
-  "crop": _SMOKE | {"row": "augment", "values": (0.2,)},
-  "patch": LOCAL["patch"] | {"values": (8,), "seeds": 1},
-  "frequency": _SMOKE | {"values": (1.0,)},
+  "crop": {"configs": ()},
+  "patch": {"configs": ()},
+  "frequency": {"configs": ()},
   "colour": LOCAL["colour"] | {"rows": ("ydbdr",), "seeds": 1},
   "recipe": {"configs": ()},
-  "moving": {"rows": ("digit", "supervised")},
+  "moving": {"rows": ("digit",)},
   "learned": _SMOKE | {"rows": ("floor",), "spaces": ("rgb",)},
 }
 CHANGES = {"paper": {}, "local": LOCAL, "smoke": SMOKE}
