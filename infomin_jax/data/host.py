@@ -39,8 +39,31 @@ def host_views(
   )
 
 
+def host_square(side: int) -> Host:
+  """A `host` that cuts one random square, not resized: `[1, side, side, c]`."""
+  if side < 1:
+    raise UserError(f"Expected a side of 1 or more, got {side}.")
+  return functools.partial(_square, side=side)
+
+
+def _square(record, rng, side):
+  image = record["image"]
+  height, width = image.shape[:2]
+  if min(height, width) < side:
+    raise UserError(
+      f"Record {record['index']} has {height} x {width} pixels: expected "
+      f"{side} x {side} or more, config.views.size + distance."
+    )
+  top = int(rng.integers(height - side + 1))
+  left = int(rng.integers(width - side + 1))
+  square = image[top : top + side, left : left + side]
+  return record | {"image": np.ascontiguousarray(square)[None]}
+
+
 def crops_for(views: Mapping[str, Any]) -> Host:
   """The `host` that cuts what a `config.views` needs."""
+  if "distance" in views:
+    return host_square(views["size"] + views["distance"])
   pieces = None
   if "jigsaw" in views:
     pieces = views["jigsaw"]["size"], tuple(views["jigsaw"]["scale"])

@@ -2,11 +2,12 @@
 
 import numpy as np
 from scipy.special import log_softmax
-from sklearn.linear_model import LogisticRegression
 
-L2 = (1e-4, 1e-3, 1e-2, 1e-1)  # weights that are chosen from
+from infomin_jax.eval.probe import fit_logistic
+
+L2 = (1e-3, 1e-2, 1e-1)  # weights that are chosen from
 TEMPERATURES = np.geomspace(0.25, 4, 33)  # likewise, of the logits
-_ITERATIONS = 200
+_ITERATIONS = 100
 _RESAMPLED = 500
 
 
@@ -43,8 +44,7 @@ def label_information(
   x = (x - mean) / std
   found = []
   for l2 in L2:
-    model = LogisticRegression(C=1 / (l2 * len(kept)), max_iter=_ITERATIONS)
-    model.fit(x[kept], y[kept])
+    model = fit_logistic(x[kept], y[kept], l2, _ITERATIONS)
     for t in TEMPERATURES:
       loss = _losses(model, x[held], y[held], t, classes).mean()
       found.append((loss, len(found), t, model))

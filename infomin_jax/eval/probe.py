@@ -50,16 +50,17 @@ def linear_accuracy(
   order = np.random.default_rng(seed).permutation(len(x))
   selecting, fitting = order[: len(x) // 10], order[len(x) // 10 :]
   scores = [
-    _fit(x[fitting], y[fitting], l2, iterations).score(
+    fit_logistic(x[fitting], y[fitting], l2, iterations).score(
       x[selecting], y[selecting]
     )
     for l2 in L2
   ]
-  model = _fit(x, y, L2[int(np.argmax(scores))], iterations)
+  model = fit_logistic(x, y, L2[int(np.argmax(scores))], iterations)
   return float(model.score((test_features - mean) / std, test_labels))
 
 
-def _fit(x, y, l2, iterations):
+def fit_logistic(x, y, l2: float, iterations: int) -> LogisticRegression:
+  """Minimises mean cross-entropy + l2 / 2 |kernel|^2 of `[n, d]` and `[n]`."""
   model = LogisticRegression(C=1 / (l2 * len(x)), max_iter=iterations)
   with warnings.catch_warnings():
     # The number of iterations is part of the protocol.

@@ -148,7 +148,7 @@ def frequency(image_shape, size: int, sigma: float):
   return views
 
 
-def patches(image_shape, size: int, distance: int):
+def patches(image_shape, size: int, distance: int, host_crops: bool = False):
   """Two patches of an image, one at a place, one further down to the right.
 
   The first is at `(y, x)`, the second at `(y + distance, x + distance)`, all
@@ -160,6 +160,8 @@ def patches(image_shape, size: int, distance: int):
       borders.
     size: side of a patch, in pixels.
     distance: from the one to the other along both axes, in pixels.
+    host_crops: the host has cut a random square of side `size + distance`,
+      whose corners are the pair; for images of varying size.
 
   Returns:
     `views(key, batch) -> 2 arrays [b, size, size, c]` in [0, 1]; both depend
@@ -174,10 +176,12 @@ def patches(image_shape, size: int, distance: int):
       f"config.views.size is {size}, distance {distance}: give a size of 1 or "
       "more and a distance of 0 or more."
     )
+  if host_crops:
+    return functools.partial(_corners, size)
   if image_shape is None:
     raise UserError(
-      "The images vary in size, and patches of them make no batch: use images "
-      "of one size."
+      "The images vary in size, and patches of them make no batch: set "
+      "config.data.host_crops."
     )
   height, width, channels = image_shape
   if min(height, width) < size + distance:
@@ -202,6 +206,14 @@ def patches(image_shape, size: int, distance: int):
     return tuple(ops.to_float(x) for x in pair)
 
   return views
+
+
+def _corners(size: int, key, batch):
+  """First and last corner of squares `[b, 1, s, s, c]`."""
+  del key
+  images = batch["image"][:, 0]
+  first, last = images[:, :size, :size], images[:, -size:, -size:]
+  return ops.to_float(first), ops.to_float(last)
 
 
 def _middle(image_shape, size: int, name: str) -> Callable:
