@@ -21,6 +21,7 @@ from infomin_jax.data.pipeline import (
   resident,
   stream,
 )
+from infomin_jax.data.photo_windows import PhotoWindows
 from infomin_jax.data.sources import Source, Task
 from infomin_jax.data.tinted import TintedFashion
 from infomin_jax.errors import UserError, lookup, nearest
@@ -39,6 +40,7 @@ SOURCES: dict[str, Callable[..., Source]] = {
   "imagenet2012": _registered("imagenet2012"),
   "imagenet_resized_64": _registered("imagenet_resized_64"),
   "mnist": _registered("mnist"),
+  "photo_windows": PhotoWindows,
   "stl10": _registered("stl10"),
   "tfds": tfds_sources.load_any,
   "tinted_fashion_mnist": TintedFashion,

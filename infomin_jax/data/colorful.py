@@ -153,8 +153,8 @@ def load_digit_images() -> tuple[np.ndarray, np.ndarray]:
 
 
 @functools.cache
-def load_photos() -> np.ndarray:
-  """The photographs, uint8 `[p, 192, 256, 3]`."""
+def load_photos(scale: int = 1) -> np.ndarray:
+  """The photographs, uint8 `[p, 192 scale, 256 scale, 3]`."""
   import skimage
   import sklearn
 
@@ -166,7 +166,7 @@ def load_photos() -> np.ndarray:
   for name in PHOTOS:
     path = next(f / name for f in folders if (f / name).exists())
     with Image.open(path) as image:
-      height, width = PHOTO
+      height, width = (scale * side for side in PHOTO)
       size, lanczos = (width, height), Image.Resampling.LANCZOS
       photos.append(np.asarray(image.convert("RGB").resize(size, lanczos)))
   return np.stack(photos)
