@@ -15,13 +15,13 @@ from infomin_jax.data.colorful import ColorfulDigits
 from infomin_jax.data.decode import BrokenRecord
 from infomin_jax.data.host import crops_for, host_center, host_views
 from infomin_jax.data.order import indices
+from infomin_jax.data.photo_windows import PhotoWindows
 from infomin_jax.data.pipeline import (
   Stream,
   epoch,
   resident,
   stream,
 )
-from infomin_jax.data.photo_windows import PhotoWindows
 from infomin_jax.data.sources import Source, Task
 from infomin_jax.data.tinted import TintedFashion
 from infomin_jax.errors import UserError, lookup, nearest
