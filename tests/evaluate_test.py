@@ -8,7 +8,8 @@ import ml_collections
 import numpy as np
 import pytest
 
-from infomin_jax import cli, evidence
+from infomin_jax import cli, data, evidence
+from infomin_jax.data.decode import resize_crop
 from infomin_jax.errors import UserError
 from infomin_jax.eval import evaluate as evaluation
 from infomin_jax.eval.case import Case, Encoder, Part
@@ -244,3 +245,13 @@ def test_images_are_those_the_encoder_sees():
   rows = np.linspace(0, len(source) - 1, 50).astype(int)
   want = np.stack([source[row]["image"] for row in rows])
   np.testing.assert_array_equal(images, want)
+
+
+def test_images_that_the_host_cuts_are_cut_once():
+  config = tiny_config(resize=28)
+  config.data.host_crops, config.views.size = True, 24
+  source = data.load(config.data, "test")
+  images = evaluation.small_images(source, config, limit=3)
+  rows = np.linspace(0, len(source) - 1, 3).astype(int)
+  want = [resize_crop(source[row]["image"], 28, 24) for row in rows]
+  np.testing.assert_array_equal(images, np.stack(want))

@@ -12,6 +12,7 @@ from infomin_jax.encoders.features import named_taps
 from infomin_jax.errors import lookup
 from infomin_jax.train.mesh import shard
 from infomin_jax.views import resize_center
+from infomin_jax.views.ops import to_float
 
 
 def read_taps(learner, variables, images, taps) -> dict[str, jax.Array]:
@@ -77,8 +78,7 @@ def embed(
 
   @jax.jit
   def features(variables, images):
-    images = resize_center(images, config.evaluate.resize, config.views.size)
-    return read_taps(learner, variables, images, taps)
+    return read_taps(learner, variables, _centred(images, config), taps)
 
   collected, fields = [], []
   batch_size = config.evaluate.batch_size
@@ -102,12 +102,18 @@ def small_images(source, config, limit: int = 0) -> np.ndarray:
     config: gives the image size, batch size and host-side decoding.
     limit: as in `embed`.
   """
-  resize, size = config.evaluate.resize, config.views.size
-  cut = jax.jit(lambda x: jnp.round(255 * resize_center(x, resize, size)))
+  cut = jax.jit(lambda x: jnp.round(255 * _centred(x, config)))
   batches = held_out_batches(source, config.evaluate.batch_size, config, limit)
   return np.concatenate(
     [np.asarray(cut(batch["image"])).astype(np.uint8) for batch in batches]
   )
+
+
+def _centred(images: jax.Array, config) -> jax.Array:
+  """What evaluation sees of `held_out_batches`, float32 `[b, s, s, c]`."""
+  if config.data.host_crops:
+    return to_float(images)  # the host has cut them
+  return resize_center(images, config.evaluate.resize, config.views.size)
 
 
 def _joined(rows: list[dict]) -> dict[str, np.ndarray]:
