@@ -1,9 +1,11 @@
 """What `infomin evaluate` writes: rows, pictures, and what runs share."""
 
+import dataclasses
 import importlib.util
 import json
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from infomin_jax import cli, data, evidence
 from infomin_jax.data.decode import resize_crop
 from infomin_jax.errors import UserError
 from infomin_jax.eval import evaluate as evaluation
-from infomin_jax.eval.case import Case, Encoder, Part
+from infomin_jax.eval.case import Augmented, Case, Encoder, Part
 from infomin_jax.eval.monitor import make_monitor
 from infomin_jax.eval.protocols import PROTOCOLS
 from infomin_jax.eval.table import show_table
@@ -29,6 +31,8 @@ OPTIONS = ml_collections.ConfigDict(
     epochs=1,
     label_share=0.5,
     decoder_width=8,
+    batch_size=64,
+    train_examples=0,
   )
 )
 PICTURES = {"neighbours", "pca", "samples", "tsne"}
@@ -53,7 +57,15 @@ def small_case(folder, encoder=None):
     return Part(x, labels, rng.integers(0, 255, (count, 12, 12, 1), np.uint8))
 
   classes = {"sign": 2, "name": 5}
-  return Case(part(64), part(40), classes, 0, encoder, "learned, tap y", folder)
+  train, name = part(64), "learned, tap y"
+
+  def augmented(views, epochs):
+    del views
+    for epoch in range(epochs):
+      yield Augmented(epoch, jnp.asarray(train.x), train.labels)
+
+  case = Case(train, part(40), classes, 0, encoder, name, folder)
+  return dataclasses.replace(case, augmented=augmented if encoder else None)
 
 
 def linear_encoder():
@@ -93,8 +105,10 @@ def test_every_protocol_gives_rows_or_a_picture(name, tmp_path):
     assert all(0 <= row["accuracy"] <= 1 for row in rows.values())
 
 
-@pytest.mark.parametrize("name", ["finetune", "semi_supervised"])
-def test_pixels_cannot_be_finetuned(name, tmp_path):
+@pytest.mark.parametrize(
+  "name", ["finetune", "semi_supervised", "imagenet_linear"]
+)
+def test_protocols_of_encoders_say_nothing_of_pixels(name, tmp_path):
   assert PROTOCOLS[name](OPTIONS).run(small_case(tmp_path)) == {}
 
 

@@ -2,7 +2,8 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -13,7 +14,7 @@ class Part:
   """The training or the test set, at one tap of one encoder.
 
   Attributes:
-    x: features, float32 `[n, d]`.
+    x: features, float32 `[n, d]`; no rows where no protocol reads them.
     labels: of each task, int `[n]`.
     images: uint8 `[n, s, s, c]`, cut as the encoder gets them; None where no
       protocol needs them.
@@ -43,6 +44,20 @@ class Encoder:
   sample: Callable | None = None
 
 
+class Augmented(NamedTuple):
+  """Frozen features of a batch of augmented training images.
+
+  Attributes:
+    epoch: how often its first image was there before.
+    x: features `[b, d]`.
+    labels: of each task, int `[b]`.
+  """
+
+  epoch: int
+  x: jax.Array
+  labels: Mapping[str, jax.Array]
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
   """One tap of one encoder: what every protocol is given.
@@ -55,6 +70,8 @@ class Case:
     encoder: None for raw pixels.
     name: `learned, tap pool` or alike, for titles.
     folder: where pictures go.
+    augmented: `(views, epochs) -> batches`: the training images, augmented by
+      `Protocol.views` anew each epoch. None for raw pixels.
   """
 
   train: Part
@@ -64,6 +81,9 @@ class Case:
   encoder: Encoder | None = None
   name: str = ""
   folder: pathlib.Path = pathlib.Path()
+  augmented: Callable[[Mapping[str, Any], int], Iterator[Augmented]] | None = (
+    None
+  )
 
   def picture(self, kind: str) -> pathlib.Path:
     """Where to draw: `neighbours_learned_pool.png`."""
@@ -81,8 +101,11 @@ class Protocol:
       of the case, or draws a picture. A value that belongs to no task has the
       task `images`.
     needs: `labels`, `binary` (a task of two classes), `images`.
+    views: of training images that are augmented, options of `make_views`; it
+      then reads `Case.augmented`, not `Case.train`. None reads the latter.
   """
 
   name: str
   run: Callable[[Case], dict[str, dict[str, float]]]
   needs: frozenset[str] = frozenset({"labels"})
+  views: Mapping[str, Any] | None = None

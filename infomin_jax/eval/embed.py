@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from infomin_jax import data
-from infomin_jax.data.sources import Subset
+from infomin_jax.data.sources import Source, Subset
 from infomin_jax.encoders.features import named_taps
 from infomin_jax.errors import lookup
 from infomin_jax.train.mesh import shard
@@ -134,9 +134,7 @@ def held_out_batches(
     crops: cut the training views' crops instead of one central crop, where
       the host does so.
   """
-  if limit and limit < len(source):
-    rows = np.linspace(0, len(source) - 1, limit).astype(int)
-    source = Subset(source, rows)
+  source = some_of(source, limit)
   host = None
   if config.data.host_crops:
     if crops:
@@ -145,3 +143,11 @@ def held_out_batches(
     else:
       host = data.host_center(config.evaluate.resize, config.views.size)
   return data.epoch(source, batch_size, host=host)
+
+
+def some_of(source: Source, limit: int) -> Source:
+  """A source's images, or `limit` of them, spread evenly; 0 for all."""
+  if not limit or limit >= len(source):
+    return source
+  rows = np.linspace(0, len(source) - 1, limit).astype(int)
+  return Subset(source, rows)

@@ -3,20 +3,24 @@
 All probes of an encoder read the same features, which are computed once.
 """
 
+import functools
 import pathlib
 from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
 import jax
 import numpy as np
 
 from infomin_jax import data
 from infomin_jax.errors import UserError, lookup
+from infomin_jax.eval.augmented import augmentation, augmented_features
 from infomin_jax.eval.case import Case, Encoder, Part, Protocol
 from infomin_jax.eval.embed import (
   embed,
   make_tap,
   read_taps,
   small_images,
+  some_of,
 )
 from infomin_jax.eval.protocols import PROTOCOLS
 from infomin_jax.train.experiment import Experiment
@@ -77,6 +81,7 @@ def evaluate(
   images = None
   if any("images" in protocol.needs for protocol in protocols):
     images = [small_images(s, config, limit) for s, limit in sources]
+  reads_train = any(protocol.views is None for protocol in protocols)
   fresh = encoder_variables(untrained, "online")
   learned = encoder_variables(state, options.weights)
   encoders = dict(zip(FEATURES, (fresh, fresh, learned), strict=True))
@@ -84,7 +89,14 @@ def evaluate(
   for kind in features:
     taps = ("pixels",) if kind == "pixels" else tuple(options.taps)
     for tap, case in cases(
-      experiment, kind, encoders[kind], taps, sources, images, folder
+      experiment,
+      kind,
+      encoders[kind],
+      taps,
+      sources,
+      images,
+      folder,
+      reads_train,
     ):
       found = []
       for protocol in protocols:
@@ -118,6 +130,7 @@ def cases(
   sources,
   images=None,
   folder: pathlib.Path = pathlib.Path(),
+  reads_train: bool = True,
 ) -> Iterator[tuple[str, Case]]:
   """Embeds both sets once and yields `(tap, what protocols see of it)`.
 
@@ -129,38 +142,60 @@ def cases(
     sources: `(source, how many)` of training and test set.
     images: of both, where a protocol needs them.
     folder: where pictures go.
+    reads_train: whether a protocol reads `Case.train`.
   """
-  config, learner = experiment.config, experiment.learner
-  place = {"config": config, "mesh": experiment.mesh}
-  embedded = [
-    embed(learner, variables, source, taps, limit=limit, **place)
-    for source, limit in sources
-  ]
-  tasks = sources[0][0].tasks
+  config = experiment.config
+  embedded = _embedded(experiment, variables, taps, sources, reads_train)
+  source, limit = sources[0]
   for tap in taps:
     train, test = (
       Part(
-        x[tap], {task: fields[field] for task, (field, _) in tasks.items()}, of
+        x[tap],
+        {task: y[field] for task, (field, _) in source.tasks.items()},
+        of,
       )
-      for (x, fields), of in zip(embedded, images or (None, None), strict=True)
+      for (x, y), of in zip(embedded, images or (None, None), strict=True)
     )
-    encoder = None
+    own: dict[str, Any] = {}
     if tap != "pixels":
-      encoder = Encoder(
-        make_tap(learner, tap), variables, experiment.mesh, _sample(experiment)
+      own["encoder"] = Encoder(
+        make_tap(experiment.learner, tap),
+        variables,
+        experiment.mesh,
+        _sample(experiment),
       )
+      own["augmented"] = augmented_features(
+        experiment, variables, some_of(source, limit), tap
+      )
+    classes = {task: count for task, (_, count) in source.tasks.items()}
+    name = "pixels" if features == "pixels" else f"{features}, tap {tap}"
     yield (
       tap,
-      Case(
-        train,
-        test,
-        {task: count for task, (_, count) in tasks.items()},
-        config.seed,
-        encoder,
-        "pixels" if features == "pixels" else f"{features}, tap {tap}",
-        folder,
-      ),
+      Case(train, test, classes, config.seed, name=name, folder=folder, **own),
     )
+
+
+def _embedded(experiment, variables, taps, sources, reads_train) -> list[tuple]:
+  """`embed` of training and test set; no rows of one that nobody reads."""
+  train, test = (
+    functools.partial(
+      embed,
+      experiment.learner,
+      variables,
+      source,
+      taps,
+      config=experiment.config,
+      mesh=experiment.mesh,
+      limit=limit,
+    )
+    for source, limit in sources
+  )
+  found = test()
+  return [train() if reads_train else jax.tree.map(_none, found), found]
+
+
+def _none(x: np.ndarray) -> np.ndarray:
+  return x[:0]
 
 
 def _sample(experiment: Experiment) -> Callable | None:
@@ -224,5 +259,9 @@ def probe_sources(experiment: Experiment, protocols: list[Protocol]):
       f"config.data.name {config.name!r} has no task of two classes, as the "
       f"protocol attributes needs; classes: {', '.join(map(str, counts))}."
     )
+  for protocol in protocols:
+    if protocol.views is not None:
+      some = some_of(train, options.train_examples)
+      augmentation(experiment.config, some, protocol.views)
   test = data.load(config, config.test_split)
   return (train, options.train_examples), (test, options.test_examples)
