@@ -13,6 +13,7 @@ import pytest
 from infomin_jax import cli, data, evidence
 from infomin_jax.data.decode import resize_crop
 from infomin_jax.errors import UserError
+from infomin_jax.eval import cases
 from infomin_jax.eval import evaluate as evaluation
 from infomin_jax.eval.case import Augmented, Case, Encoder, Part
 from infomin_jax.eval.monitor import make_monitor
@@ -54,7 +55,8 @@ def small_case(folder, encoder=None):
   def part(count):
     x = rng.normal(size=(count, 3)).astype(np.float32)
     labels = {"sign": (x[:, 0] > 0).astype(int), "name": np.arange(count) % 5}
-    return Part(x, labels, rng.integers(0, 255, (count, 12, 12, 1), np.uint8))
+    images = rng.integers(0, 255, (count, 12, 12, 1), np.uint8)
+    return Part(x, labels, images, images[..., 0] // 90, (1, 1, 3))
 
   classes = {"sign": 2, "name": 5}
   train, name = part(64), "learned, tap y"
@@ -96,6 +98,8 @@ def test_every_protocol_gives_rows_or_a_picture(name, tmp_path):
     assert rows == {}
     picture = tmp_path / f"{name}_learned_y.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
+  elif name == "segmentation":
+    assert set(rows) == {"mask"}
   elif name in ON_IMAGES:
     assert set(rows) == {"images"}
   elif name == "attributes":
@@ -137,13 +141,13 @@ def test_runs_of_one_data_set_share_the_probes_of_pixels(
   tmp_path, monkeypatch, capsys
 ):
   seen = []
-  embed = evaluation.embed
+  embed = cases.embed
 
   def noted(learner, variables, source, taps, **options):
     seen.append(taps)
     return embed(learner, variables, source, taps, **options)
 
-  monkeypatch.setattr(evaluation, "embed", noted)
+  monkeypatch.setattr(cases, "embed", noted)
   for name, seed in (("a", 3), ("b", 4)):
     write_run(tmp_path / name, tiny_config(seed))
   cli.main(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from infomin_jax.data import decode
+from infomin_jax.data.masks import nearest_crop
 from infomin_jax.errors import UserError
 
 Host = Callable[[dict, np.random.Generator], dict]
@@ -23,7 +24,8 @@ def host_views(
 ) -> Host:
   """A `host` that cuts random crops: image `[count, size, size, c]`.
 
-  For photos of varying size; the record is decoded once for all its crops.
+  For photos of varying size; the record is decoded once for all its crops. A
+  `mask` is left out: nothing that sees random crops has a use for it.
   """
   if count < 1 or size < 1:
     raise UserError(f"Expected count, size >= 1, got {count} and {size}.")
@@ -41,11 +43,15 @@ def _views(record, rng, count, size, scale, ratio):
     decode.random_resized_crop(image, rng, size, scale, ratio)
     for _ in range(count)
   ]
-  return record | {"image": np.stack(crops)}
+  rest = {name: x for name, x in record.items() if name != "mask"}
+  return rest | {"image": np.stack(crops)}
 
 
 def host_center(resize: int, size: int) -> Host:
-  """A `host` for evaluation: shorter side to `resize`, centre `size`."""
+  """A `host` for evaluation: shorter side to `resize`, centre `size`.
+
+  A `mask` is cut alike.
+  """
   if not 0 < size <= resize:
     raise UserError(f"Expected 0 < size <= resize, got {size} and {resize}.")
   return functools.partial(_center, resize=resize, size=size)
@@ -53,4 +59,7 @@ def host_center(resize: int, size: int) -> Host:
 
 def _center(record, rng, resize, size):
   del rng
-  return record | {"image": decode.resize_crop(record["image"], resize, size)}
+  cut = {"image": decode.resize_crop(record["image"], resize, size)}
+  if "mask" in record:
+    cut["mask"] = nearest_crop(record["mask"], resize, size)
+  return record | cut

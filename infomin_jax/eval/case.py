@@ -18,11 +18,22 @@ class Part:
     labels: of each task, int `[n]`.
     images: uint8 `[n, s, s, c]`, cut as the encoder gets them; None where no
       protocol needs them.
+    masks: classes of their pixels, uint8 `[n, s, s]`; None likewise.
+    shape: of an image's features before they were flattened.
   """
 
   x: np.ndarray
   labels: Mapping[str, np.ndarray]
   images: np.ndarray | None = None
+  masks: np.ndarray | None = None
+  shape: tuple[int, ...] = ()
+
+  @property
+  def map(self) -> np.ndarray | None:
+    """The features as `[n, h, w, c]`; None if they are no map."""
+    if len(self.shape) != 3:
+      return None
+    return self.x.reshape(-1, *self.shape)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +111,8 @@ class Protocol:
     run: `Case -> {task: {metric: value}}`; empty where it has nothing to say
       of the case, or draws a picture. A value that belongs to no task has the
       task `images`.
-    needs: `labels`, `binary` (a task of two classes), `images`.
+    needs: `labels`, `binary` (a task of two classes), `images`, `masks` (then
+      also a tap that is a map).
     views: of training images that are augmented, options of `make_views`; it
       then reads `Case.augmented`, not `Case.train`. None reads the latter.
   """

@@ -12,7 +12,7 @@ from infomin_jax.encoders.features import named_taps
 from infomin_jax.errors import lookup
 from infomin_jax.train.mesh import shard
 from infomin_jax.views import resize_center
-from infomin_jax.views.ops import to_float
+from infomin_jax.views.ops import nearest_center, to_float
 
 
 def read_taps(learner, variables, images, taps) -> dict[str, jax.Array]:
@@ -24,11 +24,16 @@ def read_taps(learner, variables, images, taps) -> dict[str, jax.Array]:
   Raises:
     UserError: a tap that the encoder does not have.
   """
-  out = learner.apply(variables, images, method="encode")
-  pixels = learner.apply(variables, images, method="normalize")
-  known = {"pixels": pixels, **named_taps(out)}
+  known = all_taps(learner, variables, images)
   found = {tap: lookup("tap of this encoder", tap, known) for tap in taps}
   return {tap: x.reshape(len(images), -1) for tap, x in found.items()}
+
+
+def all_taps(learner, variables, images) -> dict[str, jax.Array]:
+  """What `read_taps` chooses from, not flattened: `[b, ...]` each."""
+  out = learner.apply(variables, images, method="encode")
+  pixels = learner.apply(variables, images, method="normalize")
+  return {"pixels": pixels, **named_taps(out)}
 
 
 def make_tap(learner, tap: str) -> Callable:
@@ -107,6 +112,17 @@ def small_images(source, config, limit: int = 0) -> np.ndarray:
   return np.concatenate(
     [np.asarray(cut(batch["image"])).astype(np.uint8) for batch in batches]
   )
+
+
+def small_masks(source, config, limit: int = 0) -> np.ndarray:
+  """The masks of `small_images`, cut alike: uint8 `[n, s, s]`."""
+  cut = jax.jit(
+    lambda x: nearest_center(x, config.evaluate.resize, config.views.size)
+  )
+  if config.data.host_crops:
+    cut = np.asarray  # the host has cut them
+  batches = held_out_batches(source, config.evaluate.batch_size, config, limit)
+  return np.concatenate([np.asarray(cut(batch["mask"])) for batch in batches])
 
 
 def _centred(images: jax.Array, config) -> jax.Array:

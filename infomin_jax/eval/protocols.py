@@ -9,7 +9,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from infomin_jax.eval import dependence, sgd_linear
+from infomin_jax.eval import dependence, segmentation, sgd_linear
 from infomin_jax.eval.case import Case, Part, Protocol
 from infomin_jax.eval.finetune import finetuned_accuracy, labelled_part
 from infomin_jax.eval.fit import ADAM, BATCH, RATE
@@ -237,6 +237,7 @@ PROTOCOLS: dict[str, Callable[..., Protocol]] = {
   "pca": _map("pca"),
   "reconstruction": _reconstruction,
   "samples": _samples,
+  "segmentation": segmentation.protocol,
   "semi_supervised": _semi_supervised,
   "svm": _svm,
   "tsne": _map("tsne"),
