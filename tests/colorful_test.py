@@ -69,6 +69,18 @@ def test_a_digit_is_drawn_as_bilinear_ink_on_the_photograph():
   np.testing.assert_allclose(image, want, atol=1e-5)
 
 
+def test_the_mask_is_the_digit_where_its_ink_is(splits):
+  (_, test), black = splits, jnp.zeros((32, 32, 3))
+  for i in range(0, len(test), 400):
+    record = test[i]
+    ink = colorful.compose(
+      black, record["digit"], record["place"], jnp.eye(2, 3), jnp.ones(3)
+    )
+    want = np.where(ink[..., 0] > 0.5, 1 + record["label"], 0)
+    np.testing.assert_array_equal(record["mask"], want)
+    assert record["mask"].dtype == np.uint8 and 20 < (want > 0).sum() < 256
+
+
 def views_of(share, batch, flat=0.0):
   options = {
     "name": "shared_factors",

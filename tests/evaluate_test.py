@@ -1,17 +1,21 @@
 """What `infomin evaluate` writes: rows, pictures, and what runs share."""
 
+import dataclasses
 import importlib.util
 import json
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
 
-from infomin_jax import cli, evidence
+from infomin_jax import cli, data, evidence
+from infomin_jax.data.decode import resize_crop
 from infomin_jax.errors import UserError
+from infomin_jax.eval import cases
 from infomin_jax.eval import evaluate as evaluation
-from infomin_jax.eval.case import Case, Encoder, Part
+from infomin_jax.eval.case import Augmented, Case, Encoder, Part
 from infomin_jax.eval.monitor import make_monitor
 from infomin_jax.eval.protocols import PROTOCOLS
 from infomin_jax.eval.table import show_table
@@ -28,6 +32,8 @@ OPTIONS = ml_collections.ConfigDict(
     epochs=1,
     label_share=0.5,
     decoder_width=8,
+    batch_size=64,
+    train_examples=0,
   )
 )
 PICTURES = {"neighbours", "pca", "samples", "tsne"}
@@ -49,10 +55,19 @@ def small_case(folder, encoder=None):
   def part(count):
     x = rng.normal(size=(count, 3)).astype(np.float32)
     labels = {"sign": (x[:, 0] > 0).astype(int), "name": np.arange(count) % 5}
-    return Part(x, labels, rng.integers(0, 255, (count, 12, 12, 1), np.uint8))
+    images = rng.integers(0, 255, (count, 12, 12, 1), np.uint8)
+    return Part(x, labels, images, images[..., 0] // 90, (1, 1, 3))
 
   classes = {"sign": 2, "name": 5}
-  return Case(part(64), part(40), classes, 0, encoder, "learned, tap y", folder)
+  train, name = part(64), "learned, tap y"
+
+  def augmented(views, epochs):
+    del views
+    for epoch in range(epochs):
+      yield Augmented(epoch, jnp.asarray(train.x), train.labels)
+
+  case = Case(train, part(40), classes, 0, encoder, name, folder)
+  return dataclasses.replace(case, augmented=augmented if encoder else None)
 
 
 def linear_encoder():
@@ -83,6 +98,8 @@ def test_every_protocol_gives_rows_or_a_picture(name, tmp_path):
     assert rows == {}
     picture = tmp_path / f"{name}_learned_y.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
+  elif name == "segmentation":
+    assert set(rows) == {"mask"}
   elif name in ON_IMAGES:
     assert set(rows) == {"images"}
   elif name == "attributes":
@@ -92,8 +109,10 @@ def test_every_protocol_gives_rows_or_a_picture(name, tmp_path):
     assert all(0 <= row["accuracy"] <= 1 for row in rows.values())
 
 
-@pytest.mark.parametrize("name", ["finetune", "semi_supervised"])
-def test_pixels_cannot_be_finetuned(name, tmp_path):
+@pytest.mark.parametrize(
+  "name", ["finetune", "semi_supervised", "imagenet_linear"]
+)
+def test_protocols_of_encoders_say_nothing_of_pixels(name, tmp_path):
   assert PROTOCOLS[name](OPTIONS).run(small_case(tmp_path)) == {}
 
 
@@ -122,13 +141,13 @@ def test_runs_of_one_data_set_share_the_probes_of_pixels(
   tmp_path, monkeypatch, capsys
 ):
   seen = []
-  embed = evaluation.embed
+  embed = cases.embed
 
   def noted(learner, variables, source, taps, **options):
     seen.append(taps)
     return embed(learner, variables, source, taps, **options)
 
-  monkeypatch.setattr(evaluation, "embed", noted)
+  monkeypatch.setattr(cases, "embed", noted)
   for name, seed in (("a", 3), ("b", 4)):
     write_run(tmp_path / name, tiny_config(seed))
   cli.main(
@@ -244,3 +263,13 @@ def test_images_are_those_the_encoder_sees():
   rows = np.linspace(0, len(source) - 1, 50).astype(int)
   want = np.stack([source[row]["image"] for row in rows])
   np.testing.assert_array_equal(images, want)
+
+
+def test_images_that_the_host_cuts_are_cut_once():
+  config = tiny_config(resize=28)
+  config.data.host_crops, config.views.size = True, 24
+  source = data.load(config.data, "test")
+  images = evaluation.small_images(source, config, limit=3)
+  rows = np.linspace(0, len(source) - 1, 3).astype(int)
+  want = [resize_crop(source[row]["image"], 28, 24) for row in rows]
+  np.testing.assert_array_equal(images, np.stack(want))

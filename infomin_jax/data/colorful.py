@@ -46,7 +46,8 @@ class ColorfulDigits:
   """The records of one split, made in memory in a second or two.
 
   Besides `image`, `label` (the digit) and `index` a record has `position` (0
-  to 8: the cell), `background` (0 to 7: the photograph) and the factors that
+  to 8: the cell), `background` (0 to 7: the photograph), `mask [32, 32]` uint8
+  (0, or 1 + the digit where its ink covers more than half) and the factors that
   it was drawn from: `digit [8, 8]` uint8, `place [2]` (row, column of the
   digit's corner) and `crop [3]` (photograph, top, left).
   """
@@ -79,18 +80,21 @@ class ColorfulDigits:
     )
     colour = rng.uniform(0.5, 1, (n, 3)).astype(np.float32)
     backgrounds = jax.vmap(crop_photo, (None, 0))(load_photos(), crop)
-    draw = jax.jit(jax.vmap(compose, in_axes=(0, 0, 0, None, 0)))
-    image = draw(backgrounds, images, place, jnp.eye(2, 3), colour)
+    draw = jax.jit(jax.vmap(_drawn))
+    image, ink = draw(backgrounds, images, place, colour)
     cell = place * CELLS // (SIZE - DIGIT + 1)
+    label = np.repeat(labels[digits], copies).astype(np.int32)
+    mask = np.where(np.asarray(ink) > 0.5, 1 + label[:, None, None], 0)
     self._fields = {
       "image": np.asarray(jnp.round(image * 255), np.uint8),
-      "label": np.repeat(labels[digits], copies).astype(np.int32),
+      "label": label,
       "index": np.arange(n, dtype=np.int32),
       "position": (cell[:, 0] * CELLS + cell[:, 1]).astype(np.int32),
       "background": crop[:, 0].astype(np.int32),
       "digit": images,
       "place": place.astype(np.int32),
       "crop": crop.astype(np.int32),
+      "mask": mask.astype(np.uint8),
     }
 
   def __len__(self) -> int:
@@ -98,6 +102,13 @@ class ColorfulDigits:
 
   def __getitem__(self, index: int, /) -> dict:
     return {name: field[index] for name, field in self._fields.items()}
+
+
+def _drawn(background, digit, place, colour) -> tuple[jax.Array, jax.Array]:
+  """An image as the set has it, and where its ink is."""
+  affine = jnp.eye(2, 3)
+  image = compose(background, digit, place, affine, colour)
+  return image, draw_ink(digit, place, affine)
 
 
 def compose(background, digit, place, affine, colour) -> jax.Array:
@@ -111,6 +122,12 @@ def compose(background, digit, place, affine, colour) -> jax.Array:
       handwriting, both in [-1, 1]; `eye(2, 3)` draws it as it is.
     colour: `[3]` in [0, 1].
   """
+  ink = draw_ink(digit, place, affine)[..., None]
+  return background * (1 - ink) + ink * colour[None, None]
+
+
+def draw_ink(digit, place, affine) -> jax.Array:
+  """How much ink covers each pixel, `[32, 32]` in [0, 1]; see `compose`."""
   centres = (jnp.arange(DIGIT) + 0.5) * (2 / DIGIT) - 1
   grid = jnp.stack(jnp.meshgrid(centres, centres, indexing="ij"))
   source = jnp.einsum("ij,jhw->ihw", affine[:, :2], grid)
@@ -121,9 +138,7 @@ def compose(background, digit, place, affine, colour) -> jax.Array:
     order=1,
     cval=0.0,
   )
-  mask = jax.lax.dynamic_update_slice(jnp.zeros((SIZE, SIZE)), ink, place)
-  mask = mask[..., None]
-  return background * (1 - mask) + mask * colour[None, None]
+  return jax.lax.dynamic_update_slice(jnp.zeros((SIZE, SIZE)), ink, place)
 
 
 def crop_photo(photos, crop) -> jax.Array:

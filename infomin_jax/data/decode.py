@@ -117,11 +117,19 @@ def resize_crop(image: np.ndarray, resize_to: int, size: int) -> np.ndarray:
   `size <= resize_to`.
   """
   h, w = image.shape[:2]
-  short = min(h, w)
-  height, width = resize_to * h // short, resize_to * w // short
-  top, left = round((height - size) / 2), round((width - size) / 2)
+  height, width, top, left = center_window(h, w, resize_to, size)
   image = resize(image, height, width)
   return np.ascontiguousarray(image[top : top + size, left : left + size])
+
+
+def center_window(
+  height: int, width: int, resize_to: int, size: int
+) -> tuple[int, int, int, int]:
+  """What `resize_crop` does: height and width after it resizes, top, left."""
+  short = min(height, width)
+  height, width = resize_to * height // short, resize_to * width // short
+  top, left = round((height - size) / 2), round((width - size) / 2)
+  return height, width, top, left
 
 
 def random_window(

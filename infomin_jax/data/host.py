@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from infomin_jax.data import decode
+from infomin_jax.data.masks import nearest_crop
 from infomin_jax.errors import UserError
 
 Host = Callable[[dict, np.random.Generator], dict]
@@ -25,9 +26,13 @@ def host_views(
 ) -> Host:
   """A `host` that cuts random crops: image `[count, size, size, c]`.
 
-  For photos of varying size; the record is decoded once for all its crops.
-  With `pieces`, a size and a scale, a record also has `jigsaw`, a crop of these
-  `[size, size, c]`, which the view of that name cuts up.
+  rest = {name: x for name, x in record.items() if name != "mask"}
+  record = rest | {"image": np.stack(crops)}
+  if pieces is None:
+    return record
+  side, share = pieces
+  larger = decode.random_resized_crop(image, rng, side, share, ratio)
+  return record | {"jigsaw": larger}
   """
   if count < 1 or size < 1:
     raise UserError(f"Expected count, size >= 1, got {count} and {size}.")
@@ -78,7 +83,8 @@ def _views(record, rng, count, size, scale, ratio, pieces):
     decode.random_resized_crop(image, rng, size, scale, ratio)
     for _ in range(count)
   ]
-  record = record | {"image": np.stack(crops)}
+  rest = {name: x for name, x in record.items() if name != "mask"}
+  record = rest | {"image": np.stack(crops)}
   if pieces is None:
     return record
   side, share = pieces
@@ -87,7 +93,10 @@ def _views(record, rng, count, size, scale, ratio, pieces):
 
 
 def host_center(resize: int, size: int) -> Host:
-  """A `host` for evaluation: shorter side to `resize`, centre `size`."""
+  """A `host` for evaluation: shorter side to `resize`, centre `size`.
+
+  A `mask` is cut alike.
+  """
   if not 0 < size <= resize:
     raise UserError(f"Expected 0 < size <= resize, got {size} and {resize}.")
   return functools.partial(_center, resize=resize, size=size)
@@ -95,4 +104,7 @@ def host_center(resize: int, size: int) -> Host:
 
 def _center(record, rng, resize, size):
   del rng
-  return record | {"image": decode.resize_crop(record["image"], resize, size)}
+  cut = {"image": decode.resize_crop(record["image"], resize, size)}
+  if "mask" in record:
+    cut["mask"] = nearest_crop(record["mask"], resize, size)
+  return record | cut

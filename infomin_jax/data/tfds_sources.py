@@ -18,8 +18,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from infomin_jax.data.decode import BrokenRecord
+from infomin_jax.data.masks import decoded_mask
 from infomin_jax.data.sources import Task, bad_split, checked_index, decoded
-from infomin_jax.errors import UserError
+from infomin_jax.errors import UserError, lookup
 
 # Our name -> TFDS builder. Every configuration of div2k has the same `hr`.
 BUILDERS = {
@@ -78,7 +79,7 @@ def file_format(folder: pathlib.Path) -> str:
 
 
 def load_prepared(
-  name: str, split: str, builder: str, data_dir: str = ""
+  name: str, split: str, builder: str, data_dir: str = "", mask: str = ""
 ) -> "TfdsSource":
   """A split of a prepared set, or one line on how to prepare it."""
   folder = find(builder, data_dir)
@@ -90,7 +91,7 @@ def load_prepared(
       f"{name} is not prepared: no dataset_info.json with *.array_record-* "
       f"files below {place}. Run: infomin data prepare {target}{where}"
     )
-  return TfdsSource(name, folder, split)
+  return TfdsSource(name, folder, split, mask)
 
 
 def load(name: str, split: str, data_dir: str = "") -> "TfdsSource":
@@ -107,14 +108,20 @@ def load(name: str, split: str, data_dir: str = "") -> "TfdsSource":
   return load_prepared(name, split, BUILDERS[name], data_dir)
 
 
-def load_any(split: str, builder: str, data_dir: str = "") -> "TfdsSource":
-  """A split of any prepared TFDS set: `builder` is `name/config:version`."""
+def load_any(
+  split: str, builder: str, data_dir: str = "", mask: str = ""
+) -> "TfdsSource":
+  """A split of any prepared TFDS set: `builder` is `name/config:version`.
+
+  `mask` is the feature of pixels' classes: oxford_iiit_pet, caltech_birds2011:
+  segmentation_mask; cityscapes: segmentation_label; scene_parse150: annotation.
+  """
   if not re.fullmatch(r"\w+(/[\w.-]+)?(:\d+\.\d+\.\d+)?", builder):
     raise UserError(
       f"data.builder: expected name, name/config or name/config:1.0.0, got "
       f"{builder!r}."
     )
-  return load_prepared(builder, split, builder, data_dir)
+  return load_prepared(builder, split, builder, data_dir, mask)
 
 
 def write(
@@ -153,17 +160,22 @@ class TfdsSource:
   """One split of a prepared set, opened when first read.
 
   Class labels and booleans, also nested ones, are int fields and tasks: those
-  of celeb_a are called `attribute_Smiling` and so on. Other fields are left
-  out. Records come in the order of the files.
+  of celeb_a are called `attribute_Smiling` and so on. The image feature `mask`
+  is the field of that name. Other fields are left out. Records come in the
+  order of the files.
   """
 
-  def __init__(self, name: str, folder: pathlib.Path, split: str):
-    self.name = name
+  def __init__(
+    self, name: str, folder: pathlib.Path, split: str, mask: str = ""
+  ):
+    self.name, self._mask = name, mask
     self._folder = folder
     self._split = split
     builder = _open(folder, name)
     features = builder.info.features
     self._image = _image_field(features, name)
+    if mask:
+      lookup("image feature (config.data.mask)", mask, _images(features))
     shape = features[self._image].shape
     self._channels = shape[-1] or 0
     self.image_shape = None if None in shape else shape
@@ -195,14 +207,12 @@ class TfdsSource:
   @functools.cached_property
   def _records(self) -> Any:
     builder = _open(self._folder, self.name)
-    images = {
-      key: tfds.decode.SkipDecoding()
-      for key, feature in builder.info.features.items()
-      if isinstance(feature, tfds.features.Image)
-    }
     # TFDS wraps this method in a way that hides its type from checkers.
     as_data_source: Any = builder.as_data_source
-    return as_data_source(self._split, decoders=images)
+    images = _images(builder.info.features)
+    return as_data_source(
+      self._split, decoders={k: tfds.decode.SkipDecoding() for k in images}
+    )
 
   def __getitem__(self, index: int, /) -> dict[str, Any]:
     index = checked_index(index, self)
@@ -232,6 +242,9 @@ class TfdsSource:
       for key in path:
         value = value[key]
       record[field] = int(value)
+    if self._mask:
+      mask = example[self._mask]
+      record["mask"] = decoded_mask(mask, image.shape, index, self)
     return record | {"index": index}
 
   def where(self, index: int) -> str:
@@ -261,6 +274,12 @@ def _image_field(features, name):
       return key
   fields = ", ".join(sorted(features))
   raise UserError(f"{name} has no images; its fields: {fields}.")
+
+
+def _images(features) -> dict[str, Any]:
+  """The features that are stored as encoded images."""
+  kind = tfds.features.Image
+  return {key: f for key, f in features.items() if isinstance(f, kind)}
 
 
 def _task_fields(features, path=()):

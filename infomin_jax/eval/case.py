@@ -2,7 +2,8 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -13,15 +14,26 @@ class Part:
   """The training or the test set, at one tap of one encoder.
 
   Attributes:
-    x: features, float32 `[n, d]`.
+    x: features, float32 `[n, d]`; no rows where no protocol reads them.
     labels: of each task, int `[n]`.
     images: uint8 `[n, s, s, c]`, cut as the encoder gets them; None where no
       protocol needs them.
+    masks: classes of their pixels, uint8 `[n, s, s]`; None likewise.
+    shape: of an image's features before they were flattened.
   """
 
   x: np.ndarray
   labels: Mapping[str, np.ndarray]
   images: np.ndarray | None = None
+  masks: np.ndarray | None = None
+  shape: tuple[int, ...] = ()
+
+  @property
+  def map(self) -> np.ndarray | None:
+    """The features as `[n, h, w, c]`; None if they are no map."""
+    if len(self.shape) != 3:
+      return None
+    return self.x.reshape(-1, *self.shape)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +55,20 @@ class Encoder:
   sample: Callable | None = None
 
 
+class Augmented(NamedTuple):
+  """Frozen features of a batch of augmented training images.
+
+  Attributes:
+    epoch: how often its first image was there before.
+    x: features `[b, d]`.
+    labels: of each task, int `[b]`.
+  """
+
+  epoch: int
+  x: jax.Array
+  labels: Mapping[str, jax.Array]
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
   """One tap of one encoder: what every protocol is given.
@@ -55,6 +81,8 @@ class Case:
     encoder: None for raw pixels.
     name: `learned, tap pool` or alike, for titles.
     folder: where pictures go.
+    augmented: `(views, epochs) -> batches`: the training images, augmented by
+      `Protocol.views` anew each epoch. None for raw pixels.
   """
 
   train: Part
@@ -64,6 +92,9 @@ class Case:
   encoder: Encoder | None = None
   name: str = ""
   folder: pathlib.Path = pathlib.Path()
+  augmented: Callable[[Mapping[str, Any], int], Iterator[Augmented]] | None = (
+    None
+  )
 
   def picture(self, kind: str) -> pathlib.Path:
     """Where to draw: `neighbours_learned_pool.png`."""
@@ -80,9 +111,13 @@ class Protocol:
     run: `Case -> {task: {metric: value}}`; empty where it has nothing to say
       of the case, or draws a picture. A value that belongs to no task has the
       task `images`.
-    needs: `labels`, `binary` (a task of two classes), `images`.
+    needs: `labels`, `binary` (a task of two classes), `images`, `masks` (then
+      also a tap that is a map).
+    views: of training images that are augmented, options of `make_views`; it
+      then reads `Case.augmented`, not `Case.train`. None reads the latter.
   """
 
   name: str
   run: Callable[[Case], dict[str, dict[str, float]]]
   needs: frozenset[str] = frozenset({"labels"})
+  views: Mapping[str, Any] | None = None

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from infomin_jax import data
-from infomin_jax.data.sources import Subset
+from infomin_jax.data.sources import Source, Subset
 from infomin_jax.encoders.features import named_taps
 from infomin_jax.errors import lookup
 from infomin_jax.train.mesh import shard
 from infomin_jax.views import resize_center
+from infomin_jax.views.ops import nearest_center, to_float
 
 
 def read_taps(learner, variables, images, taps) -> dict[str, jax.Array]:
@@ -23,11 +24,16 @@ def read_taps(learner, variables, images, taps) -> dict[str, jax.Array]:
   Raises:
     UserError: a tap that the encoder does not have.
   """
-  out = learner.apply(variables, images, method="encode")
-  pixels = learner.apply(variables, images, method="normalize")
-  known = {"pixels": pixels, **named_taps(out)}
+  known = all_taps(learner, variables, images)
   found = {tap: lookup("tap of this encoder", tap, known) for tap in taps}
   return {tap: x.reshape(len(images), -1) for tap, x in found.items()}
+
+
+def all_taps(learner, variables, images) -> dict[str, jax.Array]:
+  """What `read_taps` chooses from, not flattened: `[b, ...]` each."""
+  out = learner.apply(variables, images, method="encode")
+  pixels = learner.apply(variables, images, method="normalize")
+  return {"pixels": pixels, **named_taps(out)}
 
 
 def make_tap(learner, tap: str) -> Callable:
@@ -77,8 +83,7 @@ def embed(
 
   @jax.jit
   def features(variables, images):
-    images = resize_center(images, config.evaluate.resize, config.views.size)
-    return read_taps(learner, variables, images, taps)
+    return read_taps(learner, variables, _centred(images, config), taps)
 
   collected, fields = [], []
   batch_size = config.evaluate.batch_size
@@ -102,12 +107,29 @@ def small_images(source, config, limit: int = 0) -> np.ndarray:
     config: gives the image size, batch size and host-side decoding.
     limit: as in `embed`.
   """
-  resize, size = config.evaluate.resize, config.views.size
-  cut = jax.jit(lambda x: jnp.round(255 * resize_center(x, resize, size)))
+  cut = jax.jit(lambda x: jnp.round(255 * _centred(x, config)))
   batches = held_out_batches(source, config.evaluate.batch_size, config, limit)
   return np.concatenate(
     [np.asarray(cut(batch["image"])).astype(np.uint8) for batch in batches]
   )
+
+
+def small_masks(source, config, limit: int = 0) -> np.ndarray:
+  """The masks of `small_images`, cut alike: uint8 `[n, s, s]`."""
+  cut = jax.jit(
+    lambda x: nearest_center(x, config.evaluate.resize, config.views.size)
+  )
+  if config.data.host_crops:
+    cut = np.asarray  # the host has cut them
+  batches = held_out_batches(source, config.evaluate.batch_size, config, limit)
+  return np.concatenate([np.asarray(cut(batch["mask"])) for batch in batches])
+
+
+def _centred(images: jax.Array, config) -> jax.Array:
+  """What evaluation sees of `held_out_batches`, float32 `[b, s, s, c]`."""
+  if config.data.host_crops:
+    return to_float(images)  # the host has cut them
+  return resize_center(images, config.evaluate.resize, config.views.size)
 
 
 def _joined(rows: list[dict]) -> dict[str, np.ndarray]:
@@ -128,9 +150,7 @@ def held_out_batches(
     crops: cut the training views' crops instead of one central crop, where
       the host does so.
   """
-  if limit and limit < len(source):
-    rows = np.linspace(0, len(source) - 1, limit).astype(int)
-    source = Subset(source, rows)
+  source = some_of(source, limit)
   host = None
   if config.data.host_crops:
     if crops:
@@ -138,3 +158,11 @@ def held_out_batches(
     else:
       host = data.host_center(config.evaluate.resize, config.views.size)
   return data.epoch(source, batch_size, host=host)
+
+
+def some_of(source: Source, limit: int) -> Source:
+  """A source's images, or `limit` of them, spread evenly; 0 for all."""
+  if not limit or limit >= len(source):
+    return source
+  rows = np.linspace(0, len(source) - 1, limit).astype(int)
+  return Subset(source, rows)

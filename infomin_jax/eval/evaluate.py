@@ -4,20 +4,17 @@ All probes of an encoder read the same features, which are computed once.
 """
 
 import pathlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable
 
 import jax
 import numpy as np
 
 from infomin_jax import data
 from infomin_jax.errors import UserError, lookup
-from infomin_jax.eval.case import Case, Encoder, Part, Protocol
-from infomin_jax.eval.embed import (
-  embed,
-  make_tap,
-  read_taps,
-  small_images,
-)
+from infomin_jax.eval.augmented import augmentation
+from infomin_jax.eval.case import Protocol
+from infomin_jax.eval.cases import cases, tap_shapes
+from infomin_jax.eval.embed import small_images, small_masks, some_of
 from infomin_jax.eval.protocols import PROTOCOLS
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.state import TrainState
@@ -74,9 +71,8 @@ def evaluate(
   check_probes(experiment)
   protocols = [PROTOCOLS[name](options) for name in options.protocols]
   sources = probe_sources(experiment, protocols)
-  images = None
-  if any("images" in protocol.needs for protocol in protocols):
-    images = [small_images(s, config, limit) for s, limit in sources]
+  extras = [_extras(protocols, *source, config) for source in sources]
+  reads_train = any(protocol.views is None for protocol in protocols)
   fresh = encoder_variables(untrained, "online")
   learned = encoder_variables(state, options.weights)
   encoders = dict(zip(FEATURES, (fresh, fresh, learned), strict=True))
@@ -84,7 +80,14 @@ def evaluate(
   for kind in features:
     taps = ("pixels",) if kind == "pixels" else tuple(options.taps)
     for tap, case in cases(
-      experiment, kind, encoders[kind], taps, sources, images, folder
+      experiment,
+      kind,
+      encoders[kind],
+      taps,
+      sources,
+      extras,
+      folder,
+      reads_train,
     ):
       found = []
       for protocol in protocols:
@@ -94,6 +97,21 @@ def evaluate(
       order = [*case.classes, *(row["task"] for row in found)]
       rows += sorted(found, key=lambda row: order.index(row["task"]))
   return rows
+
+
+def _extras(protocols, source, limit, config) -> dict[str, np.ndarray]:
+  """What protocols need of a set besides features and labels."""
+  needs = _needs(protocols)
+  readers = {"images": small_images, "masks": small_masks}
+  return {
+    name: read(source, config, limit)
+    for name, read in readers.items()
+    if name in needs
+  }
+
+
+def _needs(protocols: Iterable[Protocol]) -> frozenset[str]:
+  return frozenset().union(*(protocol.needs for protocol in protocols))
 
 
 def _rows(values: dict, about: dict, seed: int) -> list[dict]:
@@ -110,75 +128,9 @@ def _rows(values: dict, about: dict, seed: int) -> list[dict]:
   ]
 
 
-def cases(
-  experiment: Experiment,
-  features: str,
-  variables: dict,
-  taps: tuple[str, ...],
-  sources,
-  images=None,
-  folder: pathlib.Path = pathlib.Path(),
-) -> Iterator[tuple[str, Case]]:
-  """Embeds both sets once and yields `(tap, what protocols see of it)`.
-
-  Args:
-    experiment: encoder, data and settings.
-    features: `pixels`, `untrained` or `learned`.
-    variables: the encoder's parameters and statistics.
-    taps: to read.
-    sources: `(source, how many)` of training and test set.
-    images: of both, where a protocol needs them.
-    folder: where pictures go.
-  """
-  config, learner = experiment.config, experiment.learner
-  place = {"config": config, "mesh": experiment.mesh}
-  embedded = [
-    embed(learner, variables, source, taps, limit=limit, **place)
-    for source, limit in sources
-  ]
-  tasks = sources[0][0].tasks
-  for tap in taps:
-    train, test = (
-      Part(
-        x[tap], {task: fields[field] for task, (field, _) in tasks.items()}, of
-      )
-      for (x, fields), of in zip(embedded, images or (None, None), strict=True)
-    )
-    encoder = None
-    if tap != "pixels":
-      encoder = Encoder(
-        make_tap(learner, tap), variables, experiment.mesh, _sample(experiment)
-      )
-    yield (
-      tap,
-      Case(
-        train,
-        test,
-        {task: count for task, (_, count) in tasks.items()},
-        config.seed,
-        encoder,
-        "pixels" if features == "pixels" else f"{features}, tap {tap}",
-        folder,
-      ),
-    )
-
-
-def _sample(experiment: Experiment) -> Callable | None:
-  """How a run's generator makes images, if it has one."""
-  learner, shape = experiment.learner, experiment.source.image_shape
-  if not learner.makes_images:
-    return None
-  image = (experiment.config.views.size, 3 if shape is None else shape[-1])
-
-  def sample(variables, key, count):
-    return learner.apply(variables, key, count, image, method="sample")
-
-  return sample
-
-
 def check_probes(experiment: Experiment) -> None:
   """Refuses unknown protocols and taps, and bad numbers, before long work."""
-  config, options = experiment.config, experiment.config.evaluate
+  options = experiment.config.evaluate
   for name in options.protocols:
     lookup("protocol", name, PROTOCOLS)
   if options.batch_size < 1 or options.batch_size % experiment.mesh.size:
@@ -195,23 +147,23 @@ def check_probes(experiment: Experiment) -> None:
       f"config.evaluate.label_share is {options.label_share}: expected a share "
       "above 0, at most 1."
     )
-  size = config.views.size
-  shape = experiment.source.image_shape
-  channels = 3 if shape is None else shape[-1]
-  images = jax.ShapeDtypeStruct((2, size, size, channels), np.float32)
+  shapes = _shapes(experiment)
+  for tap in options.taps:
+    lookup("tap of this encoder", tap, shapes)
+
+
+def _shapes(experiment: Experiment) -> dict[str, tuple[int, ...]]:
+  """`tap_shapes` of the encoder to evaluate."""
   state = jax.eval_shape(experiment.init)
-  jax.eval_shape(
-    lambda v, x: read_taps(experiment.learner, v, x, tuple(options.taps)),
-    encoder_variables(state, options.weights),
-    images,
-  )
+  weights = experiment.config.evaluate.weights
+  return tap_shapes(experiment, encoder_variables(state, weights))
 
 
 def probe_sources(experiment: Experiment, protocols: list[Protocol]):
   """`(source, how many)` of the train and the test set that probes use."""
   config, options = experiment.config.data, experiment.config.evaluate
   train = data.load(config, config.probe_split)
-  needs = frozenset().union(*(protocol.needs for protocol in protocols))
+  needs = _needs(protocols)
   if "labels" in needs and not train.tasks:
     raise UserError(
       f"config.data.name {config.name!r} has no labels in split "
@@ -224,5 +176,30 @@ def probe_sources(experiment: Experiment, protocols: list[Protocol]):
       f"config.data.name {config.name!r} has no task of two classes, as the "
       f"protocol attributes needs; classes: {', '.join(map(str, counts))}."
     )
+  if "masks" in needs:
+    _check_masks(experiment, train)
+  for protocol in protocols:
+    if protocol.views is not None:
+      some = some_of(train, options.train_examples)
+      augmentation(experiment.config, some, protocol.views)
   test = data.load(config, config.test_split)
   return (train, options.train_examples), (test, options.test_examples)
+
+
+def _check_masks(experiment, source) -> None:
+  """Records need a mask, and one of the taps must be a map."""
+  config = experiment.config
+  if "mask" not in source[0]:
+    raise UserError(
+      f"config.data.name {config.data.name!r} has no classes of pixels, as the "
+      "protocol segmentation needs; of a TFDS set, config.data.mask names the "
+      "feature that holds them."
+    )
+  shapes = _shapes(experiment)
+  if all(len(shapes[tap]) != 3 for tap in config.evaluate.taps):
+    maps = [tap for tap, shape in shapes.items() if len(shape) == 3]
+    raise UserError(
+      f"config.evaluate.taps is {tuple(config.evaluate.taps)}: the protocol "
+      f"segmentation reads maps, [h, w, c], and here these are: "
+      f"{', '.join(maps)}."
+    )

@@ -25,6 +25,7 @@ def fit(
   epochs: int,
   seed: int,
   batch: int = BATCH,
+  rate: float = RATE,
   drops: tuple[int, ...] = DROPS,
   sharding: jax.sharding.Sharding | None = None,
 ) -> Iterator[tuple[Any, Any]]:
@@ -42,7 +43,8 @@ def fit(
     epochs: how often all rows are seen.
     seed: of the orders and of the keys; `init_key` is apart from both.
     batch: rows a step; all, if there are fewer.
-    drops: epochs after which the learning rate is a tenth.
+    rate: the first learning rate.
+    drops: epochs after which it is a tenth.
     sharding: where batches go; None is the default device.
 
   References:
@@ -52,10 +54,10 @@ def fit(
   count = len(next(iter(rows.values())))
   batch = min(batch, count)
   steps = count // batch
-  rate = optax.piecewise_constant_schedule(
-    RATE, {epoch * steps: 0.1 for epoch in drops}
+  rates = optax.piecewise_constant_schedule(
+    rate, {epoch * steps: 0.1 for epoch in drops}
   )
-  tx = optax.adam(rate, b1=0.5)
+  tx = optax.adam(rates, b1=0.5)
 
   step = _make_step(loss, tx)
   numbers = np.array([seed, 0], np.uint32)

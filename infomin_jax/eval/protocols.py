@@ -1,6 +1,6 @@
 """The protocols of `infomin evaluate`, by name.
 
-Add one: write a function of arrays in a file here, and a function below that
+Add one: write a function of arrays in a file here, and there or below one that
 takes `config.evaluate` and gives a `Protocol`; enter it in `PROTOCOLS`.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from infomin_jax.eval import dependence
+from infomin_jax.eval import dependence, segmentation, sgd_linear
 from infomin_jax.eval.case import Case, Part, Protocol
 from infomin_jax.eval.finetune import finetuned_accuracy, labelled_part
 from infomin_jax.eval.fit import ADAM, BATCH, RATE
@@ -237,9 +237,11 @@ PROTOCOLS: dict[str, Callable[..., Protocol]] = {
   "pca": _map("pca"),
   "reconstruction": _reconstruction,
   "samples": _samples,
+  "segmentation": segmentation.protocol,
   "semi_supervised": _semi_supervised,
   "svm": _svm,
   "tsne": _map("tsne"),
+  **sgd_linear.PROTOCOLS,
 }
 
 

@@ -6,7 +6,8 @@ import rich.table
 from infomin_jax import evidence
 
 COLUMNS = ("pixels", "untrained", "learned")
-SHARES = ("accuracy", "balanced_error")  # shown in per cent
+# Shown in per cent.
+SHARES = ("accuracy", "balanced_error", "mean_iou", "pixel_accuracy")
 
 
 def show_table(rows: list[dict]) -> None:

@@ -31,6 +31,12 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
     "probes to run (default: those of the run's config.evaluate.protocols)",
     flag_values=values,
   )
+  flags.DEFINE_list(
+    "taps",
+    [],
+    "features to probe (default: those of the run's config.evaluate.taps)",
+    flag_values=values,
+  )
   flags.DEFINE_integer(
     "epochs",
     None,
@@ -64,8 +70,9 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   rows, configs, pixels = [], [], {}
   for workdir in map(pathlib.Path, values.workdir):
     config = read_config(workdir)
-    if values.protocols:
-      config.evaluate.protocols = tuple(values.protocols)
+    for name in ("protocols", "taps"):
+      if chosen := values[name].value:
+        config.evaluate[name] = tuple(chosen)
     for name in ("epochs", "label_share"):
       if values[name].value is not None:
         config.evaluate[name] = values[name].value

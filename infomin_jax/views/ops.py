@@ -54,18 +54,32 @@ def resize_center(images: jax.Array, resize: int, size: int) -> jax.Array:
     resize: pixels of the shorter side before the cut, at least `size`, or 0.
     size: side of the result in pixels.
   """
+  images = to_float(images)
+  _, height, width, _ = images.shape
+  top, left, side = _center_window(height, width, resize, size)
+  if (height, width) == (size, size) and side == size:
+    return images
+  return jax.vmap(lambda x: crop_resize(x, top, left, side, side, size))(images)
+
+
+def nearest_center(masks: jax.Array, resize: int, size: int) -> jax.Array:
+  """`resize_center` of classes `[b, h, w]`, each the nearest."""
+  _, height, width = masks.shape
+  top, left, side = _center_window(height, width, resize, size)
+  places = (jnp.arange(size) + 0.5) * (side / size)
+  rows, columns = jnp.floor(top + places), jnp.floor(left + places)
+  return masks[:, rows.astype(int)][:, :, columns.astype(int)]
+
+
+def _center_window(height: int, width: int, resize: int, size: int):
+  """Top, left and side of the window that evaluation sees."""
   if resize and resize < size:
     raise UserError(
       f"config.evaluate.resize is {resize}: expected 0 or at least "
       f"config.views.size, {size}."
     )
-  images = to_float(images)
-  _, height, width, _ = images.shape
-  if (height, width) == (size, size) and resize in (0, size):
-    return images
   side = min(height, width) * (size / resize if resize else 1)
-  top, left = (height - side) / 2, (width - side) / 2
-  return jax.vmap(lambda x: crop_resize(x, top, left, side, side, size))(images)
+  return (height - side) / 2, (width - side) / 2, side
 
 
 def sample_window(key, height: int, width: int, scale, ratio):

@@ -47,6 +47,7 @@ RECIPES = {
   "C": (_jitter(0.4, 0.4, 0.4, 0.1, p=1.0),),
   "D": (_jitter(0.8, 0.8, 0.8, 0.2, p=0.8), _blur, _rand, _gray),
   "E": (_jitter(0.4, 0.4, 0.4, 0.1, p=0.8), _blur, _rand_cmc),
+  "randaugment": (_rand,),
   "simclr": (_jitter(0.8, 0.8, 0.8, 0.2, p=0.8), _gray, _blur_tenth),
 }
 RECIPES["infomin"] = RECIPES["D"]

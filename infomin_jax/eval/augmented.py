@@ -1,0 +1,92 @@
+"""Features of augmented training images, streamed: nothing is kept."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+
+from infomin_jax import data
+from infomin_jax.data.sources import Source
+from infomin_jax.errors import UserError
+from infomin_jax.eval.case import Augmented
+from infomin_jax.eval.embed import read_taps
+from infomin_jax.train.experiment import Experiment
+from infomin_jax.train.mesh import shard
+from infomin_jax.views import make_views
+
+
+def augmented_features(
+  experiment: Experiment, variables: dict, source: Source, tap: str
+) -> Callable[[Mapping[str, Any], int], Iterator[Augmented]]:
+  """`Case.augmented` of one tap of a frozen encoder.
+
+  Images come through the pipeline that training reads, in batches of
+  `config.evaluate.batch_size`. A batch is a function of the seed and its
+  number; devices share it and do not change it.
+
+  Args:
+    experiment: encoder, seed, devices, and how images are read.
+    variables: the encoder's parameters and statistics.
+    source: the training images.
+    tap: which features.
+  """
+  config, mesh = experiment.config, experiment.mesh
+  size = config.evaluate.batch_size
+
+  def stream(views, epochs):
+    augment = augmentation(config, source, views)
+
+    @jax.jit
+    def features(variables, batch, step):
+      key = jax.random.fold_in(jax.random.key(config.seed), step)
+      (images,) = augment(key, batch)
+      return read_taps(experiment.learner, variables, images, (tap,))[tap]
+
+    with data.stream(
+      source,
+      seed=config.seed,
+      batch_size=size,
+      host=_host(config, views),
+      workers=config.data.workers,
+      threads=config.data.threads,
+      process=jax.process_index(),
+      processes=jax.process_count(),
+      broken=config.data.broken,
+    ) as batches:
+      for step in range(epochs * len(source) // size):
+        batch = shard(mesh, next(batches))
+        labels = {task: batch[field] for task, (field, _) in tasks.items()}
+        image = {name: batch[name] for name in ("image", "index")}
+        x = features(variables, image, step)
+        yield Augmented(step * size // len(source), x, labels)
+
+  tasks = source.tasks
+  return stream
+
+
+def augmentation(config, source: Source, views: Mapping[str, Any]) -> Callable:
+  """`(key, batch) -> (images [b, s, s, c],)`, after checks.
+
+  Args:
+    config: gives the size, and who cuts the crops.
+    source: the training images.
+    views: options of `make_views` besides the size and number.
+
+  Raises:
+    UserError: images that cannot be augmented so, or fewer than a batch.
+  """
+  batch = config.evaluate.batch_size
+  if batch > len(source):
+    raise UserError(
+      f"config.evaluate.batch_size is {batch}, but there are {len(source)} "
+      "images to train a probe on: make it smaller."
+    )
+  options = {"size": config.views.size, "count": 1, **views}
+  return make_views(options, source.image_shape, config.data.host_crops)
+
+
+def _host(config, views) -> Callable | None:
+  """What the host does to a record: it cuts the crop, where it has to."""
+  if not config.data.host_crops:
+    return None
+  return data.host_views(1, config.views.size, views["crop_scale"])

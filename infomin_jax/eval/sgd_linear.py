@@ -1,0 +1,190 @@
+"""The linear classifiers of ImageNet's tables: SGD on augmented images."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from infomin_jax.encoders.convnet import Output
+from infomin_jax.eval.case import Augmented, Protocol
+from infomin_jax.eval.fit import in_tiles, init_key
+from infomin_jax.eval.mlp_probe import cross_entropy
+
+RATE = 30.0  # of a batch of 256; other batches' is in proportion
+MOMENTUM = 0.9
+TOP = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+  """How a linear classifier is trained; the published one by default.
+
+  Attributes:
+    views: of each training image, options of `make_views`.
+    at: shares of the epochs after which the rate drops.
+    factor: what a drop multiplies the rate by.
+    cosine: fall to the same last rate along half a cosine instead.
+
+  References:
+    Tian et al., `What Makes for Good Views
+    <https://arxiv.org/abs/2005.10243>`_, 2020; numbers from the authors' code
+    (60 epochs). He et al., `Momentum Contrast
+    <https://arxiv.org/abs/1911.05722>`_, 2020 (100 epochs), for `MOCO`.
+  """
+
+  views: Mapping[str, Any] = dataclasses.field(
+    default_factory=lambda: {"name": "crop", "crop_scale": (0.2, 1.0)}
+  )
+  at: tuple[float, ...] = (1 / 2, 2 / 3, 5 / 6)
+  factor: float = 0.2
+  cosine: bool = False
+
+  def rates(self, rate: float, epochs: int) -> np.ndarray:
+    """Learning rate of each epoch, `[epochs]`, from the first one's."""
+    epoch = np.arange(epochs)
+    if self.cosine:
+      # The authors' first epoch is number 1.
+      low = rate * self.factor ** len(self.at)
+      share = (1 + np.cos(np.pi * (epoch + 1) / epochs)) / 2
+      return low + (rate - low) * share
+    drops = [np.greater_equal(epoch, round(s * epochs)) for s in self.at]
+    return rate * self.factor ** np.sum(drops, axis=0)
+
+
+RANDAUGMENT = {"name": "randaugment", "crop_scale": (0.2, 1.0)}
+MOCO = {"name": "crop", "crop_scale": (0.08, 1.0)}
+
+# Differs from MoCo: its classifier starts from N(0, 0.01), here PyTorch's way.
+RECIPES = {
+  "imagenet_linear": Recipe(),
+  "imagenet_linear_cosine": Recipe(cosine=True),
+  "imagenet_linear_moco": Recipe(MOCO, at=(0.6, 0.8), factor=0.1),
+  "imagenet_linear_randaugment": Recipe(RANDAUGMENT),
+}
+
+
+def protocol(name: str, options) -> Protocol:
+  """The protocol of one of `RECIPES`.
+
+  Args:
+    name: of the recipe.
+    options: `config.evaluate`: batch size, epochs, number of images.
+  """
+  recipe, batch, epochs = RECIPES[name], options.batch_size, options.epochs
+  rates = recipe.rates(RATE * batch / 256, epochs)
+
+  def run(case):
+    if case.augmented is None:
+      return {}
+    return top_accuracies(
+      case.augmented(recipe.views, epochs),
+      case.test.x,
+      case.test.labels,
+      classes=case.classes,
+      rates=rates,
+      seed=case.seed,
+    )
+
+  after = ", ".join(str(round(share * epochs)) for share in recipe.at)
+  fall = f"x{recipe.factor:g} after {after}"
+  if recipe.cosine:
+    fall = f"cosine by epoch to {rates[-1]:g}"
+  crop, (low, high) = recipe.views["name"], recipe.views["crop_scale"]
+  words = (
+    f"{name} (SGD {RATE:g} x batch/256, momentum {MOMENTUM:g}, batch {batch}, "
+    f"{epochs} epochs, {fall}; {crop} {low:g} to {high:g}, flip; "
+    f"{options.train_examples or 'all'} images)"
+  )
+  return Protocol(words, run, views=recipe.views)
+
+
+def top_accuracies(
+  batches: Iterable[Augmented],
+  test_features: np.ndarray,
+  test_labels: Mapping[str, np.ndarray],
+  *,
+  classes: Mapping[str, int],
+  rates: np.ndarray,
+  seed: int = 0,
+) -> dict[str, dict[str, float]]:
+  """Test accuracies of linear classifiers of all tasks, in [0, 1].
+
+  Args:
+    batches: training features, each image's anew every epoch.
+    test_features: `[m, d]`.
+    test_labels: of each task, `[m]`.
+    classes: how many, of each task.
+    rates: learning rate of each epoch.
+    seed: of the initial weights.
+
+  Returns:
+    Of each task `accuracy`, and `accuracy, top 5` where there are more
+    classes: how often the right one is among the 5 likeliest.
+  """
+  heads = fit_heads(
+    batches, test_features.shape[1], classes=classes, rates=rates, seed=seed
+  )
+  found = {}
+  for task, count in classes.items():
+    guess = functools.partial(_likeliest, Output(count), heads[task])
+    hits = in_tiles(guess, test_features) == test_labels[task][:, None]
+    found[task] = {"accuracy": float(hits[:, 0].mean())}
+    if count > TOP:
+      found[task][f"accuracy, top {TOP}"] = float(hits.any(axis=1).mean())
+  return found
+
+
+def fit_heads(
+  batches: Iterable[Augmented],
+  dim: int,
+  *,
+  classes: Mapping[str, int],
+  rates: np.ndarray,
+  seed: int,
+) -> dict[str, Any]:
+  """Parameters of one `Output` a task, side by side on the same features.
+
+  Args as those of `top_accuracies`, and
+    dim: of the features, d.
+  """
+  heads = {task: Output(count) for task, count in classes.items()}
+  keys = jax.random.split(init_key(seed), len(heads))
+  params: dict[str, Any] = {
+    task: head.init(key, jnp.zeros((1, dim)))["params"]
+    for key, (task, head) in zip(keys, heads.items(), strict=True)
+  }
+  momentum = optax.trace(MOMENTUM)
+
+  def loss(params, x, labels):
+    # A sum: each classifier then moves as if it were alone.
+    total = jnp.float32(0)
+    for task, head in heads.items():
+      logits: Any = head.apply({"params": params[task]}, x)
+      total = total + jnp.mean(cross_entropy(logits, labels[task]))
+    return total
+
+  @jax.jit
+  def step(params, trace, x, labels, rate):
+    grads = jax.grad(loss)(params, x, labels)
+    updates, trace = momentum.update(grads, trace)
+    return jax.tree.map(lambda p, u: p - rate * u, params, updates), trace
+
+  trace = momentum.init(params)
+  for epoch, x, labels in batches:
+    params, trace = step(params, trace, x, labels, np.float32(rates[epoch]))
+  return params
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _likeliest(head, params, x):
+  """The 5 likeliest classes, or all if there are fewer: int `[b, 5]`."""
+  logits: Any = head.apply({"params": params}, x)
+  return jax.lax.top_k(logits, min(TOP, head.dim))[1]
+
+
+PROTOCOLS = {name: functools.partial(protocol, name) for name in RECIPES}
