@@ -172,23 +172,23 @@ def test_claims_have_the_sign_of_their_words():
   assert learned["learned-semi-above-unsupervised-rgb"] == "unmeasured"
 
 
-def test_moving_claims_are_about_errors():
+def test_moving_claims_are_about_what_is_left_out():
   def row(digit, background, pixels):
     noise = np.array([-0.001, 0.0, 0.001])
     return {
-      "digit_error": digit + noise,
-      "background_error": background + noise,
+      "linear_pool": digit + noise,
+      "linear_pool_background": background + noise,
       "pixels_pool": pixels + noise,
     }
 
   found = verdicts(
     results(
       {
-        "moving_digits-digit": row(0.1, 0.9, 13),
-        "moving_digits-background": row(0.9, 0.5, 13),
-        "moving_digits-position": row(0.9, 0.9, 4),
-        "moving_digits-background_digit": row(0.9, 0.5, 13),
-        "moving_digits-digit_position": row(0.1, 0.9, 3),
+        "moving_digits-digit": row(0.9, 0.1, 13),
+        "moving_digits-background": row(0.1, 0.5, 13),
+        "moving_digits-position": row(0.1, 0.1, 4),
+        "moving_digits-background_digit": row(0.1, 0.5, 13),
+        "moving_digits-digit_position": row(0.9, 0.1, 3),
       }
     )
   )

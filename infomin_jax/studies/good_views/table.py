@@ -15,8 +15,7 @@ COLUMNS = {
   "linear_pool": ("accuracy %", 100, ".1f"),
   "linear_pool_tint": ("tint %", 100, ".1f"),
   "miou_conv": ("mIoU %", 100, ".1f"),
-  "digit_error": ("digit error %", 100, ".1f"),
-  "background_error": ("background error %", 100, ".1f"),
+  "linear_pool_background": ("background %", 100, ".1f"),
   "pixels_pool": ("position, pixels", 1, ".2f"),
 }
 
