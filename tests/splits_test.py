@@ -467,12 +467,12 @@ def test_mistakes_in_the_encoder_are_named(make, words):
 def test_every_row_of_the_config_builds_two_networks():
   path = pathlib.Path("configs/stl10_views.py")
   config_of = runpy.run_path(str(path))["get_config"]
-  for row in (*SPACES, "frequency", "learned"):
+  for row in (*SPACES, "frequency", "unsupervised"):
     learner = make_learner(config_of(row))
     encoder = learner.encoder
     assert encoder.count == 2 and encoder.encoders[0].width == 48
-    assert (encoder.generator is None) == (row != "learned")
-    assert (encoder.adversarial == 1) == (row == "learned")
+    assert (encoder.generator is None) == (row != "unsupervised")
+    assert (encoder.adversarial == 1) == (row == "unsupervised")
   with pytest.raises(UserError, match="Unknown variant of --config 'labs'"):
     config_of("labs,tiny")
 

@@ -5,7 +5,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from typing import Any
 
 import jax
@@ -15,68 +15,14 @@ import optax
 from jax.sharding import Mesh
 
 from infomin_jax import data, encoders, objectives
-from infomin_jax.errors import UserError, build, nearest
+from infomin_jax.errors import UserError, build
 from infomin_jax.train import mesh as meshes
 from infomin_jax.train.checkpoint import saved
+from infomin_jax.train.keys import check_keys
 from infomin_jax.train.optim import make_optimizer
 from infomin_jax.train.state import TrainState, init_state
 from infomin_jax.train.step import make_train_step
 from infomin_jax.views import make_views
-
-# Every key of a config. Sections that name a function take its arguments.
-KEYS = (
-  "seed",
-  "steps",
-  "batch_size",
-  "accumulate",
-  "ema",
-  "data",
-  "views",
-  "normalize",
-  "encoder",
-  "objective",
-  "optimizer",
-  "schedule",
-  "run",
-  "evaluate",
-)
-SECTIONS = {
-  "data": (
-    "name",
-    "data_dir",
-    "split",
-    "probe_split",
-    "test_split",
-    "resident",
-    "host_crops",
-    "workers",
-    "threads",
-    "broken",
-  ),
-  "normalize": ("mean", "std"),
-  "run": (
-    "log_every",
-    "checkpoint_every",
-    "evaluate_every",
-    "monitor_examples",
-    "keep",
-  ),
-  "evaluate": (
-    "protocols",
-    "taps",
-    "weights",
-    "resize",
-    "batch_size",
-    "train_examples",
-    "test_examples",
-    "k",
-    "temperature",
-    "iterations",
-    "epochs",
-    "label_share",
-    "decoder_width",
-  ),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -286,21 +232,3 @@ def make_learner(config) -> objectives.Learner:
       "(config.objective.queue) needs a decay between 0 and 1, such as 0.999."
     )
   return objectives.Learner(encoder, terms, weights, mean, std)
-
-
-def check_keys(config: Mapping) -> None:
-  """Every key of `KEYS` and `SECTIONS`, and no other."""
-  _exactly("config", config, KEYS)
-  for section, keys in SECTIONS.items():
-    of_sources = data.option_names() if section == "data" else ()
-    _exactly(f"config.{section}", config[section], keys, of_sources)
-
-
-def _exactly(where: str, config: Mapping, keys, optional=()) -> None:
-  known = {*keys, *optional}
-  for key in config:
-    if key not in known:
-      raise UserError(f"Unknown key {where}.{key}: {nearest(key, known)}")
-  for key in keys:
-    if key not in config:
-      raise UserError(f"{where}.{key} is missing: it has {', '.join(keys)}.")

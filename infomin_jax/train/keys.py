@@ -1,0 +1,79 @@
+"""The keys that every config has, no more and no less."""
+
+from collections.abc import Mapping
+
+from infomin_jax import data
+from infomin_jax.errors import UserError, nearest
+
+# Every key of a config. Sections that name a function take its arguments.
+KEYS = (
+  "seed",
+  "steps",
+  "batch_size",
+  "accumulate",
+  "ema",
+  "data",
+  "views",
+  "normalize",
+  "encoder",
+  "objective",
+  "optimizer",
+  "schedule",
+  "run",
+  "evaluate",
+)
+SECTIONS = {
+  "data": (
+    "name",
+    "data_dir",
+    "split",
+    "probe_split",
+    "test_split",
+    "resident",
+    "host_crops",
+    "workers",
+    "threads",
+    "broken",
+  ),
+  "normalize": ("mean", "std"),
+  "run": (
+    "log_every",
+    "checkpoint_every",
+    "evaluate_every",
+    "monitor_examples",
+    "keep",
+  ),
+  "evaluate": (
+    "protocols",
+    "taps",
+    "weights",
+    "resize",
+    "batch_size",
+    "train_examples",
+    "test_examples",
+    "k",
+    "temperature",
+    "iterations",
+    "epochs",
+    "label_share",
+    "decoder_width",
+  ),
+}
+
+
+def check_keys(config: Mapping) -> None:
+  """Every key of `KEYS` and `SECTIONS`, and no other."""
+  _exactly("config", config, KEYS)
+  for section, keys in SECTIONS.items():
+    of_sources = data.option_names() if section == "data" else ()
+    _exactly(f"config.{section}", config[section], keys, of_sources)
+
+
+def _exactly(where: str, config: Mapping, keys, optional=()) -> None:
+  known = {*keys, *optional}
+  for key in config:
+    if key not in known:
+      raise UserError(f"Unknown key {where}.{key}: {nearest(key, known)}")
+  for key in keys:
+    if key not in config:
+      raise UserError(f"{where}.{key} is missing: it has {', '.join(keys)}.")
