@@ -88,6 +88,15 @@ def fake_imagenet2012(folder):
   write_set("imagenet2012", folder, {"train": rows, "validation": rows})
 
 
+def fake_div2k(folder):
+  rows = [
+    {"hr": encoded(pixels(80 + i % 3, 90, 3, seed=i), ".png")}
+    for i in range(COUNT)
+  ]
+  rows = [row | {"lr": row["hr"]} for row in rows]
+  write_set("div2k/bicubic_x2", folder, {"train": rows, "validation": rows})
+
+
 def fake_fashion_mnist(folder):
   rows = labelled((28, 28, 1))
   write_set("fashion_mnist", folder, {"train": rows, "test": rows})
@@ -102,9 +111,11 @@ FAKES = {
   "cifar10_infomin": fake_cifar10,
   "colorful_digits": lambda folder: None,
   "colorful_digits_dim": lambda folder: None,
+  "div2k_patches": fake_div2k,
   "fashion_mnist": fake_fashion_mnist,
   "fashion_mnist_dim": fake_fashion_mnist,
   "imagenet_infomin": fake_imagenet2012,
+  "photo_patches": lambda folder: None,
   "stl10_crops": fake_stl10,
   "stl10_infomin": fake_stl10,
   "stl10_dim": fake_stl10,
@@ -117,6 +128,7 @@ FAKES = {
 # Large networks, which compile for minutes: their shapes are checked below.
 TRACED = (
   *("cifar10_amdim", "cifar10_crops", "cifar10_infomin"),
+  *("div2k_patches", "photo_patches"),
   *("stl10_crops", "stl10_infomin", "stl10_views"),
 )
 
@@ -165,6 +177,7 @@ VARIANTS = [("cifar10_dim", f"{row},") for row in rows.ROWS]
 VARIANTS += [("cifar10_amdim", ""), ("cifar10_crops", "dim,")]
 VARIANTS += [("cifar10_crops", "cpc,")]
 VARIANTS += [("cifar10_infomin", "byol,"), ("stl10_infomin", "cmc,")]
+VARIANTS += [("div2k_patches", ""), ("photo_patches", "")]
 VARIANTS += [("stl10_views", row) for row in ("lab,", "frequency,", "semi,")]
 VARIANTS += [("imagenet_infomin", row) for row in ("pirl,large,", "cmc_v2,")]
 VARIANTS += [("stl10_crops", row) for row in ("dim,", "multi,", "cpc,")]
