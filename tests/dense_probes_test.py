@@ -1,4 +1,4 @@
-"""Probes of streamed images and of maps: SGD on crops, segmentation."""
+"""Probes of streamed images, of maps, and of what labels are told of."""
 
 import dataclasses
 import functools
@@ -10,6 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 from data_tfds_test import encoded, write_set
 from evaluate_test import tiny_config
+from scipy.special import log_softmax
 
 from infomin_jax import data
 from infomin_jax.data.decode import resize_crop
@@ -28,6 +29,7 @@ from infomin_jax.eval.embed import (
   small_masks,
   some_of,
 )
+from infomin_jax.eval.label_information import label_information
 from infomin_jax.eval.protocols import PROTOCOLS
 from infomin_jax.eval.segmentation import (
   confusion,
@@ -348,7 +350,7 @@ def test_a_map_that_is_the_mask_is_read_without_error():
   assert found == {"mean_iou": 1.0, "pixel_accuracy": 1.0}
 
 
-def test_a_map_of_noise_tells_nothing():
+def test_a_map_of_noise_is_of_no_use():
   train, test = blobs(48, 0), blobs(20, 1)
   rng = np.random.default_rng(0)
   maps = [
@@ -456,3 +458,62 @@ def test_what_cannot_be_segmented_gets_one_line(tiny, monkeypatch):
   monkeypatch.setattr(data, "load", lambda options, split: bare)
   with pytest.raises(UserError, match="has no classes of pixels"):
     evaluation.evaluate(experiment, None, None)
+
+
+# --- information about labels -------------------------------------------------
+
+
+def mixture(count, seed, scale=1.0, weights=(0.5, 0.3, 0.2)):
+  """Gaussians around three centres, their labels, and `log p(y|x) / p(y)`."""
+  rng = np.random.default_rng(seed)
+  y = rng.choice(3, count, p=weights)
+  centres = scale * np.eye(3, 6)
+  x = centres[y] + rng.normal(0, 0.5, (count, 6))
+  log_p = -2 * ((x[:, None] - centres) ** 2).sum(-1) + np.log(weights)
+  log_p = log_softmax(log_p, axis=1)[np.arange(count), y]
+  return x.astype(np.float32), y, log_p - np.log(weights)[y]
+
+
+def information(train, test, **options):
+  options = dict(classes=3, iterations=50) | options
+  return label_information(*train[:2], *test[:2], **options)
+
+
+def test_information_of_a_mixture_of_gaussians_is_found():
+  train, test = mixture(3000, 0), mixture(3000, 1)
+  truth = mixture(200_000, 2)[2].mean()  # 0.71 of 1.03 nats
+  found = information(train, test)
+  assert found.low < truth < found.nats + 0.05
+  # On the very rows: what the best classifier would show, and no more.
+  shares = np.bincount(test[1]) / 3000
+  posterior = test[2] + np.log([0.5, 0.3, 0.2])[test[1]]
+  best = np.mean(posterior - np.log(shares)[test[1]])
+  assert best - 0.015 < found.nats < best + 0.005
+  assert found.ceiling == pytest.approx(1.03, abs=0.02)
+  # The interval is that of a mean over test rows.
+  spread = 3.92 * np.std(test[2]) / np.sqrt(3000)
+  assert found.high - found.low == pytest.approx(spread, rel=0.2)
+
+
+def test_features_of_nothing_tell_nothing():
+  train, test = mixture(400, 0, scale=0.0), mixture(2000, 1, scale=0.0)
+  found = information(train, test)
+  assert abs(found.nats) < 0.01 and found.low < 0.01
+
+
+def test_an_overfitted_classifier_is_calibrated():
+  # 40 rows of 60 features are told apart by noise alone.
+  rng = np.random.default_rng(0)
+  train, test = mixture(40, 0), mixture(2000, 1)
+  noisy = [
+    (np.concatenate([x, rng.normal(size=(len(x), 54))], 1), y, None)
+    for x, y, _ in (train, test)
+  ]
+  assert -0.1 < information(*noisy).nats < test[2].mean()
+
+
+def test_classes_that_were_never_seen_are_possible():
+  (x, y, _), test = mixture(600, 0), mixture(500, 1)
+  two = x[y < 2], y[y < 2]
+  found = information(two, test)
+  assert -2 < found.nats < information((x, y), test).nats

@@ -104,6 +104,10 @@ def test_every_protocol_gives_rows_or_a_picture(name, tmp_path):
     assert set(rows) == {"images"}
   elif name == "attributes":
     assert set(rows) == {"sign", "mean of 1 attributes"}
+  elif name == "label_information":
+    assert set(rows) == {"sign", "name"}
+    for row in rows.values():
+      assert row["I(z; y), nats"] <= row["I(z; y), ceiling"]
   else:
     assert set(rows) == {"sign", "name"}
     assert all(0 <= row["accuracy"] <= 1 for row in rows.values())

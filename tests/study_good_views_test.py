@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from configs_test import FAKES
 from matplotlib.figure import Figure
-from scipy.special import log_softmax
 
 from infomin_jax import cli
 from infomin_jax.estimators import infonce
-from infomin_jax.eval.label_information import label_information
 from infomin_jax.eval.mi import pair_nats
 from infomin_jax.studies import store
 from infomin_jax.studies.good_views import (
@@ -223,26 +221,3 @@ def test_pairs_add_up_to_the_bound():
   each = pair_nats(scores)
   assert each.shape == (6,)
   np.testing.assert_allclose(np.mean(each), infonce(scores), rtol=1e-6)
-
-
-def test_label_information_is_below_the_truth_and_near_it():
-  """Classes are the centres of Gaussians, whose information is known."""
-  classes, d, n = 5, 8, 3000
-  rng = np.random.default_rng(0)
-  centres = rng.normal(size=(classes, d))
-  y = rng.integers(classes, size=2 * n)
-  x = centres[y] + rng.normal(size=(2 * n, d))
-  squares = np.sum((x[:, None] - centres) ** 2, axis=-1)
-  posterior = log_softmax(-squares / 2, axis=1)
-  truth = np.log(classes) + posterior[np.arange(2 * n), y].mean()
-  train, test = (x[:n], y[:n]), (x[n:], y[n:])
-  nats, low, high = label_information(train, test, classes=classes)
-  assert low < nats < high
-  assert abs(nats - truth) < 0.05
-  shuffled = (x[:n], rng.permutation(y[:n]))
-  nats, low, high = label_information(shuffled, test, classes=classes)
-  assert -0.05 < nats < 0.02  # nothing is told, and it is not claimed
-  # Two classes, and one that the training rows lack.
-  two = (x[:n][y[:n] < 2], y[:n][y[:n] < 2])
-  nats, _, _ = label_information(two, test, classes=classes)
-  assert nats < truth

@@ -160,7 +160,9 @@ class TfdsSource:
   """One split of a prepared set, opened when first read.
 
   Class labels and booleans, also nested ones, are int fields and tasks: those
-  of celeb_a are called `attribute_Smiling` and so on. The image feature `mask`
+  of celeb_a are called `attribute_Smiling` and so on. Where only a part of the
+  records has labels, those of others are -1, and there are no tasks. The image
+  feature `mask`
   is the field of that name. Other fields are left out. Records come in the
   order of the files.
   """
@@ -180,9 +182,12 @@ class TfdsSource:
     self._channels = shape[-1] or 0
     self.image_shape = None if None in shape else shape
     parts = set(re.findall(r"[A-Za-z_]\w*", split))
-    labelled = parts.isdisjoint(_UNLABELLED.get(builder.info.name, ()))
-    self._fields = _task_fields(features) if labelled else {}
-    self.tasks = {key: task for key, (_, task) in self._fields.items()}
+    without = parts & {*_UNLABELLED.get(builder.info.name, ())}
+    some = parts - without or "all" in without
+    self._fields = _task_fields(features) if some else {}
+    self.tasks = {}
+    if not without:
+      self.tasks = {key: task for key, (_, task) in self._fields.items()}
     lengths = {k: v.num_examples for k, v in builder.info.splits.items()}
     try:
       self._files = builder.info.splits[split].file_instructions

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -34,6 +34,10 @@ class Part:
     if len(self.shape) != 3:
       return None
     return self.x.reshape(-1, *self.shape)
+
+  def stacked(self, tasks: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Features `[n, d]` and the labels of some tasks, `[n, p]`."""
+    return self.x, np.stack([self.labels[task] for task in tasks], axis=1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,11 +39,7 @@ def linear_accuracy(
   Raises:
     UserError: fewer than 20 training rows, or all of one class.
   """
-  if len(train_labels) < 20 or len(np.unique(train_labels)) < 2:
-    raise UserError(
-      "A linear probe needs at least 20 training images of at least 2 classes; "
-      f"got {len(train_labels)} of {len(np.unique(train_labels))}."
-    )
+  check_rows(train_labels)
   mean, std = train_features.mean(0), train_features.std(0)
   std = np.maximum(std, 1e-6)
   x, y = (train_features - mean) / std, np.asarray(train_labels)
@@ -59,8 +55,24 @@ def linear_accuracy(
   return float(model.score((test_features - mean) / std, test_labels))
 
 
+def check_rows(labels: np.ndarray) -> None:
+  """UserError if training labels `[n]` are too few to select a probe by."""
+  if len(labels) < 20 or len(np.unique(labels)) < 2:
+    raise UserError(
+      "A linear probe needs at least 20 training images of at least 2 classes; "
+      f"got {len(labels)} of {len(np.unique(labels))}."
+    )
+
+
 def fit_logistic(x, y, l2: float, iterations: int) -> LogisticRegression:
-  """Minimises mean cross-entropy + l2 / 2 |kernel|^2 of `[n, d]` and `[n]`."""
+  """Multinomial logistic regression; mean cross-entropy + l2 / 2 |kernel|^2.
+
+  Args:
+    x: `[n, d]`.
+    y: `[n]`.
+    l2: the weight.
+    iterations: of L-BFGS, at most.
+  """
   model = LogisticRegression(C=1 / (l2 * len(x)), max_iter=iterations)
   with warnings.catch_warnings():
     # The number of iterations is part of the protocol.

@@ -9,11 +9,12 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from infomin_jax.eval import dependence, segmentation, sgd_linear
-from infomin_jax.eval.case import Case, Part, Protocol
+from infomin_jax.eval import dependence
+from infomin_jax.eval.case import Case, Protocol
 from infomin_jax.eval.finetune import finetuned_accuracy, labelled_part
 from infomin_jax.eval.fit import ADAM, BATCH, RATE
 from infomin_jax.eval.knn import knn_accuracy
+from infomin_jax.eval.label_information import protocol as _label_information
 from infomin_jax.eval.mlp_probe import (
   DROPOUT,
   UNITS,
@@ -32,6 +33,8 @@ from infomin_jax.eval.neighbours import (
 )
 from infomin_jax.eval.probe import linear_accuracy
 from infomin_jax.eval.reconstruction import reconstruction_scores
+from infomin_jax.eval.segmentation import protocol as _segmentation
+from infomin_jax.eval.sgd_linear import PROTOCOLS as SGD_LINEAR
 from infomin_jax.eval.svm import FITS, svm_accuracies
 
 HEAD = f"{UNITS} units, dropout {DROPOUT:g}, batch {BATCH}, {ADAM}"
@@ -79,8 +82,8 @@ def _svm(options) -> Protocol:
 def _mlp(options) -> Protocol:
   def run(case):
     found = mlp_accuracies(
-      *_stacked(case.train, case.classes),
-      *_stacked(case.test, case.classes),
+      *case.train.stacked(case.classes),
+      *case.test.stacked(case.classes),
       classes=list(case.classes.values()),
       epochs=options.epochs,
       seed=case.seed,
@@ -95,8 +98,8 @@ def _attributes(options) -> Protocol:
   def run(case):
     binary = [task for task, count in case.classes.items() if count == 2]
     found = attribute_errors(
-      *_stacked(case.train, binary),
-      *_stacked(case.test, binary),
+      *case.train.stacked(binary),
+      *case.test.stacked(binary),
       epochs=options.epochs,
       seed=case.seed,
     )
@@ -229,6 +232,7 @@ PROTOCOLS: dict[str, Callable[..., Protocol]] = {
   "attributes": _attributes,
   "finetune": _finetune,
   "knn": _knn,
+  "label_information": _label_information,
   "linear": _linear,
   "mine": _mine,
   "mlp": _mlp,
@@ -237,11 +241,11 @@ PROTOCOLS: dict[str, Callable[..., Protocol]] = {
   "pca": _map("pca"),
   "reconstruction": _reconstruction,
   "samples": _samples,
-  "segmentation": segmentation.protocol,
+  "segmentation": _segmentation,
   "semi_supervised": _semi_supervised,
   "svm": _svm,
   "tsne": _map("tsne"),
-  **sgd_linear.PROTOCOLS,
+  **SGD_LINEAR,
 }
 
 
@@ -288,11 +292,6 @@ def _finetuned(options, share: float) -> Callable[[Case], dict]:
     return rows
 
   return run
-
-
-def _stacked(part: Part, tasks) -> tuple[np.ndarray, np.ndarray]:
-  """Features `[n, d]` and the labels of some tasks, `[n, p]`."""
-  return part.x, np.stack([part.labels[task] for task in tasks], axis=1)
 
 
 def _with_images(case: Case) -> tuple:
