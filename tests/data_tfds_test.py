@@ -104,7 +104,11 @@ def test_stl10_joins_labelled_and_unlabelled(tmp_path):
   assert sorted(r["label"] for r in load("train")) == [3, 4]
   both = load("train+unlabelled")
   assert len(both) == 3 and both.tasks == {}
-  assert all(r.keys() == {"image", "index"} for r in both)
+  assert [r["label"] for r in both] == [
+    *(r["label"] for r in load("train")),
+    -1,
+  ]
+  assert load("unlabelled")[0].keys() == {"image", "index"}
   np.testing.assert_array_equal(both[2]["image"], pixels(96, 96, 3))
   assert load("unlabelled").tasks == load("all").tasks == {}
 
