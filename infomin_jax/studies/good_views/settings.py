@@ -68,8 +68,9 @@ PAPER: dict[str, dict[str, Any]] = {
     "probes": ("information", "imagenet_linear"),
     "seeds": 1,
   },
+  # The set and its config are not there yet.
   "moving": {
-    "configs": ("moving_digits",),
+    "configs": (),
     "rows": (
       "digit",
       "background",
@@ -121,7 +122,6 @@ SMOKE = {
   "frequency": {"configs": ()},
   "colour": LOCAL["colour"] | {"rows": ("ydbdr",), "seeds": 1},
   "recipe": {"configs": ()},
-  "moving": {"rows": ("digit",)},
   "learned": _SMOKE | {"rows": ("floor",), "spaces": ("rgb",)},
 }
 CHANGES = {"paper": {}, "local": LOCAL, "smoke": SMOKE}
