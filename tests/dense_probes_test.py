@@ -323,6 +323,19 @@ def test_tfds_masks_are_named_and_cut_on_the_host(pets):
     data.load(pets | {"name": "cifar10", "builder": ""}, "train")
 
 
+def test_photos_of_many_sizes_are_streamed(tiny, pets):
+  config = tiny[0].config.copy_and_resolve_references()
+  config.data.host_crops, config.evaluate.batch_size = True, 2
+  experiment = dataclasses.replace(tiny[0], config=config)
+  source = data.load(pets, "train")
+  batches = streamed((experiment, tiny[1]), CROPS, 2, source)
+  assert [batch.epoch for batch in batches] == [0, 0, 0, 1, 1, 1]
+  for epoch in (batches[:3], batches[3:]):
+    labels = np.concatenate([batch.labels["label"] for batch in epoch])
+    np.testing.assert_array_equal(np.sort(labels), np.arange(6))
+  assert batches[0].x.shape == (2, 8)
+
+
 def test_a_mask_of_colours_is_refused(pets):
   with pytest.raises(UserError, match="one channel and the image's size"):
     data.load(pets | {"mask": "image"}, "train")[0]

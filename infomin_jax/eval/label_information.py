@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 from scipy.stats import entropy
 
 from infomin_jax.eval.case import Protocol
-from infomin_jax.eval.probe import L2, check_rows, fit_logistic
+from infomin_jax.eval.probe import L2, check_rows, fit_logistic, standardised
 
 WEIGHTS = (*L2, 1e-1)  # few rows of many features need the last
 DRAWS = 500
@@ -89,9 +89,8 @@ def label_information(
     UserError: fewer than 20 training rows, or all of one class.
   """
   check_rows(train_labels)
-  mean, std = train_features.mean(0), train_features.std(0)
-  std = np.maximum(std, 1e-6)
-  x, y = (train_features - mean) / std, np.asarray(train_labels)
+  x, test_x = standardised(train_features, test_features)
+  y, test_y = np.asarray(train_labels), np.asarray(test_labels)
   rng = np.random.default_rng(seed)
   order = rng.permutation(len(x))
   selecting, fitting = order[: len(x) // 10], order[len(x) // 10 :]
@@ -109,10 +108,8 @@ def label_information(
     )
     fitted.append((best.fun, best.x, model))
   _, factor, model = min(fitted, key=lambda found: found[0])
-  ratio = _log_ratios(model, (test_features - mean) / std, prior)
-  test_labels = np.asarray(test_labels)
-  nats = _nats(factor, ratio, prior, test_labels)
-  return _interval(nats, test_labels, rng)
+  nats = _nats(factor, _log_ratios(model, test_x, prior), prior, test_y)
+  return _interval(nats, test_y, rng)
 
 
 def _log_ratios(model, x, prior) -> np.ndarray:

@@ -40,9 +40,8 @@ def linear_accuracy(
     UserError: fewer than 20 training rows, or all of one class.
   """
   check_rows(train_labels)
-  mean, std = train_features.mean(0), train_features.std(0)
-  std = np.maximum(std, 1e-6)
-  x, y = (train_features - mean) / std, np.asarray(train_labels)
+  x, test_x = standardised(train_features, test_features)
+  y = np.asarray(train_labels)
   order = np.random.default_rng(seed).permutation(len(x))
   selecting, fitting = order[: len(x) // 10], order[len(x) // 10 :]
   scores = [
@@ -52,7 +51,15 @@ def linear_accuracy(
     for l2 in L2
   ]
   model = fit_logistic(x, y, L2[int(np.argmax(scores))], iterations)
-  return float(model.score((test_features - mean) / std, test_labels))
+  return float(model.score(test_x, test_labels))
+
+
+def standardised(
+  train: np.ndarray, test: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Both by the mean and std of the training features, `[n, d]`, `[m, d]`."""
+  mean, std = train.mean(0), np.maximum(train.std(0), 1e-6)
+  return (train - mean) / std, (test - mean) / std
 
 
 def check_rows(labels: np.ndarray) -> None:

@@ -87,36 +87,28 @@ def segmentation_scores(
     <https://arxiv.org/abs/2005.10243>`_, 2020: colour spaces on NYU-V2.
   """
   classes = max(_classes(train_masks, "training"), _classes(test_masks, "test"))
-  places = (0, 1, 2)
-  mean = train_maps.mean(places, keepdims=True)
-  std = train_maps.std(places, keepdims=True)
-  logits = functools.partial(
-    pixel_logits,
-    Output(classes),
-    mean,
-    np.maximum(std, 1e-6),
-    train_masks.shape[1:],
-  )
-  params, _ = final(
-    fit(
-      pixel_loss(logits),
-      Output(classes).init(init_key(seed), jnp.asarray(train_maps[:1])),
-      {},
-      {"maps": train_maps, "masks": train_masks},
-      epochs=epochs,
-      seed=seed,
-      batch=BATCH,
-      rate=RATE,
-      drops=_drops(epochs),
-    )
+  mean = train_maps.mean((0, 1, 2), keepdims=True)
+  std = np.maximum(train_maps.std((0, 1, 2), keepdims=True), 1e-6)
+  head, size = Output(classes), train_masks.shape[1:]
+  logits = functools.partial(pixel_logits, head, mean, std, size)
+  fitted = fit(
+    pixel_loss(logits),
+    head.init(init_key(seed), jnp.asarray(train_maps[:1])),
+    {},
+    {"maps": train_maps, "masks": train_masks},
+    epochs=epochs,
+    seed=seed,
+    batch=BATCH,
+    rate=RATE,
+    drops=_drops(epochs),
   )
   guess = jax.jit(lambda p, x: jnp.argmax(logits(p, x), -1).astype(jnp.uint8))
-  guessed = in_tiles(functools.partial(guess, params), test_maps, tile=BATCH)
-  counts = confusion(test_masks, guessed, classes)
-  return {
-    "mean_iou": mean_iou(counts),
-    "pixel_accuracy": float(np.trace(counts) / np.sum(counts)),
-  }
+  guess = functools.partial(guess, final(fitted)[0])
+  counts = confusion(
+    test_masks, in_tiles(guess, test_maps, tile=BATCH), classes
+  )
+  share = np.trace(counts) / np.sum(counts)
+  return {"mean_iou": mean_iou(counts), "pixel_accuracy": float(share)}
 
 
 def _classes(masks: np.ndarray, name: str) -> int:
