@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from infomin_jax import data, encoders, objectives
 from infomin_jax.errors import UserError, build
 from infomin_jax.train import mesh as meshes
-from infomin_jax.train.checkpoint import saved
+from infomin_jax.train.checkpoint import read_config, saved
 from infomin_jax.train.keys import check_keys
 from infomin_jax.train.optim import make_optimizer
 from infomin_jax.train.state import TrainState, init_state
@@ -37,6 +37,7 @@ class Experiment:
   objective: Callable
   tx: optax.GradientTransformation
   learning_rate: Callable
+  generator: dict  # of views, from another run; {} is none
 
   @functools.cached_property
   def resident(self) -> dict:
@@ -50,15 +51,17 @@ class Experiment:
   def init(self) -> TrainState:
     """The state before the first step, on all devices."""
     config = self.config
-    generator = self._generator
 
     def make(batch):
       key = jax.random.key(config.seed)
       params, stats = objectives.init_learner(
         self.learner, self.views, key, batch
       )
-      if generator:
-        params = {**params, "encoder": {**params["encoder"], **generator}}
+      if self.generator:
+        params = {
+          **params,
+          "encoder": {**params["encoder"], "generator": self.generator},
+        }
       return init_state(params, stats, self.tx, config.ema)
 
     # Two examples tell every shape but that of the queue, which is its own.
@@ -67,21 +70,6 @@ class Experiment:
       self.mesh, jax.sharding.PartitionSpec()
     )
     return jax.jit(make, out_shardings=replicated)(first)
-
-  @functools.cached_property
-  def _generator(self) -> dict:
-    """The parameters of another run's view generator, if one is named."""
-    workdir = getattr(self.learner.encoder, "generator_from", "")
-    if not workdir:
-      return {}
-    found: Any = saved(workdir).params
-    found = found["encoder"]
-    if "generator" not in found:
-      raise UserError(
-        f"config.encoder.generator_from {workdir}: the run there has learned "
-        "no views; expected one of an encoder split into learned parts."
-      )
-    return {"generator": found["generator"]}
 
   def _example(self) -> dict:
     record = self.source[0]
@@ -204,8 +192,9 @@ def make_experiment(config, devices=None) -> Experiment:
     )
   views = make_views(config.views, source.image_shape, config.data.host_crops)
   objective = objectives.make_objective(learner, views)
+  generator = trained_generator(getattr(learner.encoder, "generator_from", ""))
   experiment = Experiment(
-    config, mesh, source, learner, views, objective, tx, rate
+    config, mesh, source, learner, views, objective, tx, rate, generator
   )
   experiment.check()
   return experiment
@@ -232,3 +221,21 @@ def make_learner(config) -> objectives.Learner:
       "(config.objective.queue) needs a decay between 0 and 1, such as 0.999."
     )
   return objectives.Learner(encoder, terms, weights, mean, std)
+
+
+def trained_generator(workdir: str) -> dict:
+  """The parameters of a run's view generator; {} if no run is named.
+
+  Raises:
+    UserError: the folder is none of a run, or of one that learned no views.
+  """
+  if not workdir:
+    return {}
+  read_config(workdir)
+  found: Any = saved(workdir).params
+  if "generator" not in found["encoder"]:
+    raise UserError(
+      f"config.encoder.generator_from {workdir}: the run there has learned no "
+      "views; expected one of an encoder split into learned parts."
+    )
+  return found["encoder"]["generator"]
