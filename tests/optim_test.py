@@ -65,7 +65,7 @@ def test_clipping_bounds_the_norm():
 
 
 def test_names_and_values_are_checked():
-  assert set(OPTIMIZERS) == {"adam", "adamw", "lars", "sgd"}
+  assert set(OPTIMIZERS) == {"adam", "adamw", "lars", "none", "sgd"}
   with pytest.raises(UserError, match="did you mean adam"):
     make_optimizer({"name": "adma", "clip": 0.0}, STEADY, 10)
   with pytest.raises(UserError, match="weight_decay is missing"):
