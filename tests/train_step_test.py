@@ -152,12 +152,13 @@ def test_the_queue_holds_the_newest_keys_and_the_copy_lags():
   first, _ = run("queue", 1)
   start = build("queue")[-1]
   queue, before = first.stats["queue"], start.stats["queue"]
-  names = [n for n in jax.tree.leaves_with_path(queue)]
-  keys = next(np.asarray(v) for p, v in names if "keys" in str(p))
-  old = next(
-    np.asarray(v)
-    for p, v in jax.tree.leaves_with_path(before)
-    if "keys" in str(p)
+  keys, old = (
+    next(
+      np.asarray(v[0])  # of the one pair
+      for p, v in jax.tree.leaves_with_path(stats)
+      if "keys" in str(p)
+    )
+    for stats in (queue, before)
   )
   assert not np.allclose(keys[:BATCH], old[:BATCH])
   np.testing.assert_array_equal(keys[BATCH:], old[BATCH:])
