@@ -12,12 +12,12 @@ larger (foldresnet37_32x32). Published, conv tap: 80.95 (one global), 77.45
 
 import ml_collections
 
-from infomin_jax.studies.deep_infomax import rows
+from infomin_jax.studies import variants
 
 
 def get_config(variant: str = "dim") -> ml_collections.ConfigDict:
   """The resolved configuration; `variant` is dim or cpc, or tiny, or both."""
-  row, tiny = rows.parse(variant, ("dim", "cpc"), "dim")
+  row, _, tiny = variants.parse(variant, ("dim", "cpc"), "dim")
   config = ml_collections.ConfigDict()
   config.seed = 0
   config.steps = 2 if tiny else 781_000  # 1000 epochs

@@ -17,6 +17,7 @@ host decodes and crops. `:tiny` and `:cmc,tiny` are for tests.
 
 import ml_collections
 
+from infomin_jax.studies import variants
 from infomin_jax.studies.good_views import recipes
 
 IMAGES = 1_281_167
@@ -26,7 +27,9 @@ ENCODERS = ("resnet50", "resnet101", "resnet152")
 
 def get_config(variant: str = "infomin") -> ml_collections.ConfigDict:
   """The resolved configuration; see the module's text for variants."""
-  recipe, words, tiny = recipes.parse(variant, (*EPOCHS, *ENCODERS, "large"))
+  recipe, words, tiny = variants.parse(
+    variant, recipes.RECIPES, "infomin", (*EPOCHS, *ENCODERS, "large")
+  )
   epochs = next((int(word) for word in words if word in EPOCHS), 200)
   encoder = next((word for word in words if word in ENCODERS), "resnet50")
   batch = 4096 if "large" in words else 256

@@ -12,12 +12,12 @@ Not yet measured here. `:tiny` and `:multi,tiny` are for tests.
 
 import ml_collections
 
-from infomin_jax.studies.deep_infomax import rows
+from infomin_jax.studies import variants
 
 
 def get_config(variant: str = "dim") -> ml_collections.ConfigDict:
   """The resolved configuration; `variant` is dim, multi or cpc, and tiny."""
-  row, tiny = rows.parse(variant, ("dim", "multi", "cpc"), "dim")
+  row, _, tiny = variants.parse(variant, ("dim", "multi", "cpc"), "dim")
   config = ml_collections.ConfigDict()
   config.seed = 0
   config.steps = 2 if tiny else 328_000  # 200 epochs

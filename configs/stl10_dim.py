@@ -13,12 +13,13 @@ and `:vae,tiny` are for tests.
 
 import ml_collections
 
+from infomin_jax.studies import variants
 from infomin_jax.studies.deep_infomax import rows
 
 
 def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
   """The resolved configuration; `variant` is a row, or tiny, or both."""
-  row, tiny = rows.parse(variant, rows.ROWS, "local_infonce")
+  row, _, tiny = variants.parse(variant, rows.ROWS, "local_infonce")
   config = ml_collections.ConfigDict()
   config.seed = 0
   config.steps = 2 if tiny else 328_000  # 200 epochs

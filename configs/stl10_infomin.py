@@ -14,6 +14,7 @@ yet measured here. A GPU is advised. `:tiny` and `:byol,tiny` are for tests.
 
 import ml_collections
 
+from infomin_jax.studies import variants
 from infomin_jax.studies.good_views import recipes
 
 IMAGES = 105_000
@@ -24,7 +25,7 @@ PEAKS = {"simclr": 0.4, "byol": 1.0, "supcon": 0.4}
 
 def get_config(variant: str = "infomin") -> ml_collections.ConfigDict:
   """The resolved configuration; `variant` is a recipe, tiny, or both."""
-  recipe, _, tiny = recipes.parse(variant)
+  recipe, _, tiny = variants.parse(variant, recipes.RECIPES, "infomin")
   epoch = IMAGES // 256
   config = ml_collections.ConfigDict()
   config.seed = 0

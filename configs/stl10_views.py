@@ -23,6 +23,7 @@ is at most log(768) = 6.64 nats. Learned rows use Adam, at rates of ours.
 
 import ml_collections
 
+from infomin_jax.studies import variants
 from infomin_jax.studies.good_views import rows
 
 ROWS = (*rows.SPACES, "frequency", *rows.LEARNED)
@@ -30,7 +31,7 @@ ROWS = (*rows.SPACES, "frequency", *rows.LEARNED)
 
 def get_config(variant: str = "ydbdr") -> ml_collections.ConfigDict:
   """The resolved configuration; `variant` is a row, or tiny, or both."""
-  row, tiny = rows.parse(variant, ROWS, "ydbdr")
+  row, _, tiny = variants.parse(variant, ROWS, "ydbdr")
   config = ml_collections.ConfigDict()
   config.seed = 0
   config.steps = 2 if tiny else 27_344  # 200 epochs

@@ -16,12 +16,13 @@ good_views --preset local` trains them all; a run takes about half a minute.
 
 import ml_collections
 
+from infomin_jax.studies import variants
 from infomin_jax.studies.good_views import rows
 
 
 def get_config(variant: str = "augment") -> ml_collections.ConfigDict:
   """The resolved configuration; `variant` is a row, or tiny, or both."""
-  row, tiny = rows.parse(variant, rows.ROWS, "augment")
+  row, _, tiny = variants.parse(variant, rows.ROWS, "augment")
   width = 4 if tiny else 32
   network = dict(
     name="convnet", widths=(width, 2 * width, 4 * width), strides=(2, 2, 2)

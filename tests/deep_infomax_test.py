@@ -339,6 +339,30 @@ def test_only_the_discriminator_has_the_adversary_s_rate():
   }
 
 
+def test_an_adversary_waits_and_moves_by_the_mean_gradient():
+  params = {"terms_prior": {"discriminator": jnp.zeros(2)}}
+  options = dict(name="sgd", peak=1.0, momentum=0.0, every=2)
+  tx, _ = make_optimizer(
+    dict(name="sgd", momentum=0.0, clip=0.0),
+    dict(name="constant", peak=0.0),
+    4,
+    {"prior": options},
+  )
+  state, moves = tx.init(params), []
+  for slope in (1.0, 3.0, 5.0, 5.0):
+    grads = jax.tree.map(lambda x, s=slope: jnp.full_like(x, s), params)
+    updates, state = tx.update(grads, state, params)
+    moves.append(float(updates["terms_prior"]["discriminator"][0]))
+  assert moves == [0.0, -2.0, 0.0, -5.0]
+  with pytest.raises(UserError, match=r"adversary\.every is 0: give 1"):
+    make_optimizer(
+      dict(name="sgd"),
+      dict(name="constant", peak=0.0),
+      4,
+      {"prior": options | {"every": 0}},
+    )
+
+
 def test_the_penalty_is_the_gradient_s_square():
   weights = jnp.array([3.0, 4.0])
   found = squared_slope(lambda v: v @ weights, jnp.zeros((5, 2)))

@@ -36,7 +36,7 @@ OPTIONS = ml_collections.ConfigDict(
     train_examples=0,
   )
 )
-PICTURES = {"neighbours", "pca", "samples", "tsne"}
+PICTURES = {"channels", "neighbours", "pca", "samples", "tsne"}
 ON_IMAGES = {"mine", "ndm", "reconstruction"}
 
 

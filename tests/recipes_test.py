@@ -1,5 +1,7 @@
 """Recipes: every combination of parts makes a step; presets are published."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 from infomin_jax import encoders, objectives
 from infomin_jax.errors import UserError, build
+from infomin_jax.studies import variants
 from infomin_jax.studies.good_views import recipes
 from infomin_jax.train.optim import make_optimizer
 from infomin_jax.train.state import init_state
@@ -87,11 +90,13 @@ def test_learning_rates_are_scaled_and_warmed_up_above_256_images():
   np.testing.assert_allclose(rates(4096, 800, [50, 100]), [0.24, 0.48])
 
 
-def test_variants_name_one_recipe_and_known_words():
-  assert recipes.parse("") == ("infomin", (), False)
-  assert recipes.parse("tiny,moco") == ("moco", (), True)
-  assert recipes.parse("200,cmc", ("200",)) == ("cmc", ("200",), False)
-  with pytest.raises(UserError, match="two recipes: moco and cmc"):
-    recipes.parse("moco,cmc")
+def test_variants_name_one_row_and_known_words():
+  parse = functools.partial(variants.parse, rows=("infomin", "moco", "cmc"))
+  assert parse("", default="moco") == ("moco", (), False)
+  assert parse("tiny,cmc", default="moco") == ("cmc", (), True)
+  found = parse("200,cmc", default="moco", others=("200",))
+  assert found == ("cmc", ("200",), False)
+  with pytest.raises(UserError, match="two rows: moco and cmc"):
+    parse("moco,cmc", default="moco")
   with pytest.raises(UserError, match="Unknown variant"):
-    recipes.parse("mocov3")
+    parse("mocov3", default="moco")

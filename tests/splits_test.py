@@ -24,7 +24,7 @@ from infomin_jax.errors import UserError, build
 from infomin_jax.train.experiment import make_learner
 from infomin_jax.views import make_views
 from infomin_jax.views.colour_spaces import MEAN_PIXEL, SPACES
-from infomin_jax.views.sheet import stretched
+from infomin_jax.views.sheet import in_colours, stretched
 from infomin_jax.views.splits import PARTS
 
 CORNERS = np.array(list(itertools.product([0.0, 1.0], repeat=3)))
@@ -510,6 +510,6 @@ def test_parts_are_drawn_beside_their_view(tmp_path, capsys):
 
 def test_parts_are_stretched_to_be_drawn():
   x = np.stack([np.arange(8) - 3.0, np.full(8, 7.0)], -1).reshape(2, 2, 2, 2)
-  got = stretched(x)
+  got = in_colours(stretched(x))
   np.testing.assert_allclose(got[..., 0].ravel(), np.arange(8) / 7)
   assert (got[..., 1:] == 0).all() and got.shape[-1] == 3

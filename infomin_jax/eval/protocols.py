@@ -11,6 +11,7 @@ import numpy as np
 
 from infomin_jax.eval import dependence
 from infomin_jax.eval.case import Case, Protocol
+from infomin_jax.eval.channels import protocol as _channels
 from infomin_jax.eval.finetune import finetuned_accuracy, labelled_part
 from infomin_jax.eval.fit import ADAM, BATCH, RATE
 from infomin_jax.eval.knn import knn_accuracy
@@ -230,6 +231,7 @@ def _map(method) -> Callable[..., Protocol]:
 
 PROTOCOLS: dict[str, Callable[..., Protocol]] = {
   "attributes": _attributes,
+  "channels": _channels,
   "finetune": _finetune,
   "knn": _knn,
   "label_information": _label_information,

@@ -134,7 +134,9 @@ def make_optimizer(
     schedule: `config.schedule`: name and arguments.
     steps: length of the run.
     adversaries: term -> optimizer of its discriminator: name, `peak`, its
-      constant learning rate, and arguments; `encoder` -> that of its generator.
+      constant learning rate, `every`, the steps of the others that it waits
+      for (then it moves by their mean gradient; 1 if left out), and arguments;
+      `encoder` -> that of its generator.
   """
   rate = build("schedule", schedule, SCHEDULES, steps=steps)
   options = dict(optimizer)
@@ -162,8 +164,13 @@ def _adversary(name: str, options: Mapping):
     raise UserError(
       f"config.{at}.adversary.peak is missing: give the learning rate."
     )
-  peak = options.pop("peak")
-  return build(f"{at}.adversary", options, OPTIMIZERS, learning_rate=peak)
+  peak, every = options.pop("peak"), options.pop("every", 1)
+  if every < 1:
+    raise UserError(f"config.{at}.adversary.every is {every}: give 1 or more.")
+  tx = build(f"{at}.adversary", options, OPTIMIZERS, learning_rate=peak)
+  if every == 1:
+    return tx
+  return optax.MultiSteps(tx, every).gradient_transformation()
 
 
 def _players(names, params):

@@ -2,7 +2,8 @@
 
 Beside each view, where the encoder splits images into parts, its parts: every
 channel stretched to its range over the images drawn, two channels as red and
-green. A learned split is drawn as it is before training.
+green. A learned split is drawn as it is before training; as it is afterwards by
+`infomin evaluate --workdir D --protocols channels --taps view0,view1`.
 
 infomin views --config configs/cifar10_infomin.py --out views.png
 """
@@ -54,7 +55,7 @@ def with_parts(encoder, columns: dict, key) -> dict:
   """Beside each column, by heading, the parts that a fresh encoder splits."""
   import jax
 
-  from infomin_jax.views.sheet import stretched
+  from infomin_jax.views.sheet import in_colours, stretched
 
   @jax.jit
   def split(view):
@@ -65,5 +66,5 @@ def with_parts(encoder, columns: dict, key) -> dict:
     parts = split(view)
     found[heading] = view
     for i, part in enumerate(parts):
-      found[f"{heading}, part {i}"] = stretched(part)
+      found[f"{heading}, part {i}"] = in_colours(stretched(part))
   return found

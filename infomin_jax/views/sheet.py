@@ -57,11 +57,15 @@ def stretched(images):
     images: `[n, h, w, c]`; the range is over all of them.
 
   Returns:
-    `[n, h, w, c]`; two channels become red and green of RGB.
+    `[n, h, w, c]`.
   """
   images = np.asarray(images)
   low, high = images.min((0, 1, 2)), images.max((0, 1, 2))
-  images = (images - low) / np.where(high > low, high - low, 1)
+  return (images - low) / np.where(high > low, high - low, 1)
+
+
+def in_colours(images):
+  """Two channels as red and green of RGB; others stay as they are."""
   if images.shape[-1] == 2:
     images = np.concatenate([images, np.zeros_like(images[..., :1])], axis=-1)
   return images

@@ -7,7 +7,7 @@ Differs from the paper: it does not say gamma for local and global together
 (0.1 here), nor beta of its beta-VAE (2 here).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from infomin_jax.errors import lookup
@@ -29,29 +29,6 @@ def objective(row: str, *, width: int, classes: int, images: int) -> Objective:
   """
   make = lookup("row of the table", row, ROWS)
   return make(width=width, classes=classes, images=images)
-
-
-def parse(
-  variant: str, known: Collection[str], default: str
-) -> tuple[str, bool]:
-  """The row that a config's `:ROW`, `:tiny` or `:ROW,tiny` asks for, and size.
-
-  Args:
-    variant: what follows the config file's name.
-    known: rows that the config has.
-    default: the row if only a size, or nothing, is named.
-
-  Returns:
-    The row, and whether it is to be tiny.
-
-  Raises:
-    UserError: an unknown row.
-  """
-  words = variant.split(",")
-  names = [word for word in words if word != "tiny"] or [default]
-  for name in names:
-    lookup("variant of --config", name, dict.fromkeys(known))
-  return names[0], "tiny" in words
 
 
 def local(estimator: str, gamma: float = 0.1, beta: float = 1.0, **options):

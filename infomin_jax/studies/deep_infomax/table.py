@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-import rich.table
-
 from infomin_jax.studies.deep_infomax import lines, published
 from infomin_jax.studies.results import Results
+from infomin_jax.studies.tables import table_of
 
 # Columns that are shown together.
 GROUPS = {
@@ -74,22 +73,10 @@ def shown(rows: list[dict]) -> list:
     for title, metrics in GROUPS.items():
       measured = [m for m in metrics if any(r[m] is not None for r in some)]
       if measured:
-        tables.append(_table(f"{paper}: {title}", some, measured))
+        headings = {metric: metric.replace("_", " ") for metric in measured}
+        title = f"{paper}: {title}"
+        tables.append(table_of(title, "row", some, headings, cell))
   return tables
-
-
-def _table(title: str, rows: list[dict], metrics: list[str]):
-  table = rich.table.Table(title=title)
-  table.add_column("row", no_wrap=True)
-  table.add_column("runs", justify="right")
-  for metric in metrics:
-    table.add_column(metric.replace("_", " "), justify="right")
-  for row in rows:
-    if any(row[metric] is not None for metric in metrics) or row["lost"]:
-      lost = f" + {row['lost']} lost" if row["lost"] else ""
-      cells = (cell(row, metric) for metric in metrics)
-      table.add_row(row["row"], f"{row['done']}{lost}", *cells)
-  return table
 
 
 def cell(row: Mapping, metric: str) -> str:

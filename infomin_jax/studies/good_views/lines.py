@@ -21,7 +21,7 @@ def asked(options: Mapping[str, Any]) -> Iterator[Line]:
       for space in options["spaces"]:
         for row in options["rows"]:
           first, then = learned(config, row, space)
-          yield _with_ends(options, first)
+          yield _with_ends({**options, "probes": ("channels",)}, first)
           yield _with_ends(options, then)
         yield _with_ends(options, Line(config, space))
     else:

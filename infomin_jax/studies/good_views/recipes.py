@@ -14,10 +14,9 @@ code never reads.
 """
 
 import dataclasses
-from collections.abc import Collection
 from typing import Any
 
-from infomin_jax.errors import UserError, lookup
+from infomin_jax.errors import lookup
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,33 +81,6 @@ class Sizes:
   encoder: dict[str, Any]
   decay: float = 0.999
   statistics: tuple[tuple[float, ...], tuple[float, ...]] = IMAGENET
-
-
-def parse(
-  variant: str, others: Collection[str] = ()
-) -> tuple[str, tuple[str, ...], bool]:
-  """The words after a config file's name: `moco_v2,200,tiny`.
-
-  Args:
-    variant: words separated by commas.
-    others: further words that the config knows.
-
-  Returns:
-    The recipe (`infomin` if none is named), the other words, and whether it is
-    to be tiny.
-
-  Raises:
-    UserError: an unknown word, or two recipes.
-  """
-  words = [word for word in variant.split(",") if word not in ("", "tiny")]
-  known = dict.fromkeys((*RECIPES, *others, "tiny"))
-  for word in words:
-    lookup("variant of --config", word, known)
-  named = [word for word in words if word in RECIPES] or ["infomin"]
-  if len(named) > 1:
-    raise UserError(f"--config names two recipes: {' and '.join(named)}.")
-  rest = tuple(word for word in words if word not in RECIPES)
-  return named[0], rest, "tiny" in variant.split(",")
 
 
 def sections(name: str, sizes: Sizes) -> dict[str, Any]:

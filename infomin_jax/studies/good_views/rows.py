@@ -8,10 +8,7 @@ against the rest, or a space that is learned.
 from collections.abc import Mapping
 from typing import Any
 
-from infomin_jax.studies.deep_infomax.rows import parse
 from infomin_jax.views.presets import RECIPES
-
-__all__ = ["ROWS", "encoder", "objective", "parse", "statistics", "views"]
 
 SPACES = ("rgb", "lab", "ycbcr", "ypbpr", "ydbdr", "yiq", "hsv")
 # How a generator of views is trained; `frozen` only uses one.

@@ -133,6 +133,7 @@ PROBES: dict[str, dict[str, Any]] = {
   "linear": {},
   "imagenet_linear": {"epochs": 60, "batch_size": 256},
   "segmentation": {"taps": ("conv",)},
+  "channels": {"taps": ("view0", "view1")},
   "factors": {"protocols": ("linear", "localisation")},
   "stl10": {"protocols": ("linear",), "data": {"name": "stl10"}},
   "cifar10": {"protocols": ("linear",), "data": {"name": "cifar10"}},

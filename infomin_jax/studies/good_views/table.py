@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-import rich.table
-
 from infomin_jax.studies.good_views import lines
 from infomin_jax.studies.results import Results
+from infomin_jax.studies.tables import table_of
 
 # Metric -> heading, scale and form of what is shown.
 COLUMNS = {
@@ -29,6 +28,7 @@ def rows(results: Results, chosen: Mapping[str, Mapping]) -> list[dict]:
       row = {
         "family": family,
         "line": line.name,
+        "row": line.name.partition("-")[2],
         "done": len(results.records(line.name)) - lost,
         "lost": lost,
         "why": results.reasons.get(line.config, ""),
@@ -48,24 +48,14 @@ def shown(rows: list[dict]) -> list:
     reasons = dict.fromkeys(row["why"] for row in some if row["why"])
     tables += [f"{family}: {why}" for why in reasons]
     some = [row for row in some if not row["why"]]
-    measured = [m for m in COLUMNS if any(r[m] is not None for r in some)]
-    if measured:
-      tables.append(_table(family, some, measured))
+    headings = {
+      metric: heading
+      for metric, (heading, _, _) in COLUMNS.items()
+      if any(row[metric] is not None for row in some)
+    }
+    if headings:
+      tables.append(table_of(family, "views", some, headings, cell))
   return tables
-
-
-def _table(title: str, rows: list[dict], metrics: list[str]):
-  table = rich.table.Table(title=title)
-  table.add_column("views", no_wrap=True)
-  table.add_column("runs", justify="right")
-  for metric in metrics:
-    table.add_column(COLUMNS[metric][0], justify="right")
-  for row in rows:
-    lost = f" + {row['lost']} lost" if row["lost"] else ""
-    name = row["line"].partition("-")[2]
-    cells = (cell(row, metric) for metric in metrics)
-    table.add_row(name, f"{row['done']}{lost}", *cells)
-  return table
 
 
 def cell(row: Mapping, metric: str) -> str:
