@@ -23,13 +23,13 @@ from infomin_jax.studies.good_views import rows
 def get_config(variant: str = "augment") -> ml_collections.ConfigDict:
   """The resolved configuration; `variant` is a row, or tiny, or both."""
   row, _, tiny = variants.parse(variant, rows.ROWS, "augment")
-  width = 4 if tiny else 32
+  width = 4 if tiny else 16
   network = dict(
     name="convnet", widths=(width, 2 * width, 4 * width), strides=(2, 2, 2)
   )
   config = ml_collections.ConfigDict()
   config.seed = 0
-  config.steps = 2 if tiny else 400
+  config.steps = 2 if tiny else 300
   config.batch_size = 16 if tiny else 128
   config.accumulate = 1
   config.ema = 0.0
@@ -47,7 +47,7 @@ def get_config(variant: str = "augment") -> ml_collections.ConfigDict:
   )
   config.views = rows.views(row, 28)
   config.normalize = rows.statistics(row)
-  config.encoder = rows.encoder(row, network)
+  config.encoder = rows.encoder(row, network, depth=3, hidden=16)
   critic = dict(
     name="separable",
     dim=64,
@@ -64,8 +64,8 @@ def get_config(variant: str = "augment") -> ml_collections.ConfigDict:
   config.schedule = dict(name="cosine", peak=2e-3, warmup=0 if tiny else 40)
   config.run = dict(
     log_every=1 if tiny else 100,
-    checkpoint_every=1 if tiny else 400,
-    evaluate_every=2 if tiny else 400,
+    checkpoint_every=1 if tiny else 300,
+    evaluate_every=2 if tiny else 300,
     monitor_examples=64 if tiny else 2048,
     keep=1,
   )

@@ -39,7 +39,12 @@ def statistics(row: str) -> dict[str, tuple[float, ...]]:
 
 
 def encoder(
-  row: str, network: Mapping[str, Any], space: str = "rgb"
+  row: str,
+  network: Mapping[str, Any],
+  space: str = "rgb",
+  *,
+  depth: int = 6,
+  hidden: int = 32,
 ) -> dict[str, Any]:
   """`config.encoder`: the network, or one for each of the row's parts.
 
@@ -47,6 +52,7 @@ def encoder(
     row: one of `ROWS`.
     network: its `name` and options; of each part, where there are parts.
     space: what learned views start from.
+    depth, hidden: of the generator of learned views.
   """
   if row in AUGMENTED:
     return dict(network)
@@ -56,8 +62,8 @@ def encoder(
   if row in LEARNED:
     parts = dict(
       name="learned",
-      depth=6,
-      hidden=32,
+      depth=depth,
+      hidden=hidden,
       volume_preserving=False,
       space=space,
       max_log_scale=1.0,

@@ -96,19 +96,21 @@ PAPER: dict[str, dict[str, Any]] = {
 # Two cores. Fashion-MNIST in colours stands for ImageNet and STL-10.
 _TINTED = {"configs": ("tinted_fashion_views",), "seeds": 3, "probes": _PROBES}
 LOCAL = {
-  "jitter": _TINTED
-  | {"row": "augment", "values": (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)},
-  "crop": _TINTED
-  | {"row": "augment", "values": (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)},
+  "jitter": _TINTED | {"row": "augment", "values": (0.0, 0.25, 0.5, 1.0, 2.0)},
+  "crop": _TINTED | {"row": "augment", "values": (0.05, 0.1, 0.2, 0.4, 1.0)},
   "patch": {
     "configs": ("photo_patches",),
-    "values": (0, 8, 16, 32, 64, 96),
+    "values": (0, 8, 16, 32, 64),
     "probes": _PROBES,
     "seeds": 3,
   },
-  "frequency": _TINTED | {"values": (0.3, 0.5, 0.7, 1.0, 1.5, 2.5, 4.0)},
-  "colour": _TINTED | {"probes": (*_PROBES, "segmentation")},
-  "recipe": _TINTED | {"rows": ("crop", "A", "B", "C", "D", "E", "simclr")},
+  "frequency": _TINTED | {"values": (0.3, 0.5, 0.7, 1.0, 1.5, 3.0)},
+  "colour": _TINTED
+  | {
+    "rows": ("rgb", "lab", "ydbdr", "yiq", "hsv"),
+    "probes": (*_PROBES, "segmentation"),
+  },
+  "recipe": _TINTED | {"rows": ("crop", "A", "B", "simclr", "D")},
   "moving": {"seeds": 3},
   "learned": _TINTED | {"seeds": 5},
 }
