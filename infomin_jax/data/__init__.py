@@ -9,7 +9,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from infomin_jax.data import arrays, fashion_mnist, folder, tfds_sources
+from infomin_jax.data import (
+  arrays,
+  fashion_mnist,
+  folder,
+  moving,
+  tfds_sources,
+)
 from infomin_jax.data.catalog import describe, prepare
 from infomin_jax.data.colorful import ColorfulDigits
 from infomin_jax.data.decode import BrokenRecord
@@ -40,6 +46,8 @@ SOURCES: dict[str, Callable[..., Source]] = {
   "imagenet2012": _registered("imagenet2012"),
   "imagenet_resized_64": _registered("imagenet_resized_64"),
   "mnist": _registered("mnist"),
+  "moving_digits": moving.on_photographs,
+  "moving_mnist": moving.on_stl10,
   "photo_windows": PhotoWindows,
   "stl10": _registered("stl10"),
   "tfds": tfds_sources.load_any,

@@ -22,6 +22,8 @@ _OTHERS = {
   "arrays": "set data.path to an .npy or .npz file",
   "colorful_digits": "made in memory from scikit-learn's digits",
   "folder": "set data.path to a folder of images",
+  "moving_digits": "drawn in memory from scikit-learn's digits",
+  "moving_mnist": "drawn from mnist and stl10 as it is read",
   "photo_windows": "cut in memory from eight photographs",
   "tinted_fashion_mnist": "made of fashion_mnist as it is read",
   "tfds": "set data.builder to the name of any prepared TFDS set",

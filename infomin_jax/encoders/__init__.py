@@ -18,6 +18,7 @@ from infomin_jax.encoders.crops import (
   FoldedResNet,
 )
 from infomin_jax.encoders.features import Features
+from infomin_jax.encoders.frames import ConvNetLSTM
 from infomin_jax.encoders.layernorm_convnet import LayerNormConvNet
 from infomin_jax.encoders.mlp import MLP, SkipMLP
 from infomin_jax.encoders.realnvp import RealNVP
@@ -31,6 +32,7 @@ ENCODERS: dict[str, Callable[..., Any]] = {
   "basic64x64": partial(Basic, 64),
   "convnet": ConvNet,
   "convnet_layernorm": LayerNormConvNet,
+  "convnet_lstm": ConvNetLSTM,
   "foldalex64x64": FoldedAlex,
   "foldmultialex64x64": FoldedMultiAlex,
   "foldresnet19_32x32": partial(FoldedResNet, 19),

@@ -19,6 +19,7 @@ class Part:
     images: uint8 `[n, s, s, c]`, cut as the encoder gets them; None where no
       protocol needs them.
     masks: classes of their pixels, uint8 `[n, s, s]`; None likewise.
+    places: row and column of an object in each, in pixels, `[n, 2]`; likewise.
     shape: of an image's features before they were flattened.
   """
 
@@ -26,6 +27,7 @@ class Part:
   labels: Mapping[str, np.ndarray]
   images: np.ndarray | None = None
   masks: np.ndarray | None = None
+  places: np.ndarray | None = None
   shape: tuple[int, ...] = ()
 
   @property
@@ -115,8 +117,8 @@ class Protocol:
     run: `Case -> {task: {metric: value}}`; empty where it has nothing to say
       of the case, or draws a picture. A value that belongs to no task has the
       task `images`.
-    needs: `labels`, `binary` (a task of two classes), `images`, `masks` (then
-      also a tap that is a map).
+    needs: `labels`, `binary` (a task of two classes), `images`, `places`,
+      `masks` (then also a tap that is a map).
     views: of training images that are augmented, options of `make_views`; it
       then reads `Case.augmented`, not `Case.train`. None reads the latter.
   """

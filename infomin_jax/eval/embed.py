@@ -125,6 +125,12 @@ def small_masks(source, config, limit: int = 0) -> np.ndarray:
   return np.concatenate([np.asarray(cut(batch["mask"])) for batch in batches])
 
 
+def places(source, config, limit: int = 0) -> np.ndarray:
+  """The records' `place`, row and column of an object in pixels, `[n, 2]`."""
+  batches = held_out_batches(source, config.evaluate.batch_size, config, limit)
+  return np.concatenate([batch["place"] for batch in batches])
+
+
 def _centred(images: jax.Array, config) -> jax.Array:
   """What evaluation sees of `held_out_batches`, float32 `[b, s, s, c]`."""
   if config.data.host_crops:

@@ -14,7 +14,7 @@ from infomin_jax.errors import UserError, lookup
 from infomin_jax.eval.augmented import augmentation
 from infomin_jax.eval.case import Protocol
 from infomin_jax.eval.cases import cases, tap_shapes
-from infomin_jax.eval.embed import small_images, small_masks, some_of
+from infomin_jax.eval.embed import places, small_images, small_masks, some_of
 from infomin_jax.eval.protocols import PROTOCOLS
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.state import TrainState
@@ -102,7 +102,7 @@ def evaluate(
 def _extras(protocols, source, limit, config) -> dict[str, np.ndarray]:
   """What protocols need of a set besides features and labels."""
   needs = _needs(protocols)
-  readers = {"images": small_images, "masks": small_masks}
+  readers = {"images": small_images, "masks": small_masks, "places": places}
   return {
     name: read(source, config, limit)
     for name, read in readers.items()
@@ -178,6 +178,11 @@ def probe_sources(experiment: Experiment, protocols: list[Protocol]):
     )
   if "masks" in needs:
     _check_masks(experiment, train)
+  if "places" in needs and "place" not in train[0]:
+    raise UserError(
+      f"config.data.name {config.name!r} has no field 'place', as the protocol "
+      "localisation needs: moving_digits, moving_mnist and colorful_digits do."
+    )
   for protocol in protocols:
     if protocol.views is not None:
       some = some_of(train, options.train_examples)

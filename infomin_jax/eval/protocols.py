@@ -16,6 +16,7 @@ from infomin_jax.eval.finetune import finetuned_accuracy, labelled_part
 from infomin_jax.eval.fit import ADAM, BATCH, RATE
 from infomin_jax.eval.knn import knn_accuracy
 from infomin_jax.eval.label_information import protocol as _label_information
+from infomin_jax.eval.localisation import protocol as _localisation
 from infomin_jax.eval.mlp_probe import (
   DROPOUT,
   UNITS,
@@ -236,6 +237,7 @@ PROTOCOLS: dict[str, Callable[..., Protocol]] = {
   "knn": _knn,
   "label_information": _label_information,
   "linear": _linear,
+  "localisation": _localisation,
   "mine": _mine,
   "mlp": _mlp,
   "ndm": _ndm,

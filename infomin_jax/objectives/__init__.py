@@ -29,7 +29,11 @@ from infomin_jax.objectives.learner import (
 from infomin_jax.objectives.prior import PriorMatching
 from infomin_jax.objectives.queue import Queue
 from infomin_jax.objectives.supcon import SupervisedContrastive
-from infomin_jax.objectives.targets import NoiseAsTargets, Supervised
+from infomin_jax.objectives.targets import (
+  NoiseAsTargets,
+  Regression,
+  Supervised,
+)
 from infomin_jax.objectives.view_labels import ViewLabels
 
 TERMS = {
@@ -46,6 +50,7 @@ TERMS = {
   "nat": NoiseAsTargets,
   "prior": PriorMatching,
   "queue": Queue,
+  "regression": Regression,
   "relative_coordinates": partial(Coordinates, relative=True),
   "supcon": SupervisedContrastive,
   "supervised": Supervised,

@@ -1,4 +1,4 @@
-"""Features are drawn to given targets: noise (NAT), or the labels."""
+"""Features are drawn to given targets: noise (NAT), or labels."""
 
 import flax.linen as nn
 import jax
@@ -83,11 +83,41 @@ class Supervised(nn.Module):
     return Outcome(loss, {"accuracy": right})
 
 
-def known_labels(record, label: str, term: str) -> jax.Array:
-  """A field of the records, int `[b]`; or a UserError that names the others."""
+class Regression(nn.Module):
+  """Trains the encoder on numbers of the records, such as a place.
+
+  Attributes:
+    field: of the records, `[b, k]`.
+    scale: what these are divided by.
+    tap: what the last layer reads, `global` or a tap of the encoder.
+    hidden: widths of the hidden layers before it.
+  """
+
+  field: str = "place"
+  scale: float = 1.0
+  tap: str = "global"
+  hidden: tuple[int, ...] = ()
+  online = (0,)
+  targets = ()
+
+  @nn.compact
+  def __call__(self, seen: Seen, train: bool) -> Outcome:
+    """The mean squared error, and its root in the records' unit."""
+    wanted = known_labels(seen.record, self.field, "regression", "field")
+    x = read(seen.features[0], self.tap)
+    x = x.reshape(len(x), -1)
+    guess = Head((*self.hidden, wanted.shape[-1]))(x, train)
+    loss = jnp.mean((guess - wanted / self.scale) ** 2)
+    return Outcome(loss, {"error": self.scale * jnp.sqrt(loss)})
+
+
+def known_labels(
+  record, label: str, term: str, option: str = "label"
+) -> jax.Array:
+  """A field of the records, `[b, ...]`; or a UserError with the others."""
   if label not in record:
     raise UserError(
-      f"config.objective.{term}.label: records have no {label!r}, they have "
+      f"config.objective.{term}.{option}: records have no {label!r}, they have "
       f"{', '.join(record)}."
     )
   return record[label]

@@ -17,6 +17,7 @@ from infomin_jax import errors
 from infomin_jax.views import presets, splits
 from infomin_jax.views.factors import shared_factors
 from infomin_jax.views.jigsaw import jigsaw
+from infomin_jax.views.moving import moving
 from infomin_jax.views.occlusion import occluded
 from infomin_jax.views.ops import resize_center
 from infomin_jax.views.sheet import sheet
@@ -29,6 +30,7 @@ VIEWS: dict[str, Callable] = {
     name: functools.partial(presets.augmented, recipe)
     for name, recipe in presets.RECIPES.items()
   },
+  "moving": moving,
   "none": presets.unchanged,
   "occluded": occluded,
   "shared_factors": shared_factors,

@@ -5,6 +5,7 @@ factors and draw the others anew: the encoder then learns what is shared.
 """
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -50,11 +51,7 @@ def shared_factors(
     <https://arxiv.org/abs/2005.10243>`_, 2020, section 4.1, which does this
     with moving MNIST digits on STL-10 images.
   """
-  for factor in share:
-    if factor not in FACTORS:
-      raise UserError(
-        f"config.views.share has {factor!r}: {nearest(factor, FACTORS)}"
-      )
+  check_share(share)
   if size != SIZE:
     raise UserError(
       f"config.views.size is {size}: shared_factors draws {SIZE} x {SIZE}."
@@ -79,6 +76,15 @@ def shared_factors(
     return tuple(out)
 
   return views
+
+
+def check_share(share: Sequence[str]) -> None:
+  """UserError if `config.views.share` has something that is no factor."""
+  for factor in share:
+    if factor not in FACTORS:
+      raise UserError(
+        f"config.views.share has {factor!r}: {nearest(factor, FACTORS)}"
+      )
 
 
 def _view(share, warp, flat, photos, key, record, stranger) -> jax.Array:

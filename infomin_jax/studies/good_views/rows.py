@@ -116,3 +116,63 @@ def objective(
         labelled=labelled,
       )
   return terms
+
+
+# What frames and a still image share.
+MOVING = (
+  "digit",
+  "background",
+  "position",
+  "background_digit_position",
+  "background_digit",
+  "background_position",
+  "digit_position",
+  "supervised",
+)
+
+
+def shared(row: str) -> tuple[str, ...]:
+  """`config.views.share` of a row of `MOVING`.
+
+  `supervised` shares all, so that its still frames are the records' images.
+  """
+  named = "background_digit_position" if row == "supervised" else row
+  return tuple(named.split("_"))
+
+
+def moving_objective(
+  row: str, *, backgrounds: int, room: int
+) -> dict[str, dict[str, Any]]:
+  """`config.objective` of a row of `MOVING`.
+
+  Args:
+    row: one of them.
+    backgrounds: classes of backgrounds.
+    room: pixels that a digit's corner may move along a side.
+  """
+  if row == "supervised":
+    return {
+      "digit": dict(term="supervised", weight=1.0, classes=10),
+      "background": dict(
+        term="supervised", weight=1.0, classes=backgrounds, label="background"
+      ),
+      "position": dict(term="regression", weight=1.0, scale=float(room)),
+    }
+  critic = dict(
+    name="separable",
+    dim=64,
+    hidden=(),
+    temperature=0.1,
+    normalize=True,
+    shared=False,
+    batch_norm=False,
+  )
+  term = dict(
+    weight=1.0,
+    estimator="infonce",
+    symmetric=True,
+    within=False,
+    stream="auto",
+    critic=critic,
+  )
+  return {"contrastive": term}

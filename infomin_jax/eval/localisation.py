@@ -1,0 +1,48 @@
+"""Where the object is, told linearly from frozen features."""
+
+import numpy as np
+from sklearn.linear_model import RidgeCV
+
+from infomin_jax.eval.case import Protocol
+from infomin_jax.eval.probe import standardised
+
+# Penalties of the squared weights, of which leave-one-out chooses.
+PENALTIES = np.logspace(-2, 4, 7)
+TASK = "place"
+
+
+def protocol(options) -> Protocol:
+  """The distance from the object's place, of a set whose records have one."""
+  del options
+  name = "localisation (standardised, least squares, L2 selected)"
+
+  def run(case):
+    found = mean_distance(
+      case.train.x, case.train.places, case.test.x, case.test.places
+    )
+    return {TASK: {"distance, pixels": found}}
+
+  return Protocol(name, run, frozenset({"places"}))
+
+
+def mean_distance(
+  train_features: np.ndarray,
+  train_places: np.ndarray,
+  test_features: np.ndarray,
+  test_places: np.ndarray,
+) -> float:
+  """Mean distance of a linear guess from the true place, in pixels.
+
+  Args:
+    train_features: `[n, d]`.
+    train_places: `[n, 2]`, row and column in pixels.
+    test_features: `[m, d]`.
+    test_places: `[m, 2]`.
+
+  References:
+    Tian et al., `What Makes for Good Views
+    <https://arxiv.org/abs/2005.10243>`_, 2020, section 4.1: localisation.
+  """
+  x, test_x = standardised(train_features, test_features)
+  guess = RidgeCV(alphas=PENALTIES).fit(x, train_places).predict(test_x)
+  return float(np.mean(np.linalg.norm(guess - test_places, axis=1)))

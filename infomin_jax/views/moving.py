@@ -1,0 +1,118 @@
+"""Views of moving digits: a still frame and the frames before it.
+
+They share exactly the chosen factors; the others are those of other records,
+or drawn anew.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from infomin_jax.data.moving import bounce, draw
+from infomin_jax.errors import UserError
+from infomin_jax.views.factors import check_share
+from infomin_jax.views.presets import check_size
+
+
+def moving(
+  image_shape,
+  share: Sequence[str],
+  size: int,
+  frames: int = 10,
+  still: int = 20,
+  speed: float = 0.1,
+  flat: float = 0.0,
+):
+  """Makes `views(key, batch)`: the still frame, then the frames before it.
+
+  The still frame has the record's digit; where the background is shared its
+  background, where the position is its place. So with all three shared it is
+  the record's image, whose labels are known.
+
+  Differs from the paper: there the frames are the first view.
+
+  Args:
+    image_shape: `(s, s, 3)` of the source.
+    share: some of "digit", "position", "background".
+    size: pixels of a side; the set's own.
+    frames: how many, from frame 1 on.
+    still: number of the still frame.
+    speed: of the digit, in sides of the image a frame.
+    flat: share of the backgrounds that are replaced by one dark colour; only
+      where "background" is not shared.
+
+  Returns:
+    `views(key, batch) -> [b, s, s, 3], [b, frames, s, s, 3]`, float32 in
+    [0, 1].
+
+  References:
+    Tian et al., `What Makes for Good Views
+    <https://arxiv.org/abs/2005.10243>`_, 2020, section 4.1.
+  """
+  check_share(share)
+  check_size(image_shape, size, "moving")
+  if not 1 <= frames < still:
+    raise UserError(
+      f"config.views.frames is {frames} and still {still}: give 1 or more "
+      "frames, and a still frame after them."
+    )
+  times = jnp.arange(1, frames + 1) - still
+  view = functools.partial(_views, tuple(share), times, speed, flat)
+
+  def views(key, batch):
+    fields = ("digit", "ground", "place")
+    missing = [name for name in fields if name not in batch]
+    if missing:
+      raise UserError(
+        "config.views.name 'moving' needs records of moving_digits or "
+        f"moving_mnist: expected a field {missing[0]!r}, got "
+        f"{', '.join(batch)}."
+      )
+    record = {name: batch[name] for name in fields}
+    strangers = [
+      jax.tree.map(lambda x, i=i: jnp.roll(x, i, axis=0), record)
+      for i in (1, 2)
+    ]
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(batch["index"])
+    return jax.vmap(view)(keys, record, *strangers)
+
+  return views
+
+
+def _views(share, times, speed, flat, key, record, one, other):
+  """Both views of one record; `one` and `other` are other records."""
+  keys = jax.random.split(key, 5)
+  side, digit = len(record["ground"]), len(record["digit"])
+  room = side - digit
+  ground = [record["ground"]] * 2
+  if "background" not in share:
+    pairs = zip(keys[:2], (one, other), strict=True)
+    ground = [_plain(key, x["ground"], flat) for key, x in pairs]
+  still_at, end = room * jax.random.uniform(keys[2], (2, 2))
+  if "position" in share:
+    still_at = end = record["place"].astype(jnp.float32)
+  still = draw(ground[0], record["digit"], _pixel(still_at))
+  angle = jax.random.uniform(keys[3], (), maxval=2 * jnp.pi)
+  velocity = speed * side * jnp.stack([jnp.sin(angle), jnp.cos(angle)])
+  shown = record["digit"] if "digit" in share else other["digit"]
+
+  def frame(time):
+    place = _pixel(bounce(end, velocity, time, room))
+    return draw(ground[1], shown, place)
+
+  return still / 255, jax.vmap(frame)(times) / 255
+
+
+def _pixel(place):
+  return jnp.round(place).astype(jnp.int32)
+
+
+def _plain(key, ground, flat: float):
+  """The background, or with probability `flat` a dark colour."""
+  if not flat:
+    return ground
+  keys = jax.random.split(key)
+  dark = jax.random.uniform(keys[0], (1, 1, 3), maxval=127.0)
+  return jnp.where(jax.random.bernoulli(keys[1], flat), dark, ground)
