@@ -58,9 +58,8 @@ def get_config(variant: str = "digit") -> ml_collections.ConfigDict:
   config.normalize = dict(mean=(0.5,), std=(0.5,))
   config.encoder = dict(
     name="convnet_lstm",
-    widths=(4, 8) if tiny else (8, 16, 32, 64) if paper else (16, 32, 64),
-    strides=(2, 2) if tiny else (2, 2, 2, 2) if paper else (2, 2, 2),
-    units=8 if tiny else 64,
+    widths=(4, 8) if tiny else (8, 16, 32, 64),
+    strides=(2, 2) if tiny else (2, 2, 2, 2),
   )
   config.objective = rows.moving_objective(
     row, backgrounds=10 if paper else 8, room=36 if paper else 16

@@ -115,6 +115,7 @@ FAKES = {
   "fashion_mnist": fake_fashion_mnist,
   "fashion_mnist_dim": fake_fashion_mnist,
   "imagenet_infomin": fake_imagenet2012,
+  "moving_digits": lambda folder: None,
   "photo_patches": lambda folder: None,
   "stl10_crops": fake_stl10,
   "stl10_infomin": fake_stl10,
@@ -177,6 +178,7 @@ VARIANTS = [("cifar10_dim", f"{row},") for row in rows.ROWS]
 VARIANTS += [("cifar10_amdim", ""), ("cifar10_crops", "dim,")]
 VARIANTS += [("cifar10_crops", "cpc,")]
 VARIANTS += [("cifar10_infomin", "byol,"), ("stl10_infomin", "cmc,")]
+VARIANTS += [("moving_digits", row) for row in ("supervised,", "position,")]
 VARIANTS += [("div2k_patches", ""), ("photo_patches", "")]
 VARIANTS += [("stl10_views", row) for row in ("lab,", "frequency,", "semi,")]
 VARIANTS += [("imagenet_infomin", row) for row in ("pirl,large,", "cmc_v2,")]

@@ -16,6 +16,7 @@ from infomin_jax.encoders.convnet import (
   Output,
 )
 from infomin_jax.encoders.crops import FoldedMultiAlex
+from infomin_jax.encoders.frames import ConvNetLSTM
 from infomin_jax.encoders.layernorm_convnet import LayerNormConvNet
 from infomin_jax.encoders.mlp import MLP
 from infomin_jax.encoders.resnet import (
@@ -46,6 +47,7 @@ SHAPES = {
     100,
     {"conv": (7, 7, 128), "y": (100,)},
   ),
+  "convnet_lstm": (32, (2, 2, 64), 64, {"conv": (2, 2, 64), "pool": (64,)}),
   "foldalex64x64": (
     64,
     (7, 7, 192),
@@ -83,6 +85,7 @@ SMALL = {
   "resnet": (partial(ResNet, 10, "small", "layer2", width=4), 8),
   "mlp": (partial(MLP, (16,), dim=8), 8),
   "convnet_layernorm": (partial(LayerNormConvNet, (4, 8), dim=8), 8),
+  "frames": (partial(ConvNetLSTM, (4, 8), (2, 2)), 8),
   "crops": (partial(FoldedMultiAlex, width=4), 64),
 }
 

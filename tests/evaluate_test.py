@@ -37,6 +37,7 @@ OPTIONS = ml_collections.ConfigDict(
   )
 )
 PICTURES = {"channels", "neighbours", "pca", "samples", "tsne"}
+OF_PLACES = {"localisation": "place", "segmentation": "mask"}
 ON_IMAGES = {"mine", "ndm", "reconstruction"}
 
 
@@ -56,7 +57,8 @@ def small_case(folder, encoder=None):
     x = rng.normal(size=(count, 3)).astype(np.float32)
     labels = {"sign": (x[:, 0] > 0).astype(int), "name": np.arange(count) % 5}
     images = rng.integers(0, 255, (count, 12, 12, 1), np.uint8)
-    return Part(x, labels, images, images[..., 0] // 90, (1, 1, 3))
+    places = rng.integers(0, 12, (count, 2))
+    return Part(x, labels, images, images[..., 0] // 90, places, (1, 1, 3))
 
   classes = {"sign": 2, "name": 5}
   train, name = part(64), "learned, tap y"
@@ -98,8 +100,8 @@ def test_every_protocol_gives_rows_or_a_picture(name, tmp_path):
     assert rows == {}
     picture = tmp_path / f"{name}_learned_y.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
-  elif name == "segmentation":
-    assert set(rows) == {"mask"}
+  elif name in OF_PLACES:
+    assert set(rows) == {OF_PLACES[name]}
   elif name in ON_IMAGES:
     assert set(rows) == {"images"}
   elif name == "attributes":

@@ -29,6 +29,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   import itertools
 
   import jax
+  import jax.numpy as jnp
 
   from infomin_jax.encoders import Split
   from infomin_jax.train.experiment import make_experiment
@@ -41,7 +42,13 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   batch = {name: x[: values.count] for name, x in batch.items()}
   views = jax.jit(experiment.views)(jax.random.key(config.seed), batch)
   title, encoder = f"{config.views.name}", experiment.learner.encoder
-  columns = {f"view {i}": view for i, view in enumerate(views, 1)}
+  columns = {}
+  for i, view in enumerate(views, 1):
+    if view.ndim == 4:
+      columns[f"view {i}"] = view
+    else:  # frames or pieces, [n, p, h, w, c]
+      each = enumerate(jnp.swapaxes(view, 0, 1), 1)
+      columns |= {f"view {i}, {k}": one for k, one in each}
   if isinstance(encoder, Split):
     parts = config.encoder.parts
     which = [parts[key] for key in ("name", "space", "sigma") if key in parts]

@@ -158,15 +158,8 @@ def moving_objective(
       ),
       "position": dict(term="regression", weight=1.0, scale=float(room)),
     }
-  critic = dict(
-    name="separable",
-    dim=64,
-    hidden=(),
-    temperature=0.1,
-    normalize=True,
-    shared=False,
-    batch_norm=False,
-  )
+  # Features are compared as they are: what the head would drop stays in them.
+  critic = dict(name="inner_product", temperature=0.1, normalize=True)
   term = dict(
     weight=1.0,
     estimator="infonce",
