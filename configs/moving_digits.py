@@ -29,7 +29,7 @@ def get_config(variant: str = "digit") -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   config.seed = 0
   # The paper's: 200 epochs.
-  config.steps = 2 if tiny else 93_600 if paper else 1200
+  config.steps = 2 if tiny else 93_600 if paper else 800
   config.batch_size = 16 if tiny else 128
   config.accumulate = 1
   config.ema = 0.0
@@ -71,7 +71,7 @@ def get_config(variant: str = "digit") -> ml_collections.ConfigDict:
     config.schedule = dict(name="cosine", peak=0.03, warmup=0)
   else:
     config.optimizer = dict(name="adamw", weight_decay=1e-4, clip=0.0)
-    config.schedule = dict(name="cosine", peak=5e-3, warmup=0 if tiny else 50)
+    config.schedule = dict(name="cosine", peak=3e-3, warmup=0 if tiny else 50)
   config.run = dict(
     log_every=1 if tiny else 100,
     checkpoint_every=1 if tiny else config.steps,

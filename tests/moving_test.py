@@ -161,7 +161,7 @@ def test_a_sequence_is_an_lstm_over_its_frames():
   for row in range(2):
     h = c = np.zeros(8)
     for frame in frames[row]:
-      x = np.asarray(network(frame[None], False).local).mean((0, 1, 2))
+      x = np.asarray(network(frame[None], False).taps["conv"]).mean((0, 1, 2))
       gate = {
         g: x @ cell[f"i{g}"]["kernel"]
         + h @ cell[f"h{g}"]["kernel"]

@@ -184,11 +184,11 @@ def test_moving_claims_are_about_what_is_left_out():
   found = verdicts(
     results(
       {
-        "moving-digit": row(0.9, 0.1, 13),
-        "moving-background": row(0.1, 0.5, 13),
-        "moving-position": row(0.1, 0.1, 4),
-        "moving-background_digit": row(0.1, 0.5, 13),
-        "moving-digit_position": row(0.9, 0.1, 3),
+        "moving_digits-digit": row(0.9, 0.1, 13),
+        "moving_digits-background": row(0.1, 0.5, 13),
+        "moving_digits-position": row(0.1, 0.1, 4),
+        "moving_digits-background_digit": row(0.1, 0.5, 13),
+        "moving_digits-digit_position": row(0.9, 0.1, 3),
       }
     )
   )

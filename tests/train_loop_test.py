@@ -53,12 +53,13 @@ def final_state(workdir):
   return jax.device_get(state)
 
 
-def test_killed_at_three_random_steps_it_ends_bitwise_equal(tmp_path):
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.long)])
+def test_killed_at_random_steps_it_ends_bitwise_equal(kills, tmp_path):
   steps = "--config.steps=60"
   whole = start(tmp_path / "whole", steps)
   assert whole.wait() == 0
   dice = random.Random(time.time())
-  at = sorted(dice.sample(range(4, 50), 3))
+  at = sorted(dice.sample(range(4, 50), kills))
   for step in at:
     process = start(tmp_path / "killed", steps)
     wait_for_step(process, tmp_path / "killed", step)

@@ -45,14 +45,14 @@ class ConvNetLSTM(nn.Module):
     self.output = Output(self.widths[-1])
 
   def __call__(self, images: jax.Array, train: bool) -> Features:
-    x = self.still(images, train).local  # [b, h, w, c]
+    x = self.still(images, train).taps["conv"]  # [b, h, w, c]
     pool = jnp.mean(x, axis=(1, 2))
     return make_features(x, pool, {"conv": x, "pool": pool})
 
   def sequence(self, frames: jax.Array, train: bool) -> Features:
     """Features of sequences `[b, t, h, w, c]`; no map."""
     b, t = frames.shape[:2]
-    maps = self.frame(frames.reshape(b * t, *frames.shape[2:]), train).local
-    pooled = jnp.mean(maps, axis=(1, 2)).reshape(b, t, -1)
+    each = self.frame(frames.reshape(b * t, *frames.shape[2:]), train)
+    pooled = jnp.mean(each.taps["conv"], axis=(1, 2)).reshape(b, t, -1)
     states: Any = self.lstm(pooled)  # [b, t, c]
     return make_features(None, self.output(states[:, -1]), {})

@@ -10,6 +10,7 @@ from typing import Any
 
 from infomin_jax.errors import lookup
 from infomin_jax.studies import presets
+from infomin_jax.studies.good_views.rows import MOVING
 
 _PROBES = ("information", "linear")
 # Sweeps have `row`, the `path` of the option, its `values`, and a `label`.
@@ -68,19 +69,9 @@ PAPER: dict[str, dict[str, Any]] = {
     "probes": ("information", "imagenet_linear"),
     "seeds": 1,
   },
-  # The set and its config are not there yet.
   "moving": {
-    "configs": (),
-    "rows": (
-      "digit",
-      "background",
-      "position",
-      "background_digit_position",
-      "background_digit",
-      "background_position",
-      "digit_position",
-      "supervised",
-    ),
+    "configs": ("moving_digits",),
+    "rows": tuple(f"{row},paper" for row in MOVING),
     "probes": ("factors",),
     "seeds": 1,
   },
@@ -111,7 +102,7 @@ LOCAL = {
     "probes": (*_PROBES, "segmentation"),
   },
   "recipe": _TINTED | {"rows": ("crop", "A", "B", "simclr", "D")},
-  "moving": {"seeds": 3},
+  "moving": {"rows": MOVING, "seeds": 3},
   "learned": _TINTED | {"seeds": 5},
 }
 
@@ -124,6 +115,7 @@ SMOKE = {
   "frequency": {"configs": ()},
   "colour": LOCAL["colour"] | {"rows": ("ydbdr",), "seeds": 1},
   "recipe": {"configs": ()},
+  "moving": {"configs": ()},
   "learned": _SMOKE | {"rows": ("floor",), "spaces": ("rgb",)},
 }
 CHANGES = {"paper": {}, "local": LOCAL, "smoke": SMOKE}

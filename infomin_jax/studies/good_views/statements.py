@@ -5,18 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from infomin_jax.studies.claims import Claim, above, extreme, paired
-from infomin_jax.studies.good_views import lines
+from infomin_jax.studies.good_views import lines, published
 from infomin_jax.studies.lines import Line
 from infomin_jax.studies.results import Results
 
 Effect = Callable[[Results], dict[int, float]]
 ACCURACY, SHARED = "linear_pool", "shared_views"
-RECIPES = {
-  "insdis,200": 0.595,
-  "moco,200": 0.608,
-  "pirl,200": 0.617,
-  "moco_v2,200": 0.675,
-}
 # Whether views share less as the swept option grows.
 _FALLS = {"jitter": True, "crop": False, "patch": True}
 
@@ -92,7 +86,7 @@ def _colour(family, config, options) -> list[Claim]:
       "luma and chroma are better views than red and the rest",
       ydbdr,
       rgb,
-      0.051,
+      published.LEARNED["ydbdr"]["raw"][0] - published.LEARNED["rgb"]["raw"][0],
       ACCURACY,
     ),
     above(
@@ -117,14 +111,14 @@ def _colour(family, config, options) -> list[Claim]:
 def _recipe(family, config, options) -> list[Claim]:
   del family
   *others, strong = options["rows"]
+  top1 = published.IMAGENET
   return [
     above(
       f"recipe-{strong}-above-{other}",
       f"{strong} gives better features than {other}",
       Line(config, strong).name,
       Line(config, other).name,
-      # Top-1 on ImageNet after 200 epochs; InfoMin has 70.1.
-      None if other not in RECIPES else 0.701 - RECIPES[other],
+      top1[strong] - top1[other] if {strong, other} <= set(top1) else None,
       ACCURACY,
     )
     for other in others
@@ -132,19 +126,15 @@ def _recipe(family, config, options) -> list[Claim]:
 
 
 def _moving(family, config, options) -> list[Claim]:
-  del family, options
+  del family
+  names = {row.split(",")[0]: Line(config, row).name for row in options["rows"]}
   digit, background = ACCURACY, f"{ACCURACY}_background"
-  # Accuracies, and errors in pixels: what is above what, and by how much there.
   compared = {
-    "digit-alone": ("digit", "position", digit, 0.579 - 0.168),
-    "background-alone": ("background", "digit", background, 0.886 - 0.517),
-    "position-alone": ("digit", "position", "pixels_pool", 13.6 - 3.95),
-    "background-beats-digit": (
-      *("digit", "background_digit", digit, 0.882 - 0.168),
-    ),
-    "digit-beats-position": (
-      *("digit_position", "position", "pixels_pool", 13.7 - 3.95),
-    ),
+    "digit-alone": ("digit", "position", digit),
+    "background-alone": ("background", "digit", background),
+    "position-alone": ("digit", "position", "pixels_pool"),
+    "background-beats-digit": ("digit", "background_digit", digit),
+    "digit-beats-position": ("digit_position", "position", "pixels_pool"),
   }
   texts = {
     "digit-alone": "shared alone, the digit is learned, which sharing position "
@@ -162,47 +152,39 @@ def _moving(family, config, options) -> list[Claim]:
     above(
       f"moving-{name}",
       texts[name],
-      f"{config}-{a}",
-      f"{config}-{b}",
-      paper,
+      names[a],
+      names[b],
+      published.MOVING[a][metric] - published.MOVING[b][metric],
       metric,
     )
-    for name, (a, b, metric, paper) in compared.items()
+    for name, (a, b, metric) in compared.items()
   ]
 
 
 def _learned(family, config, options) -> list[Claim]:
   del family
   found = []
-  # Accuracies in the paper, STL-10: raw, supervised, unsupervised, semi.
-  papers = {
-    "rgb": (0.815, 0.799, 0.824, 0.860),
-    "ydbdr": (0.866, 0.785, 0.843, 0.870),
-  }
   for space in options["spaces"]:
-    raw, supervised, unsupervised, semi = papers.get(space, (None,) * 4)
-    names = {
-      row: lines.learned(config, row, space)[1].name
-      for row in ("semi", "supervised", "unsupervised", "floor")
-    }
-    plain = Line(config, space).name
-    pairs = {
-      "semi-above-raw": (names["semi"], plain, semi, raw),
-      "raw-above-supervised": (plain, names["supervised"], raw, supervised),
-      "semi-above-unsupervised": (
-        names["semi"],
-        names["unsupervised"],
-        semi,
-        unsupervised,
-      ),
-      "floor-above-semi": (names["floor"], names["semi"], None, None),
-    }
-    for name, (a, b, one, other) in pairs.items():
-      better, worse = name.split("-above-")
-      paper = None if one is None or other is None else one - other
-      text = f"{better} views of {space} are better than {worse} ones"
+    rows = ("semi", "supervised", "unsupervised", "floor")
+    names = {row: lines.learned(config, row, space)[1].name for row in rows}
+    names["raw"] = Line(config, space).name
+    papers = published.LEARNED.get(space, {})
+    for better, worse in (
+      ("semi", "raw"),
+      ("raw", "supervised"),
+      ("semi", "unsupervised"),
+      ("floor", "semi"),
+    ):
+      known = better in papers and worse in papers
       found.append(
-        above(f"learned-{name}-{space}", text, a, b, paper, ACCURACY)
+        above(
+          f"learned-{better}-above-{worse}-{space}",
+          f"{better} views of {space} are better than {worse} ones",
+          names[better],
+          names[worse],
+          papers[better][0] - papers[worse][0] if known else None,
+          ACCURACY,
+        )
       )
     found.append(_steadier(names["semi"], names["unsupervised"], space))
   return found
@@ -210,12 +192,13 @@ def _learned(family, config, options) -> list[Claim]:
 
 def _steadier(semi: str, unsupervised: str, space: str) -> Claim:
   """Standard deviations, compared seed by seed as Brown and Forsythe do."""
-  papers = {"rgb": 0.032 - 0.006, "ydbdr": 0.005 - 0.003}
+  papers = published.LEARNED.get(space, {})
+  paper = papers["unsupervised"][1] - papers["semi"][1] if papers else None
   return Claim(
     f"learned-semi-steadier-{space}",
     f"semi views of {space} give less different accuracies than unsupervised "
     "ones: distance from the median over seeds",
-    papers.get(space),
+    paper,
     (semi, unsupervised),
     _minus(_from_median(unsupervised), _from_median(semi)),
   )
