@@ -1,10 +1,17 @@
-"""Settings of the JAX runtime that must be made before its backend starts."""
+"""Settings of the process that must be made before JAX's backend starts.
+
+It imports neither JAX nor NumPy: libraries count the cores when they are
+loaded, and more threads than cores spin, which made a worker twice as slow.
+"""
 
 import ctypes
 import importlib.metadata
+import multiprocessing
 import os
 import pathlib
 import platform
+import threading
+from typing import Any
 
 # jaxlib 0.10 sends CPU convolutions to a kernel library whose gradients are
 # slow: a ResNet-18 step takes 4.7 s with it and 2.4 s without. Its matmuls,
@@ -42,6 +49,29 @@ def configure() -> None:
   # Small programs count too: a second start should compile nothing again.
   os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
   os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def start_worker(shares, log: pathlib.Path) -> None:
+  """Makes this process one of several: its cores, its log, its end.
+
+  Args:
+    shares: a queue of lists of cores, one for each process; an empty list for
+      no binding.
+    log: file to which its standard output and error are appended.
+  """
+  threading.Thread(target=_end_with_parent, daemon=True).start()
+  if share := shares.get():
+    os.sched_setaffinity(0, share)
+  file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+  os.dup2(file, 1)
+  os.dup2(file, 2)
+  configure()
+
+
+def _end_with_parent() -> None:
+  parent: Any = multiprocessing.parent_process()
+  parent.join()
+  os._exit(1)  # killed: its queue would be waited for without end
 
 
 def _keep_memory() -> None:

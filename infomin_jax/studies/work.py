@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import pathlib
 import signal
-import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -178,7 +177,7 @@ def work_all(runs: list[Run], jobs: int) -> Iterator[list[dict]]:
     shares.put(share)
   log = runs[0].out / "log.txt"
   with concurrent.futures.ProcessPoolExecutor(
-    jobs, context, _start, (shares, log)
+    jobs, context, runtime.start_worker, (shares, log)
   ) as pool:
     waiting = [pool.submit(_work, run) for run in runs]
     before = signal.signal(signal.SIGTERM, _leave)
@@ -215,19 +214,3 @@ def _work(run: Run) -> list[dict]:
 def _leave(number, frame):
   del frame
   raise SystemExit(128 + number)
-
-
-def _start(shares, log: pathlib.Path) -> None:
-  threading.Thread(target=_end_with_parent, daemon=True).start()
-  if share := shares.get():
-    os.sched_setaffinity(0, share)
-  file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-  os.dup2(file, 1)
-  os.dup2(file, 2)
-  runtime.configure()
-
-
-def _end_with_parent() -> None:
-  parent: Any = multiprocessing.parent_process()
-  parent.join()
-  os._exit(1)  # killed: its queue would be waited for without end

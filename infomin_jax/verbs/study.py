@@ -2,8 +2,9 @@
 
   infomin study limits --preset local --out runs/limits
   infomin study limits --only E1,E4 --preset smoke --out runs/limits_smoke
+  infomin study good_views --family jitter --out runs/good_views
 
-Presets: `paper` has the published settings, `local` takes about half an hour
+Presets: `paper` has the published settings, `local` takes about an hour
 on two cores, `smoke` only shows that everything runs. Writes table.csv,
 figures, claims.json and one file a run into the folder; the same command goes
 on where it was stopped.
@@ -26,6 +27,7 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
   flags.DEFINE_list(
     "only", [], "experiments, separated by commas (all)", flag_values=values
   )
+  flags.DEFINE_alias("family", "only", flag_values=values)
   flags.DEFINE_string("out", None, "folder of the study", flag_values=values)
   flags.DEFINE_string(
     "data_dir", "", "folder of prepared data sets", flag_values=values
