@@ -9,6 +9,9 @@ fails when the README differs from what this gives.
 import json
 import pathlib
 import re
+from collections.abc import Callable
+
+import study_tables
 
 DOCS = pathlib.Path(__file__).parent
 README = DOCS.parent / "README.md"
@@ -199,97 +202,14 @@ def contrastive(record: dict) -> str:
   return "\n".join([*lines, "", _about(record, text)])
 
 
-def study(record: dict) -> str:
-  """A study's lines beside the paper's, and its claims by verdict."""
-  lines = [
-    "| line | accuracy % (paper) | training bound (paper) | held-out |",
-    "|---|---|---|---|",
-  ]
+def _study(lines_of: Callable[[dict], list[str]]) -> Callable[[dict], str]:
+  """A study's tables, and under them how its claims fared."""
 
-  def cell(row, metric, scale, form):
-    if row[metric] is None:
-      return ""
-    paper = row.get(f"paper_{metric}")
-    beside = "" if paper is None else f" ({scale * paper:{form}})"
-    spread = scale * row[f"{metric}_sd"]
-    return f"{scale * row[metric]:{form}} ± {spread:{form}}{beside}"
+  def table(record):
+    text = study_tables.verdicts(record)
+    return "\n".join([*lines_of(record), "", _about(record, text)])
 
-  for row in record["values"]:
-    if not row["unmeasured"]:
-      cells = (
-        cell(row, "accuracy", 100, ".1f"),
-        cell(row, "bound_train", 1, ".2f"),
-        cell(row, "bound_test", 1, ".2f"),
-      )
-      lines.append(f"| {row['line']} | {' | '.join(cells)} |")
-  text = _verdicts(record, "Mean")
-  return "\n".join([*lines, "", _about(record, text)])
-
-
-def deep_infomax(record: dict) -> str:
-  """Rows of one set with the paper's on another, and claims by verdict."""
-  columns = {
-    "mlp_conv": "MLP: conv",
-    "mlp_fc": "fc",
-    "mlp_y": "Y",
-    "svm_conv": "SVM: conv",
-    "ssim_y": "SSIM",
-    "ndm_y": "NDM",
-  }
-  lines = [
-    f"| row | {' | '.join(columns.values())} |",
-    f"|---|{'---|' * len(columns)}",
-  ]
-
-  def cell(row, metric):
-    if row[metric] is None:
-      return ""
-    scale, digits = (1, 2) if metric in ("ssim_y", "ndm_y") else (100, 1)
-    paper = row[f"paper_{metric}"]
-    beside = "" if paper is None else f" ({scale * paper:.{digits}f})"
-    spread = f"{scale * row[f'{metric}_sd']:.{digits}f}"
-    return f"{scale * row[metric]:.{digits}f} ± {spread}{beside}"
-
-  for row in record["values"]:
-    shown = row["config"] == "fashion_mnist_dim" and "-" not in row["row"]
-    if shown and row["done"] and any(row[m] is not None for m in columns):
-      cells = " | ".join(cell(row, metric) for metric in columns)
-      lines.append(f"| {row['row']} | {cells} |")
-  text = _verdicts(record, "Accuracy in %, SSIM, NDM in nats: mean")
-  return "\n".join([*lines, "", *_factors(record), "", _about(record, text)])
-
-
-def _factors(record: dict) -> list[str]:
-  """What of colorful digits the rows of Deep InfoMax's study tell."""
-  columns = {
-    "mlp_y": "digit",
-    "mlp_y_position": "position",
-    "mlp_y_background": "background",
-  }
-  lines = [
-    f"| colorful digits, Y | {' | '.join(columns.values())} |",
-    f"|---|{'---|' * len(columns)}",
-  ]
-  for row in record["values"]:
-    if row["config"] == "colorful_digits_dim" and row["done"]:
-      cells = (
-        f"{100 * row[m]:.1f} ± {100 * row[f'{m}_sd']:.1f}" for m in columns
-      )
-      lines.append(f"| {row['row']} | {' | '.join(cells)} |")
-  return lines
-
-
-def _verdicts(record: dict, text: str) -> str:
-  verdicts: dict[str, list[str]] = {"holds": [], "fails": [], "unmeasured": []}
-  for claim in record["claims"]:
-    verdicts[claim["verdict"]].append(claim["id"])
-  holds, fails, rest = (len(ids) for ids in verdicts.values())
-  named = f" ({', '.join(verdicts['fails'])})" if fails else ""
-  return (
-    f"{text} ± standard deviation of {len(record['seeds'])} seeds. Of the "
-    f"claims {holds} hold, {fails} fail{named} and {rest} are undecided or not "
-    "measured"
-  )
+  return table
 
 
 def _training(record: dict) -> str:
@@ -316,12 +236,13 @@ def _about(record: dict, text: str) -> str:
 
 TABLES = {
   "contrastive_loss": contrastive,
-  "deep_infomax": deep_infomax,
+  "deep_infomax": _study(study_tables.deep_infomax),
   "dim_step": epoch_times,
   "estimate_files": files,
   "fashion_mnist": probes,
   "hard_gaussian": hard_gaussian,
-  "limits": study,
+  "good_views": _study(study_tables.good_views),
+  "limits": _study(study_tables.limits),
   "mi_coverage": coverage,
   "mi_suite": accuracy,
   "quickstart": probes,

@@ -1,6 +1,6 @@
 """What the README says is what is stored, and its commands run."""
 
-import importlib.util
+import importlib
 import json
 import pathlib
 import re
@@ -18,10 +18,9 @@ EVIDENCE = sorted(pathlib.Path("docs/evidence").glob("*.json"))
 
 
 def tables():
-  spec = importlib.util.spec_from_file_location("tables", "docs/tables.py")
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+  with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend("docs")
+    return importlib.import_module("tables")
 
 
 def blocks(language):

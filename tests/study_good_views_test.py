@@ -172,23 +172,24 @@ def test_claims_have_the_sign_of_their_words():
   assert learned["learned-semi-above-unsupervised-rgb"] == "unmeasured"
 
 
-def test_moving_claims_are_about_what_is_left_out():
-  def row(digit, background, pixels):
-    noise = np.array([-0.001, 0.0, 0.001])
-    return {
-      "linear_pool": digit + noise,
-      "linear_pool_background": background + noise,
-      "pixels_pool": pixels + noise,
-    }
+def shown_alone(digit, background, pixels):
+  noise = np.array([-0.001, 0.0, 0.001])
+  return {
+    "linear_pool": digit + noise,
+    "linear_pool_background": background + noise,
+    "pixels_pool": pixels + noise,
+  }
 
+
+def test_moving_claims_are_about_what_is_left_out():
   found = verdicts(
     results(
       {
-        "moving_digits-digit": row(0.9, 0.1, 13),
-        "moving_digits-background": row(0.1, 0.5, 13),
-        "moving_digits-position": row(0.1, 0.1, 4),
-        "moving_digits-background_digit": row(0.1, 0.5, 13),
-        "moving_digits-digit_position": row(0.9, 0.1, 3),
+        "moving_digits-digit": shown_alone(0.9, 0.1, 13),
+        "moving_digits-background": shown_alone(0.1, 0.5, 13),
+        "moving_digits-position": shown_alone(0.1, 0.1, 4),
+        "moving_digits-background_digit": shown_alone(0.1, 0.5, 13),
+        "moving_digits-digit_position": shown_alone(0.9, 0.1, 3),
       }
     )
   )
@@ -211,11 +212,17 @@ def test_figures_are_drawn_of_what_there_is(tmp_path, monkeypatch):
     Figure, "savefig", lambda self, path, **_: drawn.append(path)
   )
   values = sweep([0.5, 0.6, 0.7, 0.6, 0.5], [5, 4, 3, 2, 1])
+  values |= {
+    "moving_digits-digit": shown_alone(0.9, 0.1, 13),
+    "moving_digits-background": shown_alone(0.1, 0.5, 13),
+  }
   figures.draw_all(tmp_path, results(values), settings.preset("local"))
-  assert [path.name for path in drawn] == ["jitter.png"]
+  assert [path.name for path in drawn] == ["jitter.png", "moving.png"]
   rows = table.rows(results(values), settings.preset("local"))
   assert table.cell(rows[2], "linear_pool") == "70.0 ± 0.1"
-  assert len(table.shown(rows)) == 1
+  digit = next(row for row in rows if row["row"] == "digit")
+  assert table.cell(digit, "pixels_pool") == "13.00 ± 0.00 (13.60)"
+  assert len(table.shown(rows)) == 2
 
 
 def test_pairs_add_up_to_the_bound():

@@ -130,11 +130,12 @@ def _planes(image):
       "Colour operations need images of 1 or 3 channels, got "
       f"{image.shape[-1]}. The views crop, none and halves take any number."
     )
-  return [image[..., k] for k in range(image.shape[-1])]
+  # As whole transpositions, which cancel between one step and the next.
+  return list(jnp.moveaxis(image, -1, 0))
 
 
 def _stack(planes):
-  return jnp.stack(planes, axis=-1)
+  return jnp.moveaxis(jnp.stack(planes), 0, -1)
 
 
 def _luma(planes):

@@ -17,8 +17,12 @@ def draw_all(
 ) -> None:
   """Writes the figures of what was run into `out`."""
   for family, options in chosen.items():
-    names = [line.name for line in lines.asked(options)]
-    reverse_u(out / f"{family}.png", family, names, results)
+    names = list(dict.fromkeys(line.name for line in lines.asked(options)))
+    path = out / f"{family}.png"
+    if family == "moving":
+      factors(path, names, results)
+    else:
+      reverse_u(path, family, names, results)
 
 
 def reverse_u(path, family: str, names: list[str], results: Results) -> None:
@@ -28,7 +32,7 @@ def reverse_u(path, family: str, names: list[str], results: Results) -> None:
   their mean with a 95 % interval. Bars are standard deviations over seeds.
   """
   points = {}
-  for name in dict.fromkeys(names):
+  for name in names:
     shared = results.spread(name, SHARED)
     best = results.spread(name, ACCURACY)
     if shared and best:
@@ -70,6 +74,33 @@ def reverse_u(path, family: str, names: list[str], results: Results) -> None:
     axis.grid(alpha=0.3)
     if axis.get_legend_handles_labels()[0]:
       axis.legend(fontsize=8)
+  figure.savefig(path, dpi=120)
+
+
+def factors(path, names: list[str], results: Results) -> None:
+  """What still frames tell, by what the frames before them shared."""
+  panels = {
+    "linear_pool": "digit, accuracy",
+    "linear_pool_background": "background, accuracy",
+    "pixels_pool": "position, error in pixels",
+  }
+  found = {
+    metric: [results.spread(name, metric) for name in names]
+    for metric in panels
+  }
+  if not all(any(values) for values in found.values()):
+    return
+  figure = Figure(figsize=(9.6, 3.4), layout="constrained")
+  rows = [name.partition("-")[2].replace("_", " + ") for name in names]
+  axes = figure.subplots(1, len(panels), sharey=True)
+  for axis, (metric, text) in zip(axes, panels.items(), strict=True):
+    for row, value in zip(rows, found[metric], strict=True):
+      mean, sd = value or (np.nan, 0.0)
+      axis.barh(row, mean, xerr=sd, color="tab:blue", capsize=2)
+    axis.set_title(text, fontsize=9)
+    axis.grid(alpha=0.3, axis="x")
+  axes[0].set_ylabel("shared by frames and still")
+  axes[0].invert_yaxis()
   figure.savefig(path, dpi=120)
 
 

@@ -53,3 +53,17 @@ LEARNED = {
     "raw": (0.866, 0.002),
   },
 }
+
+
+def beside(family: str, row: str) -> dict[str, float]:
+  """The paper's numbers of a row of the study's table, by metric."""
+  if family == "moving":
+    return MOVING.get(row.removesuffix("_paper"), {})
+  if family == "recipe":
+    top1 = {name.replace(",", "_"): value for name, value in IMAGENET.items()}
+    return {"linear_pool": top1[row]} if row in top1 else {}
+  if family != "learned":
+    return {}
+  kind, _, space = row.removeprefix("frozen-").rpartition("-")
+  found = LEARNED.get(space, {}).get(kind or "raw")
+  return {} if found is None else {"linear_pool": found[0]}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from infomin_jax.studies.good_views import lines
+from infomin_jax.studies.good_views import lines, published
 from infomin_jax.studies.results import Results
 from infomin_jax.studies.tables import table_of
 
@@ -20,7 +20,7 @@ COLUMNS = {
 
 
 def rows(results: Results, chosen: Mapping[str, Mapping]) -> list[dict]:
-  """One row a family and line: means and `_sd` over seeds."""
+  """One row a family and line: means and `_sd` over seeds, `paper_` beside."""
   found = []
   for family, options in chosen.items():
     for line in lines.asked(options):
@@ -33,9 +33,11 @@ def rows(results: Results, chosen: Mapping[str, Mapping]) -> list[dict]:
         "lost": lost,
         "why": results.reasons.get(line.config, ""),
       }
+      paper = published.beside(family, row["row"])
       for metric in COLUMNS:
         mean, sd = results.spread(line.name, metric) or (None, None)
         row |= {metric: mean, f"{metric}_sd": sd}
+        row[f"paper_{metric}"] = paper.get(metric)
       found.append(row)
   return [row for row in found if row["done"] or row["lost"] or row["why"]]
 
@@ -59,8 +61,11 @@ def shown(rows: list[dict]) -> list:
 
 
 def cell(row: Mapping, metric: str) -> str:
-  """`69.1 ± 0.2`, or nothing where nothing was measured."""
+  """`69.1 ± 0.2 (70.1)`, the paper's last; nothing if nothing was measured."""
   if row[metric] is None:
     return ""
   _, scale, form = COLUMNS[metric]
-  return f"{scale * row[metric]:{form}} ± {scale * row[f'{metric}_sd']:{form}}"
+  paper = row[f"paper_{metric}"]
+  beside = "" if paper is None else f" ({scale * paper:{form}})"
+  sd = f"{scale * row[f'{metric}_sd']:{form}}"
+  return f"{scale * row[metric]:{form}} ± {sd}{beside}"

@@ -1,0 +1,142 @@
+"""The README's tables of studies: ours, and the paper's in brackets."""
+
+
+def limits(record: dict) -> list[str]:
+  """A study's lines beside the paper's, and its claims by verdict."""
+  lines = [
+    "| line | accuracy % (paper) | training bound (paper) | held-out |",
+    "|---|---|---|---|",
+  ]
+  for row in record["values"]:
+    if not row["unmeasured"]:
+      cells = (
+        _cell(row, "accuracy", 100, ".1f"),
+        _cell(row, "bound_train", 1, ".2f"),
+        _cell(row, "bound_test", 1, ".2f"),
+      )
+      lines.append(f"| {row['line']} | {' | '.join(cells)} |")
+  return lines
+
+
+def deep_infomax(record: dict) -> list[str]:
+  """Rows of one set with the paper's on another, and claims by verdict."""
+  columns = {
+    "mlp_conv": "MLP, %: conv",
+    "mlp_fc": "fc",
+    "mlp_y": "Y",
+    "svm_conv": "SVM, %: conv",
+    "ssim_y": "SSIM",
+    "ndm_y": "NDM, nats",
+  }
+  lines = [
+    f"| row | {' | '.join(columns.values())} |",
+    f"|---|{'---|' * len(columns)}",
+  ]
+  for row in record["values"]:
+    shown = row["config"] == "fashion_mnist_dim" and "-" not in row["row"]
+    if shown and row["done"] and any(row[m] is not None for m in columns):
+      cells = " | ".join(_cell(row, m, *_form(m)) for m in columns)
+      lines.append(f"| {row['row']} | {cells} |")
+  return [*lines, "", *_factors(record)]
+
+
+def _form(metric: str) -> tuple[float, str]:
+  """Scale and format: SSIM and nats as they are, shares in per cent."""
+  return (1, ".2f") if metric in ("ssim_y", "ndm_y") else (100, ".1f")
+
+
+def _factors(record: dict) -> list[str]:
+  """What of colorful digits the rows of Deep InfoMax's study tell."""
+  columns = {
+    "mlp_y": "digit",
+    "mlp_y_position": "position",
+    "mlp_y_background": "background",
+  }
+  lines = [
+    f"| colorful digits, Y | {' | '.join(columns.values())} |",
+    f"|---|{'---|' * len(columns)}",
+  ]
+  for row in record["values"]:
+    if row["config"] == "colorful_digits_dim" and row["done"]:
+      cells = (
+        f"{100 * row[m]:.1f} ± {100 * row[f'{m}_sd']:.1f}" for m in columns
+      )
+      lines.append(f"| {row['row']} | {' | '.join(cells)} |")
+  return lines
+
+
+# Families of views, and the option that is swept in front of its value.
+SWEPT = {
+  "jitter": "strength",
+  "crop": "least",
+  "patch": "distance",
+  "frequency": "sigma",
+  "colour": "",
+  "recipe": "",
+}
+
+
+def good_views(record: dict) -> list[str]:
+  """A line a family of views; moving digits and learned views beside them."""
+  rows = [row for row in record["values"] if row["done"]]
+  lines = ["| views | I(v1; v2) in nats, accuracy in % |", "|---|---|"]
+  for family, option in SWEPT.items():
+    some = [row for row in rows if row["family"] == family]
+    best = max(some, key=lambda row: row["linear_pool"])
+    cells = []
+    for row in some:
+      name = row["row"].rpartition("-")[2].removeprefix(option)
+      text = f"{row['shared_views']:.2f}, {100 * row['linear_pool']:.1f}"
+      cells.append(f"**{name}: {text}**" if row is best else f"{name}: {text}")
+    lines.append(f"| {family} | {' · '.join(cells)} |")
+  moving = (
+    ("linear_pool", 100, ".1f"),
+    ("linear_pool_background", 100, ".1f"),
+    ("pixels_pool", 1, ".2f"),
+  )
+  heading = "| shared | digit % | background % | position, error in pixels |"
+  lines += ["", heading, "|---|---|---|---|"]
+  for row in rows:
+    if row["family"] == "moving":
+      cells = (_cell(row, *column) for column in moving)
+      lines.append(f"| {row['row'].replace('_', ', ')} | {' | '.join(cells)} |")
+  return [*lines, "", *_learned(rows)]
+
+
+def _learned(rows: list[dict]) -> list[str]:
+  """The paper's four rows, of views that are learned from two spaces."""
+  by_row = {row["row"]: row for row in rows if row["family"] == "learned"}
+  kinds = ("unsupervised", "supervised", "semi", "floor")
+  lines = ["| views learned from | rgb, accuracy % | ydbdr |", "|---|---|---|"]
+  for kind in (*kinds, "not learned"):
+    cells = []
+    for space in ("rgb", "ydbdr"):
+      name = space if kind not in kinds else f"frozen-{kind}-{space}"
+      cells.append(_cell(by_row[name], "linear_pool", 100, ".1f"))
+    lines.append(f"| {kind} | {' | '.join(cells)} |")
+  return lines
+
+
+def _cell(row: dict, metric: str, scale: float, form: str) -> str:
+  """`69.1 ± 0.2 (70.1)`: mean, deviation over seeds, the paper's."""
+  if row[metric] is None:
+    return ""
+  paper = row.get(f"paper_{metric}")
+  beside = "" if paper is None else f" ({scale * paper:{form}})"
+  spread = f"{scale * row[f'{metric}_sd']:{form}}"
+  return f"{scale * row[metric]:{form}} ± {spread}{beside}"
+
+
+def verdicts(record: dict) -> str:
+  """How many claims hold, and which fail, in one sentence."""
+  verdicts: dict[str, list[str]] = {"holds": [], "fails": [], "unmeasured": []}
+  for claim in record["claims"]:
+    verdicts[claim["verdict"]].append(claim["id"])
+  counts = sorted({row.get("done", 0) for row in record["values"]} - {0})
+  seeds = " or ".join(map(str, counts or [len(record["seeds"])]))
+  holds, fails, rest = (len(ids) for ids in verdicts.values())
+  named = f" ({', '.join(verdicts['fails'])})" if fails else ""
+  return (
+    f"Mean ± standard deviation of {seeds} seeds. Of the claims {holds} hold, "
+    f"{fails} fail{named} and {rest} are undecided or not measured"
+  )
