@@ -186,6 +186,23 @@ def test_runs_of_one_data_set_share_the_probes_of_pixels(
   assert (tmp_path / "b" / "pca_learned_pool.png").exists()
 
 
+def test_a_run_is_probed_on_another_data_set(tmp_path, capsys):
+  write_run(tmp_path / "run", tiny_config())
+  evaluate = ["evaluate", f"--workdir={tmp_path / 'run'}", "--json"]
+  probes = ["--protocols=knn,localisation", "--data=name=moving_digits,light=1"]
+  cli.main([*evaluate, *probes])
+  rows = json.loads(capsys.readouterr().out)["rows"]
+  # Its tasks, and not the run's: that has no position as a class.
+  assert {row["task"] for row in rows} == {"digit", "background", "place"}
+  written = tmp_path / "run" / "evaluation_moving_digits.json"
+  assert json.loads(written.read_text())["rows"] == rows
+  assert not (tmp_path / "run" / "evaluation.json").exists()
+  for words, said in (("nam=x", "Unknown key of --data"), ("name", "name=VAL")):
+    with pytest.raises(SystemExit):
+      cli.main([*evaluate, f"--data={words}"])
+    assert said in capsys.readouterr().err
+
+
 def stored(workdir):
   return json.loads((workdir / "evaluation.json").read_text())["rows"]
 

@@ -3,16 +3,22 @@
   infomin evaluate --workdir runs/fm
   infomin evaluate --workdir runs/fm_0,runs/fm_1,runs/fm_2 \\
       --evidence docs/evidence/fashion_mnist.json
+  infomin evaluate --workdir runs/v --protocols segmentation --taps conv \\
+      --data name=tfds,builder=cityscapes,mask=segmentation_label
 
 Every probe also reads raw pixels and the untrained encoder. Writes
 evaluation.json and the pictures that a protocol draws into each workdir and
 prints a table; of several runs (seeds) the table gives mean and standard
 deviation. Pixels do not change with the encoder's seed, so they are probed for
-the first of the runs whose data and settings are the same.
+the first of the runs whose data and settings are the same. With `--data` the
+probes are of another data set, and evaluation_NAME.json is written instead.
 """
 
+import ast
+import dataclasses
 import json
 import pathlib
+from typing import Any
 
 from absl import flags
 
@@ -35,6 +41,13 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
     "taps",
     [],
     "features to probe (default: those of the run's config.evaluate.taps)",
+    flag_values=values,
+  )
+  flags.DEFINE_list(
+    "data",
+    [],
+    "probe on another data set: changes of config.data, such as "
+    "name=stl10,probe_split=train",
     flag_values=values,
   )
   flags.DEFINE_integer(
@@ -76,11 +89,13 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     for name in ("epochs", "label_share"):
       if values[name].value is not None:
         config.evaluate[name] = values[name].value
-    same = decides_pixels(config)
-    found = _evaluated(workdir, config, pixels.get(same))
+    probed = config.copy_and_resolve_references()
+    probed.data = probed.data.to_dict() | changed_data(values.data)
+    same = decides_pixels(probed)
+    found = _evaluated(workdir, config, probed, pixels.get(same))
     pixels[same] = [row for row in found if row["features"] == "pixels"]
     rows += found
-    configs.append(config)
+    configs.append(probed)
   if values.json:
     print(json.dumps({"rows": rows}, indent=2))
   else:
@@ -99,7 +114,33 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     )
 
 
-def _evaluated(workdir: pathlib.Path, config, pixels: list[dict] | None):
+def changed_data(words: list[str]) -> dict[str, Any]:
+  """Changes of `config.data` from `key=value` words.
+
+  Raises:
+    UserError: a word without `=`, or a key that `config.data` cannot have.
+  """
+  from infomin_jax import data
+  from infomin_jax.errors import lookup
+  from infomin_jax.train.keys import SECTIONS
+
+  known = dict.fromkeys((*SECTIONS["data"], *sorted(data.option_names())))
+  changes = {}
+  for word in words:
+    key, equals, value = word.partition("=")
+    lookup("key of --data", key, known)
+    if not equals:
+      raise UserError(f"--data has {word!r}: give {key}=VALUE.")
+    try:
+      changes[key] = ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+      changes[key] = value  # a name or a path
+  return changes
+
+
+def _evaluated(
+  workdir: pathlib.Path, config, probed, pixels: list[dict] | None
+):
   """The rows of one run, which are also written into its folder."""
   from infomin_jax.eval.evaluate import FEATURES, evaluate
   from infomin_jax.train.checkpoint import newest
@@ -107,6 +148,7 @@ def _evaluated(workdir: pathlib.Path, config, pixels: list[dict] | None):
   from infomin_jax.train.log import say
 
   experiment = make_experiment(config)
+  experiment = dataclasses.replace(experiment, config=probed)
   untrained = experiment.init()
   state = newest(workdir, untrained)
   if int(state.step) < config.steps:
@@ -117,7 +159,9 @@ def _evaluated(workdir: pathlib.Path, config, pixels: list[dict] | None):
     experiment, state, untrained, say, folder=workdir, features=features
   )
   text = json.dumps({"rows": found}, indent=2) + "\n"
-  (workdir / "evaluation.json").write_text(text)
+  other = config.data.to_dict() != probed.data.to_dict()
+  name = f"evaluation_{probed.data.name}.json" if other else "evaluation.json"
+  (workdir / name).write_text(text)
   return found
 
 
