@@ -202,6 +202,36 @@ def contrastive(record: dict) -> str:
   return "\n".join([*lines, "", _about(record, text)])
 
 
+def views(record: dict) -> str:
+  """Views a second on a CPU, ours and others', and what they cost on a TPU."""
+  peers = list(record["peers"])
+  heads = " | ".join(["infomin_jax", *peers])
+  lines = [
+    f"| views/s | {heads} | on a TPU v5e, a view |",
+    f"|---|---|{'---|' * len(peers)}---|",
+  ]
+  for row in record["values"]:
+    cells = [f"**{row['views_per_second']['infomin_jax']:,.0f}**"]
+    for name in peers:
+      if name in row["ratio"]:
+        low, high = row["ratio_range"][name]
+        rate = row["views_per_second"][name]
+        cells.append(f"{rate:,.0f} (ours {low:.1f} to {high:.1f} times)")
+      else:
+        cells.append("")
+    tpu = row["tpu_v5e"]
+    cells.append(
+      f"{tpu['flops'] / 1e6:,.0f} MFLOP, {tpu['bytes'] / 1e6:,.1f} MB: "
+      f"{1e6 * tpu['seconds']:.1f} µs at the least"
+    )
+    lines.append(f"| {row['case']} | {' | '.join(cells)} |")
+  versions = ", ".join(f"{k} {v}" for k, v in record["peers"].items())
+  text = (
+    f"Medians of {record['config']['rounds']} alternating rounds; {versions}"
+  )
+  return "\n".join([*lines, "", _about(record, text)])
+
+
 def _study(lines_of: Callable[[dict], list[str]]) -> Callable[[dict], str]:
   """A study's tables, and under them how its claims fared."""
 
@@ -235,6 +265,7 @@ def _about(record: dict, text: str) -> str:
 
 
 TABLES = {
+  "augment": views,
   "contrastive_loss": contrastive,
   "deep_infomax": _study(study_tables.deep_infomax),
   "dim_step": epoch_times,

@@ -339,21 +339,29 @@ def gradients(encoder, variables, photos):
 
   By what is differentiated:
 
-  `features`: a function of the features; `views`: of the parts as images;
-  `plain`: of the features again, by networks that turn nothing.
+  `features`: a function of the parts' features; `views`: of the parts as
+  images; `whole`: of the features of the whole, side by side; `plain`: of them
+  again, by networks that turn nothing.
   """
 
   def losses(params, factor):
-    features, _ = encoder.clone(adversarial=factor).apply(
-      {**variables, "params": params}, photos, True, mutable=["batch_stats"]
+    apply = partial(
+      encoder.clone(adversarial=factor).apply,
+      {**variables, "params": params},
+      photos,
+      True,
+      mutable=["batch_stats"],
     )
-    views = features.taps["view0"], features.taps["view1"]
+    parts, whole = apply(method="parts_of")[0], apply()[0].global_
+    views = [part.taps["view"] for part in parts]
+    features = jnp.concatenate([part.global_ for part in parts], axis=-1)
     plain = [
       Small(4).apply({"params": params[f"encoders_{i}"]}, view, True).global_
       for i, view in enumerate(views)
     ]
     return {
-      "features": jnp.sum(jnp.sin(3 * features.global_)),
+      "features": jnp.sum(jnp.sin(3 * features)),
+      "whole": jnp.sum(jnp.sin(3 * whole)),
       "views": sum(jnp.sum(jnp.sin(3 * view)) for view in views),
       "plain": jnp.sum(jnp.sin(3 * jnp.concatenate(plain, axis=-1))),
     }
@@ -392,6 +400,8 @@ def test_only_the_generator_s_gradient_is_turned(photos):
     assert_trees_close(ours["generator"], plain["generator"], -factor)
     for i in range(2):
       assert_trees_close(ours[f"encoders_{i}"], plain[f"encoders_{i}"])
+    # Fine-tuning plays against nobody.
+    assert_trees_close(got["whole"]["generator"], plain["generator"])
     # A classifier of the parts themselves has the gradient as it is.
     assert largest(got["views"]["generator"]) > 0.01
 

@@ -87,21 +87,26 @@ class Split(nn.Module):
   def parts_of(self, images: jax.Array, train: bool) -> tuple[Features, ...]:
     """Features of each part by its own network.
 
-    Beside the network's own taps there is `view`, the part as an image.
+    Beside the network's own taps there is `view`, the part as an image. The
+    gradient that reaches the generator is turned, if it is `adversarial`.
     """
+    return self._features(images, train, self.adversarial)
+
+  def _features(self, images, train, turned: float) -> tuple[Features, ...]:
     views = self.views_of(images, train)
     features = []
     for encoder, view in zip(self.encoders, views, strict=True):
       seen = view
       if self.generator is not None:
-        seen = reversed_gradient(view, self.adversarial)
+        seen = reversed_gradient(view, turned)
       part: Any = encoder(seen, train)
       taps = {**part.taps, "view": view}
       features.append(make_features(part.local, part.global_, taps))
     return tuple(features)
 
   def __call__(self, images: jax.Array, train: bool) -> Features:
-    parts = self.parts_of(images, train)
+    # Who trains the whole, such as fine-tuning, plays against nobody.
+    parts = self._features(images, train, -1.0)
     taps = {}
     for name in parts[0].taps:
       if name != "view" and all(name in part.taps for part in parts):
