@@ -103,7 +103,8 @@ LOCAL = {
   },
   "recipe": _TINTED | {"rows": ("crop", "A", "B", "simclr", "D")},
   "moving": {"rows": MOVING, "seeds": 3},
-  "learned": _TINTED | {"seeds": 5},
+  # Differs from the paper: five seeds take another half an hour.
+  "learned": _TINTED,
 }
 
 # Shows that all of it runs; says nothing about the claims.
