@@ -41,6 +41,7 @@ def ours(recipe, images):
   """Views of a batch, each core a device of its own."""
   from infomin_jax import runtime
 
+  os.environ["JAX_PLATFORMS"] = "cpu"  # libtpu is only there to compile
   runtime.configure()
   import jax
 
@@ -124,7 +125,7 @@ def on_tpu(recipe, size):
   from jax.experimental import topologies
 
   topology = topologies.get_topology_desc(
-    platform="tpu", topology_name="v5e:1x1"
+    platform="tpu", topology_name="v5e:2x2"
   )
   place = jax.sharding.SingleDeviceSharding(topology.devices[0])
   count = 128
