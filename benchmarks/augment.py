@@ -23,6 +23,7 @@ import numpy as np
 
 CASES = [(r, s) for s in (32, 224) for r in ("simclr", "infomin")]
 BATCH = {32: 512, 224: 32}  # images a batch, of every side together
+CHUNK = {32: 64, 224: 2}  # of ours, on each core: what its cache holds
 SECONDS = 1.0  # of a round, at the least
 # Whether a side makes one image at a time, in a process a core.
 SIDES = {
@@ -50,7 +51,8 @@ def ours(recipe, images):
   from infomin_jax.train.mesh import make_mesh, shard
 
   mesh = make_mesh()
-  views = jax.jit(make(recipe, images.shape[1]))
+  size = images.shape[1]
+  views = jax.jit(make(recipe, size, cores * CHUNK[size]))
   index = np.arange(len(images), dtype=np.int32)
   batch = shard(mesh, {"image": images, "index": index})
   key, step = jax.random.key(0), 0
@@ -63,12 +65,12 @@ def ours(recipe, images):
   return run
 
 
-def make(recipe, size):
+def make(recipe, size, chunk=0):
   """Our `views(key, batch)`, one view of each image."""
   from infomin_jax.views import make_views
 
   options = dict(name=recipe, size=size, count=1, crop_scale=(0.2, 1.0))
-  return make_views(options, (size, size, 3))
+  return make_views(options | {"chunk": chunk}, (size, size, 3))
 
 
 def worker(side, recipe, images, pipe):
