@@ -265,6 +265,7 @@ def _about(record: dict, text: str) -> str:
 
 
 TABLES = {
+  "augment": views,
   "contrastive_loss": contrastive,
   "deep_infomax": _study(study_tables.deep_infomax),
   "dim_step": epoch_times,
