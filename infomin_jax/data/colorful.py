@@ -35,7 +35,7 @@ PHOTOS = (
 )
 PHOTO = (192, 256)  # every photograph is scaled to this height and width
 TEST_FROM = 176  # columns from here on are the test region
-_SPLITS = {
+SPLITS = {
   # digits of load_digits(), copies of each, seed, columns of the photographs
   "train": (slice(0, 1400), 8, 1, (0, TEST_FROM)),
   "test": (slice(1400, 1797), 4, 2, (TEST_FROM, PHOTO[1])),
@@ -57,7 +57,7 @@ class ColorfulDigits:
 
   def __init__(self, split: str):
     digits, copies, seed, columns = lookup(
-      "split of colorful_digits", split, _SPLITS
+      "split of colorful_digits", split, SPLITS
     )
     self.tasks = {
       "digit": Task("label", 10),

@@ -18,7 +18,7 @@ from infomin_jax.data.colorful import (
   PHOTO,
   PHOTOS,
   SIZE,
-  TEST_FROM,
+  SPLITS,
   load_digit_images,
   load_photos,
 )
@@ -27,11 +27,6 @@ from infomin_jax.errors import lookup
 
 _PUBLISHED = 64  # pixels of the paper's side
 _BILINEAR = Image.Resampling.BILINEAR
-_PHOTOS = {
-  # digits, copies of each, seed, columns of the photographs
-  "train": (slice(0, 1400), 8, 1, (0, TEST_FROM)),
-  "test": (slice(1400, 1797), 4, 2, (TEST_FROM, PHOTO[1])),
-}
 
 
 class MovingDigits:
@@ -124,7 +119,7 @@ def bounce(place, velocity, time, room):
 def on_photographs(split: str, light: float = 1.0) -> MovingDigits:
   """scikit-learn's digits, 16 pixels, on 32 x 32 windows of photographs."""
   digits, copies, seed, columns = lookup(
-    "split of moving_digits", split, _PHOTOS
+    "split of moving_digits", split, SPLITS
   )
   images, labels = large_digits()
   images, labels, photos = images[digits], labels[digits], load_photos()
