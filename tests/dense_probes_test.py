@@ -514,6 +514,11 @@ def test_features_of_nothing_tell_nothing():
   assert abs(found.nats) < 0.01 and found.low < 0.01
 
 
+def test_a_classifier_that_is_wrong_elsewhere_tells_nothing_there():
+  (x, y, _), test = mixture(600, 0), mixture(2000, 1)
+  assert abs(information((x, (y + 1) % 3), test).nats) < 0.01
+
+
 def test_an_overfitted_classifier_is_calibrated():
   # 40 rows of 60 features are told apart by noise alone.
   rng = np.random.default_rng(0)

@@ -144,11 +144,13 @@ def verdicts(found):
 
 
 def test_claims_have_the_sign_of_their_words():
-  falling = [5.0, 4.0, 3.0, 2.0, 1.0]
-  peak = verdicts(results(sweep([0.5, 0.6, 0.7, 0.6, 0.5], falling)))
+  falling = [5.0, 4.0, 3.0, 2.0, 1.0, 0.5]
+  peak = verdicts(results(sweep([0.5, 0.6, 0.7, 0.6, 0.5, 0.4], falling)))
   assert peak["jitter-reverse-U"] == "holds"
   assert peak["jitter-lowers-information"] == "holds"
-  rising = verdicts(results(sweep([0.4, 0.5, 0.6, 0.7, 0.8], falling[::-1])))
+  rising = verdicts(
+    results(sweep([0.4, 0.5, 0.6, 0.7, 0.8, 0.9], falling[::-1]))
+  )
   assert rising["jitter-reverse-U"] == "fails"
   assert rising["jitter-lowers-information"] == "fails"
   good, bad = [0.80, 0.81, 0.82], [0.70, 0.70, 0.71]
@@ -200,7 +202,7 @@ def test_moving_claims_are_about_what_is_left_out():
 
 
 def test_the_sweet_spot_is_where_each_seed_is_best():
-  values = sweep([0.5, 0.6, 0.7, 0.6, 0.5], [5, 4, 3, 2, 1])
+  values = sweep([0.5, 0.6, 0.7, 0.6, 0.5, 0.4], [5, 4, 3, 2, 1, 0])
   low, high = figures.sweet_spot(list(values), results(values))
   assert low < 3 < high and high - low < 0.01
   assert figures.sweet_spot(["none"], results(values)) is None
@@ -211,7 +213,7 @@ def test_figures_are_drawn_of_what_there_is(tmp_path, monkeypatch):
   monkeypatch.setattr(
     Figure, "savefig", lambda self, path, **_: drawn.append(path)
   )
-  values = sweep([0.5, 0.6, 0.7, 0.6, 0.5], [5, 4, 3, 2, 1])
+  values = sweep([0.5, 0.6, 0.7, 0.6, 0.5, 0.4], [5, 4, 3, 2, 1, 0])
   values |= {
     "moving_digits-digit": shown_alone(0.9, 0.1, 13),
     "moving_digits-background": shown_alone(0.1, 0.5, 13),

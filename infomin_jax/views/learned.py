@@ -4,6 +4,7 @@ What a pixel tells of anything it tells after the map too, but what its first
 channel tells of the other two can be made less: views that share less.
 """
 
+import functools
 import math
 
 import flax.linen as nn
@@ -18,25 +19,12 @@ from infomin_jax.views.splits import check_rgb
 LINEAR = {name: s for name, s in SPACES.items() if s.matrix is not None}
 
 
+PIECES = 32  # of an image's rows; a piece's hidden units fit a core's cache
+
+
 def spread(key, shape, dtype=jnp.float32):
   """Biases from -1 to 1: where the ReLUs of a net of one number bend."""
   return jax.random.uniform(key, shape, dtype, -1, 1)
-
-
-class PixelNet(nn.Module):
-  """A 1x1 net of one number a pixel, `[..., 1] -> [..., 2]`; starts as 0.
-
-  Attributes:
-    hidden: units of its hidden layer, which is enough for any function of one
-      number.
-  """
-
-  hidden: int
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    h = nn.relu(nn.Dense(self.hidden, bias_init=spread, name="in")(x))
-    return nn.Dense(2, kernel_init=nn.initializers.zeros, name="out")(h)
 
 
 class ColourFlow(nn.Module):
@@ -51,7 +39,8 @@ class ColourFlow(nn.Module):
 
   Attributes:
     depth: number of blocks; from 3 on every channel is kept once.
-    hidden: units of the hidden layer of F and of G.
+    hidden: units of the one hidden layer of F and of G, which is enough for
+      any function of one number.
     volume_preserving: shift only (NICE); otherwise scale too (RealNVP).
     space: what it starts from, a linear one of `colour_spaces.SPACES`.
     max_log_scale: limit of `|G|` in one block, by tanh, so that no channel
@@ -77,9 +66,15 @@ class ColourFlow(nn.Module):
         f"{self.hidden}, max_log_scale {self.max_log_scale}: give 1 or more, 1 "
         "or more, and a number above 0."
       )
-    self.shifts = [PixelNet(self.hidden) for _ in range(self.depth)]
-    if not self.volume_preserving:
-      self.scales = [PixelNet(self.hidden) for _ in range(self.depth)]
+    nets = 1 if self.volume_preserving else 2  # F, and G
+    hidden = (self.depth, nets, self.hidden)
+    zeros = nn.initializers.zeros
+    self.nets = {
+      "slope": self.param("slope", nn.initializers.normal(1.0), hidden),
+      "bend": self.param("bend", spread, hidden),
+      "out": self.param("out", zeros, (self.depth, nets, 2, self.hidden)),
+      "bias": self.param("bias", zeros, (self.depth, nets, 2)),
+    }
 
   def __call__(self, images: jax.Array) -> jax.Array:
     """RGB in [0, 1] to the learned space, `[b, h, w, 3]` each."""
@@ -96,44 +91,63 @@ class ColourFlow(nn.Module):
 
   def inverse(self, images: jax.Array) -> jax.Array:
     """The way back, to RGB; of what `__call__` gave, in [0, 1]."""
-    x = images
+    x = jnp.moveaxis(images, -1, 0)
     for i in reversed(range(self.depth)):
       kept, changed = _apart(x, i % 3)
-      shift, log_scale = self._block(i, kept)
+      shift, log_scale = self._block(self.nets, i, kept)
       x = _joined(kept, (changed - shift) * jnp.exp(-log_scale), i % 3)
-    return self._space().denormalize(x)
+    return self._space().denormalize(jnp.moveaxis(x, 0, -1))
 
   def _flow(self, images):
-    """The learned space, and the blocks' own `log |det|`, `[b]`."""
+    """The learned space, and the blocks' own `log |det|`, `[b]`.
+
+    Piece by piece, and again in the backward pass: the hidden units of all
+    pixels at once would be most of a step's memory, and of its time.
+    """
     check_rgb(images, "A learned colour space")
-    x = self._space().normalize(images)
-    log_det = jnp.zeros(len(images))
+    b, h, w, _ = images.shape
+    pieces = max(n for n in range(1, PIECES + 1) if h % n == 0)
+    x = self._space().normalize(images).reshape(b, pieces, h // pieces, w, 3)
+    x, log_det = jax.lax.map(
+      jax.checkpoint(functools.partial(self._blocks, self.nets)),
+      jnp.moveaxis(x, (1, 4), (0, 1)),
+    )
+    x = jnp.moveaxis(x, (0, 1), (1, 4)).reshape(images.shape)
+    return x, jnp.sum(log_det, axis=0)
+
+  def _blocks(self, nets, x):
+    """All blocks at channels `[3, b, rows, w]`."""
+    log_det = jnp.zeros(x.shape[1])
     for i in range(self.depth):
       kept, changed = _apart(x, i % 3)
-      shift, log_scale = self._block(i, kept)
+      shift, log_scale = self._block(nets, i, kept)
       x = _joined(kept, changed * jnp.exp(log_scale) + shift, i % 3)
-      log_det += jnp.sum(log_scale, axis=(1, 2, 3))
+      log_det += jnp.sum(log_scale, axis=(0, 2, 3))
     return x, log_det
 
-  def _block(self, i: int, kept):
-    """Shift and log-scale of the two channels that block `i` changes."""
-    shift = self.shifts[i](kept)
+  def _block(self, nets, i: int, kept):
+    """Shift and log-scale, `[2, ...]`, of what block `i` changes by `kept`."""
+    net = jax.tree.map(lambda x: x[i], nets)
+    x = kept.reshape(1, 1, -1)
+    bent = net["slope"][..., None] * x + net["bend"][..., None]
+    out = jnp.einsum("kch,khn->kcn", net["out"], nn.relu(bent))
+    out = (out + net["bias"][..., None]).reshape(-1, 2, *kept.shape)
     if self.volume_preserving:
-      return shift, jnp.zeros_like(shift)
+      return out[0], jnp.zeros_like(out[0])
     limit = self.max_log_scale
-    return shift, limit * jnp.tanh(self.scales[i](kept) / limit)
+    return out[0], limit * jnp.tanh(out[1] / limit)
 
   def _space(self) -> Space:
     return lookup("space of a learned colour space", self.space, LINEAR)
 
 
 def _apart(x, kept: int):
-  """Channel `kept` of `[..., 3]`, and the other two in their order."""
-  return x[..., kept, None], jnp.delete(x, kept, axis=-1)
+  """Channel `kept` of `[3, ...]`, and the other two in their order."""
+  return x[kept], jnp.delete(x, kept, axis=0)
 
 
 def _joined(kept, changed, position: int):
   """The kept channel back in its position among the two others."""
-  parts = [changed[..., :1], changed[..., 1:]]
+  parts = [changed[0], changed[1]]
   parts.insert(position, kept)
-  return jnp.concatenate(parts, axis=-1)
+  return jnp.stack(parts)
