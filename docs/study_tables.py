@@ -1,5 +1,7 @@
 """The README's tables of studies: ours, and the paper's in brackets."""
 
+from infomin_jax.studies.tables import cell
+
 
 def limits(record: dict) -> list[str]:
   """A study's lines beside the paper's, and its claims by verdict."""
@@ -10,9 +12,9 @@ def limits(record: dict) -> list[str]:
   for row in record["values"]:
     if not row["unmeasured"]:
       cells = (
-        _cell(row, "accuracy", 100, ".1f"),
-        _cell(row, "bound_train", 1, ".2f"),
-        _cell(row, "bound_test", 1, ".2f"),
+        cell(row, "accuracy", 100, ".1f"),
+        cell(row, "bound_train", 1, ".2f"),
+        cell(row, "bound_test", 1, ".2f"),
       )
       lines.append(f"| {row['line']} | {' | '.join(cells)} |")
   return lines
@@ -28,16 +30,21 @@ def deep_infomax(record: dict) -> list[str]:
     "ssim_y": "SSIM",
     "ndm_y": "NDM, nats",
   }
-  lines = [
-    f"| row | {' | '.join(columns.values())} |",
-    f"|---|{'---|' * len(columns)}",
-  ]
+  lines = _heading("row", columns)
   for row in record["values"]:
     shown = row["config"] == "fashion_mnist_dim" and "-" not in row["row"]
     if shown and row["done"] and any(row[m] is not None for m in columns):
-      cells = " | ".join(_cell(row, m, *_form(m)) for m in columns)
+      cells = " | ".join(cell(row, m, *_form(m)) for m in columns)
       lines.append(f"| {row['row']} | {cells} |")
   return [*lines, "", *_factors(record)]
+
+
+def _heading(first: str, columns: dict) -> list[str]:
+  """The lines above a table's rows."""
+  return [
+    f"| {first} | {' | '.join(columns.values())} |",
+    f"|---|{'---|' * len(columns)}",
+  ]
 
 
 def _form(metric: str) -> tuple[float, str]:
@@ -52,15 +59,10 @@ def _factors(record: dict) -> list[str]:
     "mlp_y_position": "position",
     "mlp_y_background": "background",
   }
-  lines = [
-    f"| colorful digits, Y | {' | '.join(columns.values())} |",
-    f"|---|{'---|' * len(columns)}",
-  ]
+  lines = _heading("colorful digits, Y, %", columns)
   for row in record["values"]:
     if row["config"] == "colorful_digits_dim" and row["done"]:
-      cells = (
-        f"{100 * row[m]:.1f} ± {100 * row[f'{m}_sd']:.1f}" for m in columns
-      )
+      cells = (cell(row, m, 100, ".1f") for m in columns)
       lines.append(f"| {row['row']} | {' | '.join(cells)} |")
   return lines
 
@@ -98,7 +100,7 @@ def good_views(record: dict) -> list[str]:
   lines += ["", heading, "|---|---|---|---|"]
   for row in rows:
     if row["family"] == "moving":
-      cells = (_cell(row, *column) for column in moving)
+      cells = (cell(row, *column) for column in moving)
       lines.append(f"| {row['row'].replace('_', ', ')} | {' | '.join(cells)} |")
   return [*lines, "", *_learned(rows)]
 
@@ -112,19 +114,9 @@ def _learned(rows: list[dict]) -> list[str]:
     cells = []
     for space in ("rgb", "ydbdr"):
       name = space if kind not in kinds else f"frozen-{kind}-{space}"
-      cells.append(_cell(by_row[name], "linear_pool", 100, ".1f"))
+      cells.append(cell(by_row[name], "linear_pool", 100, ".1f"))
     lines.append(f"| {kind} | {' | '.join(cells)} |")
   return lines
-
-
-def _cell(row: dict, metric: str, scale: float, form: str) -> str:
-  """`69.1 ± 0.2 (70.1)`: mean, deviation over seeds, the paper's."""
-  if row[metric] is None:
-    return ""
-  paper = row.get(f"paper_{metric}")
-  beside = "" if paper is None else f" ({scale * paper:{form}})"
-  spread = f"{scale * row[f'{metric}_sd']:{form}}"
-  return f"{scale * row[metric]:{form}} ± {spread}{beside}"
 
 
 def verdicts(record: dict) -> str:

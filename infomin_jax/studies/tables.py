@@ -31,3 +31,20 @@ def table_of(
       cells = (cell(row, metric) for metric in headings)
       table.add_row(row["row"], f"{row['done']}{lost}", *cells)
   return table
+
+
+def cell(row: Mapping, metric: str, scale: float = 1, form: str = ".2f") -> str:
+  """`69.1 ± 0.2 (70.1)`: mean, deviation over seeds, the paper's in brackets.
+
+  Args:
+    row: with `metric`, and `metric_sd` and `paper_metric` beside it.
+    metric: its name; nothing, or `-`, stands for one that is None.
+    scale: 100 for per cent.
+    form: of the numbers.
+  """
+  paper = row.get(f"paper_{metric}")
+  beside = "" if paper is None else f" ({scale * paper:{form}})"
+  if row[metric] is None:
+    return f"-{beside}" if beside else ""
+  sd = scale * row[f"{metric}_sd"]
+  return f"{scale * row[metric]:{form}} ± {sd:{form}}{beside}"

@@ -16,30 +16,30 @@ LUMA = (0.299, 0.587, 0.114)
 
 def adjust_brightness(image: jax.Array, factor) -> jax.Array:
   """Multiplies by `factor` >= 0; 1 changes nothing, 0 is black."""
-  return _stack(_blend(_planes(image), 0.0, factor))
+  return stacked(_blend(_planes(image), 0.0, factor))
 
 
 def adjust_contrast(image: jax.Array, factor) -> jax.Array:
   """Blends with the mean of the luma; factor 1 changes nothing, 0 is flat."""
   planes = _planes(image)
-  return _stack(_blend(planes, _luma(planes).mean(), factor))
+  return stacked(_blend(planes, _luma(planes).mean(), factor))
 
 
 def adjust_saturation(image: jax.Array, factor) -> jax.Array:
   """Blends with the luma; factor 1 changes nothing, 0 is grey."""
   planes = _planes(image)
-  return _stack(_blend(planes, _luma(planes), factor))
+  return stacked(_blend(planes, _luma(planes), factor))
 
 
 def adjust_hue(image: jax.Array, shift) -> jax.Array:
   """Turns the hue (of HSV) by `shift` turns, in [-0.5, 0.5]."""
-  return _stack(_shift_hue(_planes(image), shift))
+  return stacked(_shift_hue(_planes(image), shift))
 
 
 def grayscale(image: jax.Array) -> jax.Array:
   """The Rec. 601 luma in every channel; a 1-channel image stays."""
   planes = _planes(image)
-  return _stack([_luma(planes)] * len(planes))
+  return stacked([_luma(planes)] * len(planes))
 
 
 def random_grayscale(key, image: jax.Array, p: float = 0.2) -> jax.Array:
@@ -86,9 +86,20 @@ def color_jitter(
       planes = _blend(planes, toward, jnp.where(acts, factor[slot], 1.0))
     if side == 0:
       planes = _shift_hue(planes, hue * (2 * u[7] - 1))
-  return _stack(
+  return stacked(
     [jnp.where(u[8] < p, x, y) for x, y in zip(planes, before, strict=True)]
   )
+
+
+def planes_of(images):
+  """Channels as planes `[..., h, w]`, which XLA vectorises, unlike pixels."""
+  # As whole transpositions, which cancel between one step and the next.
+  return list(jnp.moveaxis(images, -1, 0))
+
+
+def stacked(planes):
+  """Planes as channels again, `[..., h, w, c]`."""
+  return jnp.moveaxis(jnp.stack(planes), 0, -1)
 
 
 def to_hue(planes):
@@ -124,18 +135,12 @@ def from_hue(low, chroma, sixths):
 
 
 def _planes(image):
-  """Channels as a list of `[h, w]`: XLA vectorises planes, not pixels of 3."""
   if image.shape[-1] not in (1, 3):
     raise UserError(
       "Colour operations need images of 1 or 3 channels, got "
       f"{image.shape[-1]}. The views crop, none and halves take any number."
     )
-  # As whole transpositions, which cancel between one step and the next.
-  return list(jnp.moveaxis(image, -1, 0))
-
-
-def _stack(planes):
-  return jnp.moveaxis(jnp.stack(planes), 0, -1)
+  return planes_of(image)
 
 
 def _luma(planes):

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from infomin_jax.views.color import LUMA, from_hue, to_hue
+from infomin_jax.views.color import LUMA, from_hue, planes_of, stacked, to_hue
 
 # The mean pixel of ImageNet, red, green and blue.
 MEAN_PIXEL = (0.485, 0.456, 0.406)
@@ -56,14 +56,14 @@ class Space(NamedTuple):
 
   def normalize(self, images: jax.Array) -> jax.Array:
     """RGB in [0, 1] to `(channels - mean) / std`, `[..., 3]`."""
-    planes = _planes(self.forward(images))
+    planes = planes_of(self.forward(images))
     each = zip(planes, self.mean, self.std, strict=True)
-    return _stack([(x - mean) / std for x, mean, std in each])
+    return stacked([(x - mean) / std for x, mean, std in each])
 
   def denormalize(self, images: jax.Array) -> jax.Array:
     """The way back to RGB, `[..., 3]`; not clipped to [0, 1]."""
-    each = zip(_planes(images), self.mean, self.std, strict=True)
-    return self.inverse(_stack([std * x + mean for x, mean, std in each]))
+    each = zip(planes_of(images), self.mean, self.std, strict=True)
+    return self.inverse(stacked([std * x + mean for x, mean, std in each]))
 
 
 def linear(matrix, offset=(0.0, 0.0, 0.0), mean=None, std=None) -> Space:
@@ -93,18 +93,18 @@ def linear(matrix, offset=(0.0, 0.0, 0.0), mean=None, std=None) -> Space:
 
 def rgb_to_hsv(images: jax.Array) -> jax.Array:
   """Hue in turns from 0 to 1 (0 for greys), saturation, value."""
-  low, chroma, sixths = to_hue(_planes(images))
+  low, chroma, sixths = to_hue(planes_of(images))
   value = low + chroma
   turns = sixths / 6
   saturation = chroma / jnp.where(value > 0, value, 1)
-  return _stack([turns - jnp.floor(turns), saturation, value])
+  return stacked([turns - jnp.floor(turns), saturation, value])
 
 
 def hsv_to_rgb(images: jax.Array) -> jax.Array:
   """The way back; hues are taken modulo a turn."""
-  turns, saturation, value = _planes(images)
+  turns, saturation, value = planes_of(images)
   chroma = saturation * value
-  return _stack(
+  return stacked(
     from_hue(value - chroma, chroma, 6 * (turns - jnp.floor(turns)))
   )
 
@@ -117,17 +117,17 @@ def rgb_to_lab(images: jax.Array) -> jax.Array:
   low = images / 12.92
   high = ((images + 0.055) / 1.055) ** 2.4
   light = jnp.where(images > 0.04045, high, low)
-  each = zip(_planes(_affine(XYZ, (0, 0, 0), light)), D65, strict=True)
+  each = zip(planes_of(_affine(XYZ, (0, 0, 0), light)), D65, strict=True)
   x, y, z = (_lab_curve(plane / white) for plane, white in each)
-  return _stack([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+  return stacked([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
 def lab_to_rgb(images: jax.Array) -> jax.Array:
   """The way back; colours outside RGB come out below 0 or above 1."""
-  lightness, a, b = _planes(images)
+  lightness, a, b = planes_of(images)
   y = (lightness + 16) / 116
   curves = zip((y + a / 500, y, y - b / 200), D65, strict=True)
-  xyz = _stack([white * _lab_uncurve(curve) for curve, white in curves])
+  xyz = stacked([white * _lab_uncurve(curve) for curve, white in curves])
   light = _affine(np.linalg.inv(np.array(XYZ)), (0, 0, 0), xyz)
   high = 1.055 * jnp.maximum(light, 1e-3) ** (1 / 2.4) - 0.055
   return jnp.where(light > 0.0031308, high, 12.92 * light)
@@ -144,23 +144,14 @@ def _lab_uncurve(x):
 
 def _affine(matrix, offset, images):
   """`matrix x + offset` on the last axis, in float32 on every device."""
-  planes = _planes(images)
+  planes = planes_of(images)
   rows = zip(np.asarray(matrix), offset, strict=True)
-  return _stack(
+  return stacked(
     [
       sum(float(w) * x for w, x in zip(row, planes, strict=True)) + float(shift)
       for row, shift in rows
     ]
   )
-
-
-def _planes(images):
-  """Channels as a list: XLA vectorises planes, not pixels of 3."""
-  return [images[..., k] for k in range(images.shape[-1])]
-
-
-def _stack(planes):
-  return jnp.stack(planes, axis=-1)
 
 
 # Mean and std of lab, ycbcr and ydbdr are those of the code of CMC and InfoMin,

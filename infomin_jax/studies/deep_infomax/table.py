@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from infomin_jax.studies import tables
 from infomin_jax.studies.deep_infomax import lines, published
 from infomin_jax.studies.results import Results
-from infomin_jax.studies.tables import table_of
 
 # Columns that are shown together.
 GROUPS = {
@@ -62,11 +62,11 @@ def _row(line: lines.Line, name: str, results: Results, keys: Mapping) -> dict:
 
 def shown(rows: list[dict]) -> list:
   """Tables by config and kind of probe, of what was measured."""
-  tables: list = []
+  made: list = []
   for config in dict.fromkeys(row["config"] for row in rows):
     some = [row for row in rows if row["config"] == config]
     if some[0]["why"]:
-      tables.append(f"{config}: {some[0]['why']}")
+      made.append(f"{config}: {some[0]['why']}")
       continue
     data = published.STANDS_FOR.get(config)
     paper = f"{config} (in brackets the paper's, {data})" if data else config
@@ -75,17 +75,11 @@ def shown(rows: list[dict]) -> list:
       if measured:
         headings = {metric: metric.replace("_", " ") for metric in measured}
         title = f"{paper}: {title}"
-        tables.append(table_of(title, "row", some, headings, cell))
-  return tables
+        made.append(tables.table_of(title, "row", some, headings, cell))
+  return made
 
 
 def cell(row: Mapping, metric: str) -> str:
-  """`69.1 ± 0.2 (69.1)`: shares in per cent, others as they are."""
-  share = metric.startswith(SHARES)
-  scale, form = (100, ".1f") if share else (1, ".2f")
-  paper = row[f"paper_{metric}"]
-  beside = "" if paper is None else f" ({scale * paper:{form}})"
-  if row[metric] is None:
-    return f"-{beside}" if beside else ""
-  sd = scale * row[f"{metric}_sd"]
-  return f"{scale * row[metric]:{form}} ± {sd:{form}}{beside}"
+  """Shares in per cent, others as they are."""
+  scale, form = (100, ".1f") if metric.startswith(SHARES) else (1, ".2f")
+  return tables.cell(row, metric, scale, form)

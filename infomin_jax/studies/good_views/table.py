@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from infomin_jax.studies import tables
 from infomin_jax.studies.good_views import lines, published
 from infomin_jax.studies.results import Results
-from infomin_jax.studies.tables import table_of
 
 # Metric -> heading, scale and form of what is shown.
 COLUMNS = {
@@ -44,11 +44,11 @@ def rows(results: Results, chosen: Mapping[str, Mapping]) -> list[dict]:
 
 def shown(rows: list[dict]) -> list:
   """A table a family."""
-  tables: list = []
+  made: list = []
   for family in dict.fromkeys(row["family"] for row in rows):
     some = [row for row in rows if row["family"] == family]
     reasons = dict.fromkeys(row["why"] for row in some if row["why"])
-    tables += [f"{family}: {why}" for why in reasons]
+    made += [f"{family}: {why}" for why in reasons]
     some = [row for row in some if not row["why"]]
     headings = {
       metric: heading
@@ -56,16 +56,11 @@ def shown(rows: list[dict]) -> list:
       if any(row[metric] is not None for row in some)
     }
     if headings:
-      tables.append(table_of(family, "views", some, headings, cell))
-  return tables
+      made.append(tables.table_of(family, "views", some, headings, cell))
+  return made
 
 
 def cell(row: Mapping, metric: str) -> str:
-  """`69.1 ± 0.2 (70.1)`, the paper's last; nothing if nothing was measured."""
-  if row[metric] is None:
-    return ""
+  """A metric's mean and deviation, as its column shows them."""
   _, scale, form = COLUMNS[metric]
-  paper = row[f"paper_{metric}"]
-  beside = "" if paper is None else f" ({scale * paper:{form}})"
-  sd = f"{scale * row[f'{metric}_sd']:{form}}"
-  return f"{scale * row[metric]:{form}} ± {sd}{beside}"
+  return tables.cell(row, metric, scale, form)
