@@ -103,23 +103,20 @@ def test_seeking_is_skipping_and_is_fast():
 
 
 @pytest.mark.parametrize("processes", [2, 4])
-def test_processes_interleave_to_the_global_batch(processes):
-  shares = [
-    data.indices(37, seed=2, batch_size=8, process=p, processes=processes)
-    for p in range(processes)
-  ]
+def test_processes_share_the_rows_of_the_global_batch(processes):
+  parts = np.split(np.random.default_rng(0).permutation(8), processes)
+  shares = [data.indices(37, seed=2, batch_size=8, rows=rows) for rows in parts]
   whole = data.indices(37, seed=2, batch_size=8)
   for _ in range(20):
-    got = np.stack([next(share) for share in shares], 1).ravel()
-    np.testing.assert_array_equal(got, next(whole))
+    batch = next(whole)
+    for rows, share in zip(parts, shares, strict=True):
+      np.testing.assert_array_equal(next(share), batch[rows])
 
 
 @pytest.mark.parametrize(
   "options, message",
   [
-    (dict(batch_size=0), "positive multiple"),
-    (dict(batch_size=9, processes=2), "got 9 for process 0 of 2"),
-    (dict(batch_size=8, processes=2, process=2), "process 2 of 2"),
+    (dict(batch_size=0), "expected 1 or more, got 0"),
     (dict(batch_size=38), "38 is more than the 37 records"),
     (dict(batch_size=8, seed=-1), "seed: expected an int >= 0"),
   ],
@@ -167,7 +164,7 @@ def test_host_randomness_is_per_position_and_seed():
   one = noises(0)
   assert len(np.unique(one)) == one.size  # also over three epochs
   assert not (one == noises(1)).any()
-  halves = [noises(0, process=p, processes=2) for p in (0, 1)]
+  halves = [noises(0, rows=np.arange(p, 8, 2)) for p in (0, 1)]
   np.testing.assert_array_equal(np.stack(halves, 1).reshape(one.shape), one)
 
 
@@ -248,17 +245,8 @@ def test_epoch_is_one_ordered_pass():
     rows = [b["index"].tolist() for b in batches]
   assert [len(r) for r in rows] == [10, 10, 10, 7]
   assert np.concatenate(rows).tolist() == list(range(37))
-
-
-def test_epochs_of_processes_share_the_records():
-  rows = []
-  for p in range(3):
-    with data.epoch(Squares(10), 2, process=p, processes=3) as batches:
-      rows.append(np.concatenate([b["index"] for b in batches]).tolist())
-  assert rows == [[0, 3, 6, 9], [1, 4, 7], [2, 5, 8]]
-  for b, p in ((0, 0), (2, 1)):
-    with pytest.raises(UserError, match="batch_size: expected >= 1"):
-      data.epoch(Squares(10), b, process=p)
+  with pytest.raises(UserError, match="batch_size: expected 1 or more, got 0"):
+    data.epoch(Squares(10), 0)
 
 
 def test_resident_rows_and_indices_are_the_stream():

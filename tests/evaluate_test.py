@@ -20,7 +20,7 @@ from infomin_jax.eval.monitor import make_monitor
 from infomin_jax.eval.protocols import PROTOCOLS
 from infomin_jax.eval.table import show_table
 from infomin_jax.train import mesh as meshes
-from infomin_jax.train.checkpoint import Checkpoints, open_workdir
+from infomin_jax.train.checkpoint import save_run
 from infomin_jax.train.experiment import make_experiment
 from infomin_jax.verbs.evaluate import decides_pixels
 
@@ -137,10 +137,7 @@ def tiny_config(seed=0, **evaluate):
 
 def write_run(workdir, config):
   """A run's folder, as training leaves it, but with the first state."""
-  open_workdir(workdir, config)
-  checkpoints = Checkpoints(workdir)
-  checkpoints.save(make_experiment(config).init())
-  checkpoints.close()
+  save_run(workdir, config, make_experiment(config).init())
 
 
 def test_runs_of_one_data_set_share_the_probes_of_pixels(

@@ -14,7 +14,7 @@ from infomin_jax import cli
 from infomin_jax.encoders import ENCODERS, weights
 from infomin_jax.errors import UserError
 from infomin_jax.eval.encoder import trained_encoder
-from infomin_jax.train.checkpoint import Checkpoints, open_workdir
+from infomin_jax.train.checkpoint import save_run
 from infomin_jax.train.experiment import make_experiment
 from infomin_jax.verbs import export
 
@@ -159,10 +159,7 @@ def run(tmp_path_factory):
   path = folder / "config.py"
   path.write_text(CONFIG)
   config = runpy.run_path(str(path))["get_config"]()
-  workdir = open_workdir(folder / "run", config)
-  checkpoints = Checkpoints(workdir)
-  checkpoints.save(make_experiment(config).init())
-  checkpoints.close()
+  save_run(folder / "run", config, make_experiment(config).init())
   return folder
 
 

@@ -22,25 +22,27 @@ _ORDER, _HOST = 0, 1
 class Order:
   """Which records are in which batch: `order(step) -> (positions, indices)`.
 
-  `positions` int64 `[b]` count all records of the stream, `indices` int32
-  `[b]` are the records there; b is this process's share of the batch, every
-  `processes`-th row from row `process` on.
+  `positions` int64 `[r]` count all records of the stream, `indices` int32
+  `[r]` are the records there; r of the batch's rows are this process's.
+
+  Attributes:
+    length: of the data set.
+    seed: of the shuffling.
+    batch_size: of the global batch.
+    shuffle: a new order each epoch; else the data set's.
+    rows: which rows of the global batch, `[r]`; None for all.
   """
 
   length: int
   seed: int
   batch_size: int
   shuffle: bool = True
-  process: int = 0
-  processes: int = 1
+  rows: np.ndarray | None = None
 
   def __post_init__(self):
-    b, p = self.batch_size, self.processes
-    if b < 1 or p < 1 or b % p or not 0 <= self.process < p:
-      raise UserError(
-        "batch_size: expected a positive multiple of the number of processes, "
-        f"got {b} for process {self.process} of {p}."
-      )
+    b = self.batch_size
+    if b < 1:
+      raise UserError(f"batch_size: expected 1 or more, got {b}.")
     if b > self.length:
       raise UserError(
         f"batch_size: {b} is more than the {self.length} records of the split;"
@@ -50,20 +52,18 @@ class Order:
       raise UserError(f"seed: expected an int >= 0, got {self.seed}.")
 
   def __call__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-    start = step * self.batch_size
-    positions = np.arange(
-      start + self.process, start + self.batch_size, self.processes
-    )
+    here = np.arange(self.batch_size) if self.rows is None else self.rows
+    positions = step * self.batch_size + np.asarray(here, np.int64)
     epochs, offsets = np.divmod(positions, self.length)
     if not self.shuffle:
       return positions, offsets.astype(np.int32)
-    rows = np.empty(len(positions), np.int32)
+    found = np.empty(len(positions), np.int32)
     for epoch in np.unique(epochs):  # one, or two where an epoch ends
       here = epochs == epoch
-      rows[here] = permutation(self.length, self.seed, int(epoch))[
+      found[here] = permutation(self.length, self.seed, int(epoch))[
         offsets[here]
       ]
-    return positions, rows
+    return positions, found
 
 
 @functools.lru_cache(maxsize=4)
@@ -94,9 +94,8 @@ def indices(
   batch_size: int,
   start_step: int = 0,
   shuffle: bool = True,
-  process: int = 0,
-  processes: int = 1,
+  rows: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
-  """Endless int32 index arrays `[b]` in the order of `stream`, from a step."""
-  order = Order(length, seed, batch_size, shuffle, process, processes)
+  """Endless int32 index arrays `[r]` in the order of `stream`, from a step."""
+  order = Order(length, seed, batch_size, shuffle, rows)
   return (order(step)[1] for step in itertools.count(start_step))

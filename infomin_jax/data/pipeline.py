@@ -38,8 +38,7 @@ def stream(
   host: Host | None = None,
   workers: int = 0,
   threads: int = 4,
-  process: int = 0,
-  processes: int = 1,
+  rows: np.ndarray | None = None,
   broken: str = "stop",
 ) -> "Stream":
   """Endless batches of this process's share, read ahead of time.
@@ -54,12 +53,11 @@ def stream(
       position: `host_views`, `host_center`, or yours.
     workers: processes that read; 0 reads in threads of this one.
     threads: batches read at once in each of them, each held in memory.
-    process: this JAX process.
-    processes: the number of JAX processes.
+    rows: of the global batch, those that this process reads; None for all.
     broken: what an unreadable record does: "stop" raises, "skip" puts the next
       readable one in its place, says so once on stderr and counts it.
   """
-  order = Order(len(source), seed, batch_size, shuffle, process, processes)
+  order = Order(len(source), seed, batch_size, shuffle, rows)
   batch = Batch(source, order, host, seed, broken)
   steps = grain.MapDataset.range(start_step, sys.maxsize)
   return Stream(source, steps.map(batch), workers, threads)
@@ -73,21 +71,15 @@ def epoch(
   seed: int = 0,
   workers: int = 0,
   threads: int = 4,
-  process: int = 0,
-  processes: int = 1,
   broken: str = "stop",
 ) -> "Stream":
   """Each record once, in index order; the last batch may be smaller.
 
-  Args as in `stream`; here `batch_size` is that of this process, whose records
-  are `process`, `process + processes`, ...
+  Args as in `stream`.
   """
-  if batch_size < 1 or not 0 <= process < processes:
-    raise UserError(
-      f"batch_size: expected >= 1, got {batch_size} for process {process} of "
-      f"{processes}."
-    )
-  rows = np.arange(process, len(source), processes, dtype=np.int32)
+  if batch_size < 1:
+    raise UserError(f"batch_size: expected 1 or more, got {batch_size}.")
+  rows = np.arange(len(source), dtype=np.int32)
   order = functools.partial(_slice, rows, batch_size)
   batch = Batch(source, order, host, seed, broken)
   steps = grain.MapDataset.range(math.ceil(len(rows) / batch_size))

@@ -11,7 +11,7 @@ from infomin_jax.errors import UserError
 from infomin_jax.eval.case import Augmented
 from infomin_jax.eval.embed import read_taps
 from infomin_jax.train.experiment import Experiment
-from infomin_jax.train.mesh import shard
+from infomin_jax.train.mesh import local_rows, shard
 from infomin_jax.views import make_views
 
 
@@ -49,8 +49,7 @@ def augmented_features(
       host=_host(config, views),
       workers=config.data.workers,
       threads=config.data.threads,
-      process=jax.process_index(),
-      processes=jax.process_count(),
+      rows=local_rows(mesh, size),
       broken=config.data.broken,
     ) as batches:
       for step in range(epochs * len(source) // size):

@@ -1,5 +1,6 @@
 """Frozen features of whole data sets, by tap."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -10,7 +11,7 @@ from infomin_jax import data
 from infomin_jax.data.sources import Source, Subset
 from infomin_jax.encoders.features import named_taps
 from infomin_jax.errors import lookup
-from infomin_jax.train.mesh import shard
+from infomin_jax.train.mesh import shard_whole, whole
 from infomin_jax.views import resize_center
 from infomin_jax.views.ops import nearest_center, to_float
 
@@ -81,7 +82,8 @@ def embed(
     `{tap: float32 [n, d]}` and `{field: [n]}`, the records' other numbers.
   """
 
-  @jax.jit
+  # Every process gets the features of all images.
+  @functools.partial(jax.jit, out_shardings=whole(mesh))
   def features(variables, images):
     return read_taps(learner, variables, _centred(images, config), taps)
 
@@ -91,7 +93,7 @@ def embed(
     count = len(batch["index"])
     images = np.zeros((batch_size, *batch["image"].shape[1:]), np.uint8)
     images[:count] = batch["image"]  # one shape, so one compilation
-    out = features(variables, shard(mesh, images))
+    out = features(variables, shard_whole(mesh, images))
     collected.append({k: np.asarray(v)[:count] for k, v in out.items()})
     fields.append({k: v for k, v in batch.items() if v.ndim == 1})
   return _joined(collected), _joined(fields)

@@ -7,8 +7,10 @@ data is the step, so a checkpoint is the state and nothing else.
 import contextlib
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
+import filelock
 import jax
 import ml_collections
 import orbax.checkpoint as ocp
@@ -18,6 +20,7 @@ from infomin_jax.train.state import TrainState
 
 # May differ between two starts of one run: they do not change its result.
 FREE = ("run", "evaluate")
+LOCK = "lock"  # the file that a training process holds
 
 
 class Checkpoints:
@@ -68,6 +71,23 @@ class Checkpoints:
     self._manager.close()
 
 
+def save_run(workdir: str | pathlib.Path, config, state: TrainState) -> None:
+  """Makes a run's folder that holds this state and nothing else.
+
+  Raises:
+    UserError: as `opened_workdir`, or the folder has a checkpoint.
+  """
+  with (
+    opened_workdir(workdir, config),
+    contextlib.closing(Checkpoints(workdir)) as checkpoints,
+  ):
+    if checkpoints.latest() is not None:
+      raise UserError(
+        f"--workdir {workdir} has checkpoints: name a new folder."
+      )
+    checkpoints.save(state)
+
+
 def newest(workdir: str | pathlib.Path, like: TrainState) -> TrainState:
   """The last state that a run has saved, placed as `like` is."""
   with contextlib.closing(Checkpoints(workdir)) as checkpoints:
@@ -80,21 +100,19 @@ def saved(workdir: str | pathlib.Path) -> TrainState:
     return TrainState(**checkpoints.read())
 
 
-def open_workdir(workdir: str | pathlib.Path, config) -> pathlib.Path:
-  """Makes the run's folder, or checks that it holds a run of this config.
+def check_workdir(workdir: str | pathlib.Path, config) -> None:
+  """Refuses a folder that is not new, unless it holds a run of this config.
 
   Raises:
     UserError: the folder holds another configuration (the keys that differ are
-      named) or files that no run of ours wrote. Nothing is changed then.
+      named) or files that no run of ours wrote. Nothing is changed.
   """
   workdir = pathlib.Path(workdir)
-  path = workdir / "config.json"
-  new = json.loads(config.to_json())
-  if path.exists():
+  if (workdir / "config.json").exists():
     old = read_config(workdir).to_dict()
     changed = [
       f"{key} ({old_value!r} there, {new_value!r} now)"
-      for key, old_value, new_value in differences(old, new)
+      for key, old_value, new_value in differences(old, as_json(config))
       if key.split(".")[0] not in FREE
     ]
     if changed:
@@ -102,14 +120,42 @@ def open_workdir(workdir: str | pathlib.Path, config) -> pathlib.Path:
         f"--workdir {workdir} holds a run of another config: "
         f"{', '.join(changed)}. Use a new workdir, or the config it began with."
       )
-  elif workdir.exists() and any(workdir.iterdir()):
+  elif workdir.exists() and {p.name for p in workdir.iterdir()} - {LOCK}:
     raise UserError(
       f"--workdir {workdir} is not empty and holds no config.json: expected a "
       "new folder or one that `infomin train` made."
     )
+
+
+@contextlib.contextmanager
+def opened_workdir(
+  workdir: str | pathlib.Path, config
+) -> Iterator[pathlib.Path]:
+  """Makes the run's folder, and keeps others from training in it while open.
+
+  Raises:
+    UserError: as `check_workdir`, or another process trains there.
+  """
+  workdir = pathlib.Path(workdir)
+  check_workdir(workdir, config)
   workdir.mkdir(parents=True, exist_ok=True)
-  path.write_text(json.dumps(new, indent=2) + "\n")
-  return workdir
+  try:
+    lock = filelock.FileLock(workdir / LOCK).acquire(timeout=0)
+  except filelock.Timeout as error:
+    raise UserError(
+      f"--workdir {workdir}: another process is training there. Wait for it, "
+      "or use a new workdir."
+    ) from error
+  with lock:
+    check_workdir(workdir, config)  # another may have come in between
+    text = json.dumps(as_json(config), indent=2)
+    (workdir / "config.json").write_text(text + "\n")
+    yield workdir
+
+
+def as_json(config) -> dict:
+  """A configuration as plain values."""
+  return json.loads(config.to_json())
 
 
 def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:

@@ -136,8 +136,7 @@ class Experiment:
       seed=config.seed,
       batch_size=config.batch_size,
       start_step=start,
-      process=jax.process_index(),
-      processes=jax.process_count(),
+      rows=meshes.local_rows(self.mesh, config.batch_size),
     )
     if self.resident:
       for index in data.indices(len(self.source), **share):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import os
 import pathlib
 import signal
 import time
@@ -12,7 +13,8 @@ import jax
 import numpy as np
 
 from infomin_jax.errors import UserError
-from infomin_jax.train.checkpoint import Checkpoints, open_workdir
+from infomin_jax.train import processes
+from infomin_jax.train.checkpoint import Checkpoints, opened_workdir
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.log import MetricWriter, Progress, memory_bytes, say
 from infomin_jax.train.state import TrainState
@@ -45,12 +47,21 @@ def train(
     The summary that is also written to `summary.json`.
 
   Raises:
-    UserError: the folder belongs to another config.
+    UserError: the folder belongs to another config, or is in use.
     NotFinite: of the loss.
     Stopped: SIGTERM or SIGINT came; the state is saved, status 128 + signal.
   """
+  with contextlib.ExitStack() as stack:
+    opened = opened_workdir(workdir, experiment.config)
+    processes.first_alone(lambda: stack.enter_context(opened))
+    return _train(experiment, pathlib.Path(workdir), monitor, command)
+
+
+def _train(experiment, workdir, monitor, command) -> dict:
+  """`train` in its own folder."""
   config = experiment.config
-  workdir = open_workdir(workdir, config)
+  if jax.process_count() > 1:
+    say(f"{jax.process_count()} processes, {jax.device_count()} devices.")
   for name, form in experiment.forms().items():
     say(f"config.objective.{name}: {form}.")
   compiled = _CompileCount()
@@ -76,13 +87,14 @@ def _steps(experiment, workdir, state, checkpoints, monitor) -> int:
     contextlib.closing(MetricWriter(workdir, start)) as writer,
     Progress(config.steps, start) as progress,
     _Signals() as signals,
+    processes.together(),
   ):
     for step in range(start + 1, config.steps + 1):
       batch = window.wait_for(batches)
       state, metrics = train_step(state, batch, experiment.resident)
       window.add(step, batch["index"], metrics)
       progress.advance(step)
-      stopped = signals.caught
+      stopped = signals.stops(step)
       last = step == config.steps or stopped
       evaluates = step % run.evaluate_every == 0 or step == config.steps
       saves = step % run.checkpoint_every == 0 or last
@@ -156,19 +168,32 @@ class _Window:
 
 
 class _Signals:
-  """While open, SIGTERM and SIGINT are noted, not obeyed at once."""
+  """While open, SIGTERM and SIGINT are noted, not obeyed at once.
+
+  Of several processes any may get one, and JAX finds a step at which all stop;
+  it listens to SIGTERM itself.
+  """
 
   def __enter__(self):
-    self.caught = 0
+    self._caught = 0
+    self._alone = jax.process_count() == 1
+    wanted = (signal.SIGTERM, signal.SIGINT)[0 if self._alone else 1 :]
     self._before = {
-      number: signal.signal(number, self._note)
-      for number in (signal.SIGTERM, signal.SIGINT)
+      number: signal.signal(number, self._note) for number in wanted
     }
     return self
 
   def _note(self, number, frame):
     del frame
-    self.caught = number
+    self._caught = number
+    if not self._alone:
+      os.kill(os.getpid(), signal.SIGTERM)
+
+  def stops(self, step: int) -> int:
+    """The signal that ends the run after this step, or 0."""
+    if self._alone:
+      return self._caught
+    return signal.SIGTERM if processes.stop_agreed(step) else 0
 
   def __exit__(self, *_):
     for number, handler in self._before.items():
@@ -209,18 +234,21 @@ def _summarise(
   workdir: pathlib.Path, config, compiled: _CompileCount, command: str
 ) -> dict:
   """Writes and returns `summary.json`: the last figures and what it took."""
-  rows = (workdir / "metrics.jsonl").read_text().splitlines()
-  final = json.loads(rows[-1]) if rows else {}
-  summary = {
-    "command": command,
-    "steps": config.steps,
-    "final": final,
-    "compiled": compiled.counts["cache_misses"],
-    "compiled_before": compiled.counts["cache_hits"],
-    "devices": jax.device_count(),
-    "device": jax.devices()[0].device_kind,
-  }
-  if jax.process_index() == 0:
-    text = json.dumps(summary, indent=2) + "\n"
-    (workdir / "summary.json").write_text(text)
-  return summary
+  path = workdir / "summary.json"
+
+  def write():
+    rows = (workdir / "metrics.jsonl").read_text().splitlines()
+    summary = {
+      "command": command,
+      "steps": config.steps,
+      "final": json.loads(rows[-1]) if rows else {},
+      "compiled": compiled.counts["cache_misses"],
+      "compiled_before": compiled.counts["cache_hits"],
+      "processes": jax.process_count(),
+      "devices": jax.device_count(),
+      "device": jax.devices()[0].device_kind,
+    }
+    path.write_text(json.dumps(summary, indent=2) + "\n")
+
+  processes.first_alone(write)
+  return json.loads(path.read_text())

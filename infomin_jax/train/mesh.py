@@ -30,15 +30,37 @@ def check_batch_size(batch_size: int, mesh: Mesh, accumulate: int) -> None:
     )
 
 
+def by_row(mesh: Mesh) -> NamedSharding:
+  """Every device has its rows."""
+  return NamedSharding(mesh, PartitionSpec("data"))
+
+
+def whole(mesh: Mesh) -> NamedSharding:
+  """Every device has it all."""
+  return NamedSharding(mesh, PartitionSpec())
+
+
+def local_rows(mesh: Mesh, batch_size: int) -> np.ndarray:
+  """The rows of a global batch that this process's devices hold, `[r]`."""
+  held = by_row(mesh).addressable_devices_indices_map((batch_size,))
+  rows = [np.arange(batch_size)[place] for place in held.values()]
+  return np.sort(np.concatenate(rows))
+
+
 def shard(mesh: Mesh, batch):
-  """Host arrays, this process's rows, to global arrays sharded by row."""
-  sharding = NamedSharding(mesh, PartitionSpec("data"))
+  """Host arrays, `local_rows` of each, to global arrays sharded by row."""
+  sharding = by_row(mesh)
   return jax.tree.map(
     lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)),
     batch,
   )
 
 
+def shard_whole(mesh: Mesh, batch):
+  """`shard`, of host arrays that every process has whole."""
+  return jax.tree.map(lambda x: jax.device_put(x, by_row(mesh)), batch)
+
+
 def replicate(mesh: Mesh, tree):
   """A copy of every array on every device."""
-  return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+  return jax.device_put(tree, whole(mesh))

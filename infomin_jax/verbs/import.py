@@ -40,7 +40,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   import jax.numpy as jnp
 
   from infomin_jax.encoders.weights import encoder_arrays, from_torchvision
-  from infomin_jax.train.checkpoint import Checkpoints, open_workdir
+  from infomin_jax.train.checkpoint import save_run
   from infomin_jax.train.experiment import make_experiment
   from infomin_jax.train.log import say
 
@@ -60,12 +60,8 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     params={**state.params, "encoder": params},
     stats={**state.stats, "batch_stats": batch_stats},
   )
-  workdir = open_workdir(values.workdir, config)
-  checkpoints = Checkpoints(workdir, config.run.keep)
-  if checkpoints.latest() is not None:
-    raise UserError(f"--workdir {workdir} has checkpoints: name a new folder.")
-  checkpoints.save(state)
-  checkpoints.close()
+  workdir = values.workdir
+  save_run(workdir, config, state)
   say(f"Made {workdir} of {path}. Next: infomin evaluate --workdir {workdir}")
 
 

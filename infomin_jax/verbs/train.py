@@ -6,9 +6,13 @@
 
 Writes config.json, metrics.jsonl, summary.json, checkpoints/ and TensorBoard
 events into the workdir. Exit status 0 when done, 2 for a mistake, 143 or 130
-when SIGTERM or SIGINT stopped it (saved; run it again to go on).
+when SIGTERM or SIGINT stopped it (saved; run it again to go on), 75 when one of
+several processes was lost. Under SLURM, Open MPI and on TPU slices the same
+command, started on every machine, is one run; by hand, set
+JAX_COORDINATOR_ADDRESS=HOST:PORT, JAX_NUM_PROCESSES and JAX_PROCESS_ID.
 """
 
+import os
 import pathlib
 
 from absl import flags
@@ -21,6 +25,13 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
   """The flags of `infomin train`."""
   define_config(values, argv)
   flags.DEFINE_string("workdir", None, "folder of the run", flag_values=values)
+  flags.DEFINE_integer(
+    "patience",
+    300,
+    "seconds until one of several processes that does not answer is lost",
+    lower_bound=1,
+    flag_values=values,
+  )
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
@@ -29,12 +40,15 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   if not workdir:
     raise UserError("--workdir is missing: name the folder of the run.")
   from infomin_jax.eval.monitor import make_monitor
+  from infomin_jax.train import processes
   from infomin_jax.train.experiment import make_experiment
   from infomin_jax.train.log import say
   from infomin_jax.train.loop import train
 
-  experiment = make_experiment(config)
-  summary = train(experiment, workdir, make_monitor(experiment), command)
+  processes.join(os.environ, values.patience)
+  with processes.together():
+    experiment = make_experiment(config)
+    summary = train(experiment, workdir, make_monitor(experiment), command)
   final = summary["final"]
   bound = ""
   if "mi_bound" in final:  # a term has a critic
