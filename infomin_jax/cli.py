@@ -22,6 +22,7 @@ VERBS = {
   "import": "a run of a ResNet that was trained elsewhere",
   "study": "run a paper's experiments again and check its claims",
   "estimate": "mutual information of two arrays, with an interval",
+  "plan": "what a run needs on TPUs that are not here",
   "views": "draw what the views of a config look like",
   "data": "list the data sets, prepare one, look into one",
 }
@@ -56,6 +57,7 @@ def _run(verb: str, arguments: list[str]) -> None:
     own = values.main_module_help() or values.get_help()
     print(f"{str(module.__doc__).strip()}\n\nFlags:\n{own.strip()}")
     return
+  runtime.configure()  # before a config file imports JAX
   try:
     rest = values(argv)[1:]
   except (flags.Error, AttributeError, TypeError) as error:
@@ -66,7 +68,6 @@ def _run(verb: str, arguments: list[str]) -> None:
     if "Did you mean" not in text:
       text = f"--config: there is no variant {text!r}; try full or tiny."
     raise UserError(text) from error
-  runtime.configure()
   # Grain's worker processes read absl's global flags.
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()

@@ -40,6 +40,8 @@ def configure() -> None:
   flags = os.environ.get("XLA_FLAGS", "")
   if _runs_on_cpu():
     _keep_memory()
+    # Without chips libtpu looks for them for a while, and says so.
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
     if _CPU_FLAG not in flags and _knows_cpu_flag():
       os.environ["XLA_FLAGS"] = f"{flags} {_CPU_FLAG}={_CPU_FUSIONS}".strip()
   cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"

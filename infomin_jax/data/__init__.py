@@ -16,6 +16,7 @@ from infomin_jax.data import (
   moving,
   tfds_sources,
 )
+from infomin_jax.data.absent import Absent
 from infomin_jax.data.catalog import describe, prepare
 from infomin_jax.data.colorful import ColorfulDigits
 from infomin_jax.data.decode import BrokenRecord
@@ -93,6 +94,16 @@ def load(options: Mapping[str, Any], split: str) -> Source:
   return make(split=split, **given)
 
 
+def load_or_absent(options: Mapping[str, Any], split: str) -> Source:
+  """`load`, or where a registered set is not prepared one of black images."""
+  try:
+    return load(options, split)
+  except UserError:
+    if options["name"] not in tfds_sources.BUILDERS:
+      raise
+    return Absent(options["name"])
+
+
 def option_names() -> set[str]:
   """The keys of `config.data` that some source takes."""
   return {key for make in SOURCES.values() for key in _options(make)}
@@ -106,6 +117,7 @@ def _options(make):
 
 __all__ = [
   "SOURCES",
+  "Absent",
   "BrokenRecord",
   "Source",
   "Stream",
@@ -117,6 +129,7 @@ __all__ = [
   "host_views",
   "indices",
   "load",
+  "load_or_absent",
   "option_names",
   "prepare",
   "resident",

@@ -175,7 +175,7 @@ class TfdsSource:
     self._split = split
     builder = _open(folder, name)
     features = builder.info.features
-    self._image = _image_field(features, name)
+    self._image = image_field(features, name)
     if mask:
       lookup("image feature (config.data.mask)", mask, _images(features))
     shape = features[self._image].shape
@@ -184,7 +184,7 @@ class TfdsSource:
     parts = set(re.findall(r"[A-Za-z_]\w*", split))
     without = parts & {*_UNLABELLED.get(builder.info.name, ())}
     some = parts - without or "all" in without
-    self._fields = _task_fields(features) if some else {}
+    self._fields = task_fields(features) if some else {}
     self.tasks = {}
     if not without:
       self.tasks = {key: task for key, (_, task) in self._fields.items()}
@@ -271,7 +271,7 @@ def _open(folder, name):
   return tfds.builder_from_directory(str(folder))
 
 
-def _image_field(features, name):
+def image_field(features, name):
   """The image's key: `image`, `hr` (div2k), or the only image there is."""
   images = [k for k, f in features.items() if type(f) is tfds.features.Image]
   for key in ("image", "hr", *images[:1]):
@@ -287,7 +287,7 @@ def _images(features) -> dict[str, Any]:
   return {key: f for key, f in features.items() if isinstance(f, kind)}
 
 
-def _task_fields(features, path=()):
+def task_fields(features, path=()):
   """{field: (keys that lead to it, Task)} for class labels and booleans."""
   found = {}
   for key, feature in features.items():
@@ -295,7 +295,7 @@ def _task_fields(features, path=()):
     # celeb_a's group is called "attributes", one of its fields "attribute_".
     field = "_".join([k.removesuffix("s") for k in path] + [key])
     if isinstance(feature, tfds.features.FeaturesDict):
-      found |= _task_fields(feature, here)
+      found |= task_fields(feature, here)
     elif isinstance(feature, tfds.features.ClassLabel):
       if feature.num_classes:
         found[field] = here, Task(field, feature.num_classes)

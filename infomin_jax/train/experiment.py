@@ -82,11 +82,14 @@ class Experiment:
     """Parameters, statistics and the batch of one pass, without numbers."""
     state = jax.eval_shape(self.init)
     size = self.config.batch_size // self.config.accumulate
-    batch = {
+    return state.params, state.stats, self.shape_of_batch(size)
+
+  def shape_of_batch(self, size: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """A batch without numbers: `[size, ...]` each."""
+    return {
       name: jax.ShapeDtypeStruct((size, *x.shape), x.dtype)
       for name, x in self._example().items()
     }
-    return state.params, state.stats, batch
 
   def check(self) -> None:
     """Traces one step without running it: shape errors come here, at once."""
@@ -157,12 +160,15 @@ class Experiment:
       stream.close()
 
 
-def make_experiment(config, devices=None) -> Experiment:
+def make_experiment(
+  config, devices=None, source: data.Source | None = None
+) -> Experiment:
   """Builds and checks the parts that `config` names.
 
   Args:
     config: a resolved configuration; every key of `KEYS` is in it.
     devices: the devices to train on (default: all).
+    source: the training set (default: the one that `config.data` names).
 
   Raises:
     UserError: an unknown or missing key or name, data that is not there,
@@ -183,7 +189,8 @@ def make_experiment(config, devices=None) -> Experiment:
   tx, rate = make_optimizer(
     config.optimizer, config.schedule, config.steps, adversaries
   )
-  source = data.load(config.data, config.data.split)
+  if source is None:
+    source = data.load(config.data, config.data.split)
   if len(source) < config.batch_size:
     raise UserError(
       f"config.batch_size is {config.batch_size}, but {config.data.name} has "

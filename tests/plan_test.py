@@ -1,0 +1,178 @@
+"""Plans are read from the compiled step: they are checked against counting."""
+
+import importlib.util
+import json
+import runpy
+
+import jax
+import pytest
+
+from infomin_jax import cli
+from infomin_jax.data import Absent
+from infomin_jax.errors import UserError
+from infomin_jax.train import chips, plan
+from infomin_jax.verbs.plan import changed
+
+SMALL = "configs/colorful_digits.py"
+
+
+def small(batch, **more):
+  config = runpy.run_path(SMALL)["get_config"]()
+  config.batch_size = batch
+  config.update(more)
+  return config
+
+
+def test_collectives_are_counted_by_kind_and_size():
+  program = """
+    %a = f32[64,128]{1,0} all-gather(%x), dimensions={0}
+    %b = (f32[3,3]{1,0}, bf16[4]{0}) all-reduce(%y, %z), to_apply=%add
+    %c = f32[64,128]{1,0} all-gather(%w), dimensions={0}
+    %d = (f32[8]{0}, f32[64]{0}) all-gather-start(%v), dimensions={0}
+    %e = f32[64]{0} all-gather-done(%d)
+    %f = f32[2]{0} add(%q, %r)
+  """
+  assert plan.collectives(program) == [
+    ("all-gather", 4 * 64 * 128, 2, "f32[64,128]"),
+    ("all-gather", 4 * 64, 1, "f32[64]"),
+    ("all-reduce", 4 * 9 + 2 * 4, 1, "f32[3,3]"),
+  ]
+
+
+@pytest.mark.parametrize(
+  "name, words",
+  [
+    ("v7:4x4", "chip"),
+    ("v5e", "expected 2 sides, as in v5e:4x4"),
+    ("v5e:4", "expected 2 sides"),
+    ("v5p:4x4", "expected 3 sides, as in v5p:4x4x4"),
+    ("v5e:0x4", "expected 2 sides"),
+  ],
+)
+def test_other_chips_are_refused(name, words):
+  with pytest.raises(UserError, match=words):
+    chips.absent(name)
+
+
+def test_a_form_that_does_not_exist_is_refused_in_one_line():
+  with pytest.raises(UserError, match="v5e:3x5 cannot be compiled for"):
+    chips.absent("v5e:3x5")
+
+
+def test_changes_are_those_of_the_configs_keys():
+  config = small(128)
+  assert changed(config, "accumulate=4").accumulate == 4
+  assert changed(config, "encoder.name=resnet18").encoder.name == "resnet18"
+  assert changed(config, "data.resident=False").data.resident is False
+  assert config.accumulate == 1
+  for wrong in ("accumulate", "encoder.nothing=1", "no=1", "accumulate=x"):
+    with pytest.raises(UserError, match="--compare"):
+      changed(config, wrong)
+
+
+def test_an_absent_set_has_the_form_of_its_records():
+  cifar = Absent("cifar10")
+  assert cifar.image_shape == (32, 32, 3)
+  assert cifar[5]["image"].shape == (32, 32, 3) and cifar[5]["index"] == 5
+  assert Absent("imagenet2012").image_shape is None
+  assert Absent("imagenet2012").tasks["label"].classes == 1000
+
+
+@pytest.fixture(scope="module")
+def rows():
+  """A small step on 4 and on 16 chips, 32 images on each."""
+  found = {}
+  for name, batch in (("v5e:2x2", 128), ("v5e:4x4", 512)):
+    found[name] = plan.plan(small(batch), chips.absent(name), 500)
+  return found
+
+
+def test_a_chips_share_does_not_grow_with_the_chips(rows):
+  few, many = rows["v5e:2x2"], rows["v5e:4x4"]
+  assert (few["chips"], many["chips"]) == (4, 16)
+  assert few["fits"] and many["fits"]
+  # But for its rows of scores with four times the candidates.
+  for key in ("flops_per_chip", "bytes_moved_per_chip"):
+    assert few[key] <= many[key] < 1.1 * few[key]
+  assert few["bytes_per_chip"]["peak"] < 2**30
+
+
+def test_only_gradients_and_embeddings_are_sent(rows):
+  config = small(512)
+  found = rows["v5e:4x4"]["collectives"]
+  kinds = {row["kind"] for row in found}
+  assert kinds <= {"all-reduce", "all-gather", "reduce-scatter"}
+  params = jax.eval_shape(
+    plan.make_experiment(config, jax.devices()[:1]).init
+  ).params
+  weights = 4 * sum(x.size for x in jax.tree.leaves(params))
+  reduced = sum(
+    row["bytes"] * row["count"] for row in found if row["kind"] == "all-reduce"
+  )
+  # All gradients, in float32; batch statistics and embeddings are little.
+  assert weights <= reduced < 1.5 * weights
+  embeddings = 4 * config.batch_size * config.objective.contrastive.critic.dim
+  for row in found:
+    if row["what"].startswith(("u8", "s8")):
+      raise AssertionError(f"images are sent: {row}")
+    if row["kind"] == "all-gather":
+      assert row["bytes"] <= embeddings
+
+
+def test_what_does_not_fit_says_how_much_it_needs():
+  config = small(2**22)
+  row = plan.plan(config, chips.absent("v5e:2x2"), 500)
+  assert not row["fits"] and "B of 15.75GB" in row["why"]
+
+
+def test_the_command_prints_what_programs_read(capsys):
+  cli.main(
+    [
+      "plan",
+      f"--config={SMALL}",
+      "--topology=v5e:2x2",
+      "--compare=accumulate=2",
+      "--json",
+    ]
+  )
+  rows = json.loads(capsys.readouterr().out)
+  assert [row["change"] for row in rows] == ["as it is", "accumulate=2"]
+  assert rows[0].keys() >= {
+    "topology",
+    "chips",
+    "batch",
+    "fits",
+    "bytes_per_chip",
+    "flops_per_chip",
+    "collectives",
+    "roofline_seconds",
+    "images_per_second",
+  }
+  assert rows[0]["limit"] in rows[0]["seconds"]
+
+
+@pytest.mark.parametrize(
+  "flags, words",
+  [
+    ([], "--topology is missing"),
+    (["--topology=v5e:2x2", "--batch=many"], "--batch is 'many'"),
+    (["--topology=v5e:2x2", "--batch=130"], "config.batch_size is 130"),
+  ],
+)
+def test_mistakes_get_one_line(flags, words, capsys):
+  with pytest.raises(SystemExit):
+    cli.main(["plan", f"--config={SMALL}", *flags])
+  assert words in capsys.readouterr().err
+
+
+def test_without_libtpu_the_extra_is_named(monkeypatch):
+  def missing(**_):
+    raise RuntimeError("JAX TPU support not installed; cannot generate it.")
+
+  monkeypatch.setattr(chips.topologies, "get_topology_desc", missing)
+  with pytest.raises(UserError, match=r"pip install 'infomin-jax\[tpu\]'"):
+    chips.absent("v5e:2x2")
+
+
+def test_libtpu_is_here():
+  assert importlib.util.find_spec("libtpu"), "the extra [test] has it"
