@@ -93,6 +93,57 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
   checkpoints.close()
 
 
+def files_of(folder):
+  return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "changed", "gone"])
+def test_of_a_damaged_checkpoint_the_one_before_is_used(damage, tmp_path):
+  workdir = tmp_path / "run"
+  often = ("--config.run.checkpoint_every=1", "--config.steps=3")
+  assert start(workdir, *often).wait() == 0
+  whole = final_state(workdir)
+  newest = max((workdir / "checkpoints").iterdir(), key=lambda p: int(p.name))
+  path = max(files_of(newest), key=lambda p: p.stat().st_size)
+  data = bytearray(path.read_bytes())
+  if damage == "changed":
+    data[len(data) // 2] ^= 1
+  path.write_bytes(data[: len(data) // 2] if damage == "truncated" else data)
+  if damage == "gone":
+    path.unlink()
+  assert start(workdir, *often).wait() == 0
+  said = (tmp_path / "run.log").read_text()
+  assert "The checkpoint of step 3 cannot be read" in said
+  assert "at step 2" in said and "Moved" in said
+  again = final_state(workdir)
+  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, whole, again)))
+  assert len(list((workdir / "damaged").iterdir())) == 1
+
+
+def test_a_run_without_a_readable_checkpoint_is_refused(tmp_path):
+  workdir = tmp_path / "run"
+  assert start(workdir).wait() == 0
+  for path in files_of(workdir / "checkpoints"):
+    path.write_bytes(b"")
+  assert start(workdir).wait() == 2
+  assert "can be read" in (tmp_path / "run.log").read_text().splitlines()[-1]
+  assert files_of(workdir / "checkpoints")  # nothing is lost
+
+
+def test_two_runs_in_one_folder_are_one_too_many(tmp_path):
+  workdir = tmp_path / "run"
+  first = start(workdir, "--config.steps=100000")
+  wait_for_step(first, workdir, 2)
+  second = infomin("train", *SMALL, "--config.steps=100000")
+  done = subprocess.run(
+    [*second, f"--workdir={workdir}"], capture_output=True, text=True
+  )
+  first.send_signal(signal.SIGTERM)
+  assert first.wait() == 128 + signal.SIGTERM
+  assert done.returncode == 2
+  assert "another process is training there" in done.stderr
+
+
 def test_a_second_start_compiles_nothing_again(tmp_path):
   for name in ("first", "second"):
     process = start(tmp_path / name)

@@ -7,15 +7,19 @@ data is the step, so a checkpoint is the state and nothing else.
 import contextlib
 import json
 import pathlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import filelock
 import jax
+import jax.numpy as jnp
 import ml_collections
+import numpy as np
 import orbax.checkpoint as ocp
 
 from infomin_jax.errors import UserError
+from infomin_jax.train.log import say
 from infomin_jax.train.state import TrainState
 
 # May differ between two starts of one run: they do not change its result.
@@ -41,15 +45,43 @@ class Checkpoints:
     """Starts to save; returns once the arrays have been copied."""
     step = int(state.step)
     if step not in self._manager.all_steps():
-      self._manager.save(step, args=ocp.args.StandardSave(state))
+      saved = {"state": state, "fingerprint": fingerprint(state)}
+      self._manager.save(step, args=ocp.args.StandardSave(saved))
 
-  def restore(self, like: TrainState, step: int | None = None) -> TrainState:
-    """The state at `step` (default: newest), placed as `like` is."""
-    step = self._newest() if step is None else step
-    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+  def restore(self, like: TrainState) -> TrainState:
+    """The newest state that can be read, placed as `like` is.
+
+    Raises:
+      UserError: there is none.
+    """
+    wanted = {"state": like, "fingerprint": fingerprint(like)}
+    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, wanted)
     args: Any = ocp.args.StandardRestore(abstract)
-    restored: Any = self._manager.restore(step, args=args)
-    return restored
+    self._newest()
+    for step in sorted(self._manager.all_steps(), reverse=True):
+      try:
+        found: Any = self._manager.restore(step, args=args)
+        # Orbax notices missing and truncated files, but no changed number.
+        if not np.array_equal(
+          found["fingerprint"], fingerprint(found["state"])
+        ):
+          raise ValueError("its numbers are not those that were saved")
+        return found["state"]
+      except Exception as error:  # Orbax raises bare ones too
+        why = str(error).strip().splitlines()[0][:200]
+        say(f"The checkpoint of step {step} cannot be read ({why}).")
+    raise UserError(f"No checkpoint in {self.folder} can be read.")
+
+  def set_aside(self, after: int) -> None:
+    """Moves what cannot be read out of the way: checkpoints after a step."""
+    damaged = self.folder.with_name("damaged")
+    for step in self._manager.all_steps():
+      if step > after and jax.process_index() == 0:
+        damaged.mkdir(exist_ok=True)
+        place = self.folder / str(step)
+        place.rename(damaged / f"{step}-{time.time_ns()}")
+        say(f"Moved {place} to {damaged}.")
+    self._manager.reload()
 
   def _newest(self) -> int:
     step = self.latest()
@@ -63,12 +95,29 @@ class Checkpoints:
     """The newest state's arrays, in host memory, without knowing its shape."""
     args: Any = ocp.args.StandardRestore()
     found: Any = self._manager.restore(self._newest(), args=args)
-    return jax.device_get(found)
+    return jax.device_get(found["state"])
 
   def close(self) -> None:
     """Waits for the save that is under way."""
     self._manager.wait_until_finished()
     self._manager.close()
+
+
+@jax.jit
+def fingerprint(state: TrainState) -> jax.Array:
+  """A number of each array that tells whether any bit changed, uint32 `[k]`."""
+  return jnp.stack([_fingerprint(x) for x in jax.tree.leaves(state)])
+
+
+def _fingerprint(x: jax.Array) -> jax.Array:
+  unsigned = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32, 8: jnp.uint64}
+  if x.dtype == bool:
+    x = x.astype(jnp.uint8)
+  bits = jax.lax.bitcast_convert_type(x, unsigned[x.dtype.itemsize])
+  bits = bits.astype(jnp.uint32).ravel()
+  # Odd weights, so that places matter and no changed bit is multiplied away.
+  weights = 2 * jnp.arange(bits.size, dtype=jnp.uint32) + 1
+  return jnp.sum(bits * weights, dtype=jnp.uint32)
 
 
 def save_run(workdir: str | pathlib.Path, config, state: TrainState) -> None:

@@ -69,6 +69,7 @@ def _train(experiment, workdir, monitor, command) -> dict:
     state = experiment.init()
     if checkpoints.latest() is not None:
       state = checkpoints.restore(state)
+      checkpoints.set_aside(int(state.step))
       say(f"Continuing {workdir} at step {int(state.step)}.")
     stopped = _steps(experiment, workdir, state, checkpoints, monitor)
   if stopped:

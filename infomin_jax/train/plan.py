@@ -4,12 +4,14 @@ The very step that `train` runs is compiled for them. Times are bounds from
 below: what the chip's arithmetic, memory and links allow at best.
 """
 
+import contextlib
 import math
 import re
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.experimental.compilation_cache import compilation_cache
 
 from infomin_jax import data
 from infomin_jax.errors import UserError
@@ -68,11 +70,25 @@ def compile_step(experiment: Experiment) -> Any:
     **step.keywords,
   )
   try:
-    return lowered.compile()
+    with _without_cache():
+      return lowered.compile()
   except jax.errors.JaxRuntimeError as error:
     if "RESOURCE_EXHAUSTED" not in str(error):
       raise
     raise TooLarge(_needed(str(error))) from error
+
+
+@contextlib.contextmanager
+def _without_cache():
+  """JAX can write programs for absent chips to its cache, but not read them."""
+  before = jax.config.jax_enable_compilation_cache
+  try:
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
+    yield
+  finally:
+    jax.config.update("jax_enable_compilation_cache", before)
+    compilation_cache.reset_cache()
 
 
 class TooLarge(UserError):
