@@ -22,6 +22,7 @@ VERBS = {
   "import": "a run of a ResNet that was trained elsewhere",
   "study": "run a paper's experiments again and check its claims",
   "estimate": "mutual information of two arrays, with an interval",
+  "replay": "the step at which a run's loss was not finite, once more",
   "plan": "what a run needs on TPUs that are not here",
   "views": "draw what the views of a config look like",
   "data": "list the data sets, prepare one, look into one",

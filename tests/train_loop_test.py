@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from infomin_jax import cli
+from infomin_jax import cli, data
 from infomin_jax.train.checkpoint import Checkpoints, read_config
 from infomin_jax.train.experiment import make_experiment
 
@@ -181,20 +182,32 @@ def test_a_folder_of_something_else_is_refused(tmp_path, capsys):
   assert os.listdir(tmp_path) == ["thesis.tex"]
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, capsys):
-  line = refused(
-    capsys,
-    "train",
-    *SMALL,
-    f"--workdir={tmp_path / 'run'}",
-    "--config.schedule.peak=1e30",
-    "--config.schedule.warmup=0",
-    "--config.steps=20",
+def test_a_loss_that_is_not_finite_is_kept_and_replayed(tmp_path, capsys):
+  workdir = tmp_path / "run"
+  wild = [*SMALL, f"--workdir={workdir}", "--config.schedule.peak=1e30"]
+  wild += ["--config.schedule.warmup=0", "--config.steps=20"]
+  line = refused(capsys, "train", *wild)
+  step = int(re.search(r"not finite at step (\d+)", line)[1])
+  assert "infomin replay" in line
+  cli.main(["replay", f"--workdir={workdir}", "--json"])
+  found = json.loads(capsys.readouterr().out)
+  assert found["step"] == step
+  assert ".py:" in found["where"]
+  # The records are those of the step, and the state is still finite.
+  config = read_config(workdir)
+  rows = data.indices(11200, seed=0, batch_size=config.batch_size)
+  assert [next(rows).tolist() for _ in range(step)][-1] == found["records"]
+  assert all(np.isfinite(x) for x in found["parameters"].values())
+  cli.main(["replay", f"--workdir={workdir}"])
+  assert "first not finite" in capsys.readouterr().out
+  assert "holds no capsule" in refused(
+    capsys, "replay", f"--workdir={whole_run(tmp_path)}"
   )
-  assert "The loss is" in line
-  assert "at step" in line
-  assert "Last good checkpoint: step" in line
-  assert "Batch indices:" in line
+
+
+def whole_run(folder):
+  assert start(folder / "whole").wait() == 0
+  return folder / "whole"
 
 
 @pytest.mark.parametrize(

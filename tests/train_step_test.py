@@ -118,6 +118,33 @@ def test_training_lowers_the_loss_and_repeats_bitwise(name):
     assert rows[-1]["loss"] < rows[0]["loss"]
 
 
+def test_a_broken_step_leaves_all_as_it_was():
+  objective, tx, ema, state = build("contrastive")
+
+  def breakable(params, stats, batch, key):
+    loss, (stats, metrics) = objective(params, stats, batch, key)
+    loss = jnp.where(batch["index"][0] < 0, jnp.nan, loss)
+    return loss, (stats, metrics | {"loss": loss})
+
+  step = make_train_step(breakable, tx, seed=3, ema=ema)
+  state, _ = step(state, make_batch(), {})
+  before = jax.device_get(state)
+  broken = make_batch()
+  broken["index"] = broken["index"] - 1
+  state, metrics = step(state, broken, {})
+  assert np.isnan(metrics["loss"])
+  for _ in range(2):  # and whatever comes after it
+    assert int(state.step) == -2
+    same = jax.tree.map(
+      np.array_equal,
+      (state.params, state.stats, state.opt_state),
+      (before.params, before.stats, before.opt_state),
+    )
+    assert all(jax.tree.leaves(same))
+    state, metrics = step(state, make_batch(), {})
+    assert np.isfinite(metrics["loss"])
+
+
 def test_resident_images_give_the_same_step_as_streamed_ones():
   objective, tx, ema, state = build("contrastive")
   step = make_train_step(objective, tx, seed=3, ema=ema)

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import math
 import os
 import pathlib
 import signal
@@ -13,7 +12,7 @@ import jax
 import numpy as np
 
 from infomin_jax.errors import UserError
-from infomin_jax.train import processes
+from infomin_jax.train import capsule, processes
 from infomin_jax.train.checkpoint import Checkpoints, opened_workdir
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.log import MetricWriter, Progress, memory_bytes, say
@@ -21,7 +20,7 @@ from infomin_jax.train.state import TrainState
 
 
 class NotFinite(UserError):
-  """The loss became infinite or not a number."""
+  """The loss or its gradient became infinite or not a number."""
 
 
 class Stopped(SystemExit):
@@ -93,14 +92,16 @@ def _steps(experiment, workdir, state, checkpoints, monitor) -> int:
     for step in range(start + 1, config.steps + 1):
       batch = window.wait_for(batches)
       state, metrics = train_step(state, batch, experiment.resident)
-      window.add(step, batch["index"], metrics)
+      window.add(metrics)
       progress.advance(step)
       stopped = signals.stops(step)
       last = step == config.steps or stopped
       evaluates = step % run.evaluate_every == 0 or step == config.steps
       saves = step % run.checkpoint_every == 0 or last
       if step % run.log_every == 0 or evaluates or saves:
-        row = window.close(checkpoints)
+        row = window.close()
+        if int(state.step) < 0:
+          raise NotFinite(capsule.keep(experiment, workdir, state))
         row["learning_rate"] = float(experiment.learning_rate(step - 1))
         if evaluates and not stopped:
           row |= monitor(state)
@@ -137,23 +138,12 @@ class _Window:
     self._waited += time.monotonic() - before
     return batch
 
-  def add(self, step: int, index: jax.Array, metrics: dict) -> None:
-    self._rows.append((step, index, metrics))
+  def add(self, metrics: dict) -> None:
+    self._rows.append(metrics)
 
-  def close(self, checkpoints: Checkpoints) -> dict[str, float]:
-    """Mean metrics and rates of the window; refuses a non-finite loss."""
-    rows = jax.device_get([metrics for _, _, metrics in self._rows])
-    for (step, index, _), metrics in zip(self._rows, rows, strict=True):
-      if not math.isfinite(metrics["loss"]):
-        ids = np.concatenate(
-          [np.asarray(shard.data) for shard in index.addressable_shards]
-        )
-        raise NotFinite(
-          f"The loss is {metrics['loss']} at step {step}. Last good "
-          f"checkpoint: step {checkpoints.latest()} in {checkpoints.folder}. "
-          "Try a lower config.schedule.peak, or config.optimizer.clip. "
-          f"Batch indices: {' '.join(map(str, np.unique(ids)))}."
-        )
+  def close(self) -> dict[str, float]:
+    """Mean metrics and rates of the window."""
+    rows = jax.device_get(self._rows)
     now = time.monotonic()
     seconds = max(now - self._opened, 1e-9)
     row = {

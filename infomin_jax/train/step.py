@@ -1,5 +1,6 @@
 """The training step: one jitted function on global arrays."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -25,6 +26,10 @@ def make_train_step(
   negatives and batch statistics come from all devices and `objective` needs no
   collectives. A batch that has only an `index` is looked up in `resident`, a
   data set kept on the device (an empty dict otherwise). `state` is donated.
+
+  A step whose loss or gradient is not finite changes nothing but the sign of
+  `state.step`: that step, counted from 1, is `-state.step`, and all that follow
+  leave the state as it was before it.
 
   Args:
     objective: `(params, stats, batch, key) -> (loss, (stats, metrics))`.
@@ -56,9 +61,18 @@ def make_train_step(
         "ema": optax.incremental_update(fresh, stats["ema"], 1 - ema)
       }
     metrics = metrics | {"grad_norm": optax.tree.norm(grads)}
-    return TrainState(state.step + 1, params, stats, opt_state), metrics
+    new = TrainState(state.step + 1, params, stats, opt_state)
+    return _unless_broken(new, state, metrics), metrics
 
   return functools.partial(train_step, seed=np.uint32(seed))
+
+
+def _unless_broken(new: TrainState, old: TrainState, metrics) -> TrainState:
+  """The new state; or the old one, held, if this step broke or one before."""
+  finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
+  held = dataclasses.replace(old, step=jnp.minimum(old.step, -old.step - 1))
+  keep = finite & (old.step >= 0)
+  return jax.tree.map(lambda a, b: jnp.where(keep, a, b), new, held)
 
 
 def take(resident: dict, batch: dict) -> dict:
@@ -66,6 +80,14 @@ def take(resident: dict, batch: dict) -> dict:
   if not resident:
     return batch
   return {name: x[batch["index"]] for name, x in resident.items()}
+
+
+def parts_of(batch: dict, parts: int) -> dict:
+  """The slices of an accumulated batch, `[parts, b / parts, ...]` each."""
+  # [b] -> [b / parts, parts] keeps every device's rows on that device.
+  return jax.tree.map(
+    lambda x: jnp.moveaxis(x.reshape(-1, parts, *x.shape[1:]), 1, 0), batch
+  )
 
 
 def gradients(objective, params, stats, batch, key):
@@ -78,10 +100,6 @@ def gradients(objective, params, stats, batch, key):
 
 def _accumulated(objective, params, stats, batch, key, parts):
   """Mean gradients and metrics over `parts` slices of the batch."""
-  # [b] -> [b / parts, parts] keeps every device's rows on that device.
-  sliced = jax.tree.map(
-    lambda x: jnp.moveaxis(x.reshape(-1, parts, *x.shape[1:]), 1, 0), batch
-  )
 
   def body(carry, part):
     total, stats = carry
@@ -93,7 +111,7 @@ def _accumulated(objective, params, stats, batch, key, parts):
 
   zeros = jax.tree.map(jnp.zeros_like, params)
   (total, stats), metrics = jax.lax.scan(
-    body, (zeros, stats), (jnp.arange(parts), sliced)
+    body, (zeros, stats), (jnp.arange(parts), parts_of(batch, parts))
   )
   mean = jax.tree.map(lambda x: x / parts, total)
   return mean, stats, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)

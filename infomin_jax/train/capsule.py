@@ -1,0 +1,162 @@
+"""What is kept of a step that broke, and that step once more.
+
+A run is a function of its configuration, the state and the step, so the state
+before the step is enough: `replay` sees the same records with the same keys.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import json
+import pathlib
+import sys
+import traceback
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from infomin_jax import data
+from infomin_jax.errors import UserError
+from infomin_jax.train.checkpoint import Checkpoints, newest, read_config
+from infomin_jax.train.experiment import Experiment, make_experiment
+from infomin_jax.train.state import TrainState
+from infomin_jax.train.step import parts_of, take
+
+FOLDER = "capsule"
+
+
+def keep(
+  experiment: Experiment, workdir: pathlib.Path, state: TrainState
+) -> str:
+  """Saves the state before a step that broke, in the run's folder.
+
+  Args:
+    experiment: of the run.
+    workdir: its folder.
+    state: as the step left it: unchanged, with a negative step.
+
+  Returns:
+    What to tell the user.
+  """
+  config, folder = experiment.config, workdir / FOLDER
+  step = -int(state.step)  # counted from 1
+  state = dataclasses.replace(state, step=-state.step - 1)
+  with contextlib.closing(Checkpoints(folder)) as capsule:
+    capsule.save(state)
+  batches = data.indices(
+    len(experiment.source),
+    seed=config.seed,
+    batch_size=config.batch_size,
+    start_step=step - 1,
+  )
+  rows = {"step": step, "seed": config.seed, "records": next(batches).tolist()}
+  if jax.process_index() == 0:
+    (folder / "step.json").write_text(json.dumps(rows) + "\n")
+  return (
+    f"The loss or its gradient is not finite at step {step}. The state before "
+    f"it and the batch's records are in {folder}: infomin replay --workdir "
+    f"{workdir} tells where it broke. Try a lower config.schedule.peak, or "
+    "config.optimizer.clip."
+  )
+
+
+def replay(workdir: str | pathlib.Path) -> dict[str, Any]:
+  """The step of a run's capsule, on one device of whatever is here.
+
+  Returns:
+    `step`, `records`, `loss` and `metrics` of the step; `views`, their lowest
+    and highest value; `parameters` and `gradients`, the largest of each array,
+    those that are not finite first; `where`, the line that first made a number
+    that is not finite, or "" if none does here.
+
+  Raises:
+    UserError: the folder has no capsule, or the data are not here.
+  """
+  folder = pathlib.Path(workdir) / FOLDER
+  config = read_config(workdir)
+  if not (folder / "step.json").exists():
+    raise UserError(
+      f"--workdir {workdir} holds no {FOLDER}: there is one after a run's loss "
+      "was not finite."
+    )
+  kept = json.loads((folder / "step.json").read_text())
+  experiment = make_experiment(config, jax.devices()[:1])
+  state = newest(folder, experiment.init())
+  step = int(state.step)
+  with contextlib.closing(experiment.batches(step)) as batches:
+    batch = take(experiment.resident, next(batches))
+  parts, found = config.accumulate, {}
+
+  def key_of(part):  # as in `make_train_step`
+    key = jax.random.fold_in(jax.random.key(config.seed), step)
+    return key if parts == 1 else jax.random.fold_in(key, part)
+
+  for i, piece in enumerate(_pieces(batch, parts)):
+    own = functools.partial(key_of, i)
+    found = _look(experiment, state, piece, own)
+    if found["where"]:
+      break
+  return {"step": kept["step"], "records": kept["records"], **found}
+
+
+def _pieces(batch: dict, parts: int):
+  if parts == 1:
+    return [batch]
+  cut = parts_of(batch, parts)
+  return [jax.tree.map(lambda x, i=i: x[i], cut) for i in range(parts)]
+
+
+def _look(experiment, state, batch, key) -> dict[str, Any]:
+  def objective(params):
+    return experiment.objective(params, state.stats, batch, key())
+
+  def make_views(batch):
+    return experiment.views(jax.random.split(key())[0], batch)
+
+  gradients = jax.jit(jax.value_and_grad(objective, has_aux=True))
+  (loss, (_, metrics)), grads = gradients(state.params)
+  views = jax.jit(make_views)(batch)
+  return {
+    "loss": float(loss),
+    "metrics": {name: float(x) for name, x in metrics.items()},
+    "views": [[float(jnp.min(x)), float(jnp.max(x))] for x in views],
+    "parameters": _largest(state.params),
+    "gradients": _largest(grads),
+    "where": _where(jax.value_and_grad(objective, has_aux=True), state.params),
+  }
+
+
+def _largest(tree) -> dict[str, float]:
+  """Of each array the largest magnitude, in descending order, NaN first."""
+  found = {
+    jax.tree_util.keystr(path, simple=True, separator="."): float(
+      jnp.max(jnp.abs(x))
+    )
+    for path, x in jax.tree_util.tree_leaves_with_path(tree)
+  }
+  order = sorted(
+    found, key=lambda name: -np.nan_to_num(found[name], nan=np.inf)
+  )
+  return {name: found[name] for name in order}
+
+
+def _where(function, params) -> str:
+  """The line at which NaN or infinity first comes up, or ""."""
+  try:
+    # JAX says on stdout that it looks more closely.
+    with (
+      jax.debug_nans(True),
+      jax.debug_infs(True),
+      contextlib.redirect_stdout(sys.stderr),
+    ):
+      jax.block_until_ready(jax.jit(function)(params))
+  except FloatingPointError as error:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "infomin_jax" in f.filename] or frames
+    last = own[-1]
+    what = str(error).splitlines()[0]
+    place = pathlib.Path(last.filename).name
+    return f"{place}:{last.lineno}, {last.line}: {what}"
+  return ""
