@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType
 
-from infomin_jax.estimators import ESTIMATORS, Factored, mine, streaming
+from infomin_jax.estimators import ESTIMATORS, Factored, mine, streaming, tiles
 from infomin_jax.estimators.scores import log_sum_exp, positives, total
 
 SCALARS = {**ESTIMATORS, "mine": lambda s, **kept: mine(s, **kept)[0]}
@@ -28,8 +28,8 @@ def uneven_strips(monkeypatch):
 
 
 def set_width(monkeypatch, width):
-  monkeypatch.setattr(streaming, "_NARROWEST", width)
-  monkeypatch.setattr(streaming, "_WIDEST", width)
+  monkeypatch.setattr(tiles, "_NARROWEST", width)
+  monkeypatch.setattr(tiles, "_WIDEST", width)
 
 
 def factors(scale=1.0, b=B, n=N, locations=(), seed=0, dtype=jnp.float32):
@@ -199,6 +199,49 @@ def test_on_a_mesh():
       sharded = jax.device_put((x, y), jax.P("data"))
       got = run(*sharded)
     assert_same(got, run(x, y), tolerance)
+
+
+def on_ring():
+  return jax.set_mesh(jax.make_mesh((8,), ("data",), (AxisType.Auto,)))
+
+
+@pytest.mark.parametrize("locations", [(), (L,)], ids=["rows", "places"])
+def test_every_estimator_in_a_ring(locations):
+  x, y = factors(3.0, b=16, n=24, locations=locations)
+  want = slopes_of_all(Factored(x, y), {})
+  with on_ring():
+    sharded = Factored(*jax.device_put((x, y), jax.P("data")))
+    got = slopes_of_all(sharded, {})
+  assert_same(got, want, 5e-6)  # sums of few terms, some near 0
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_every_reduction_in_a_ring(scale):
+  run = slopes(Factored)
+  x, y = factors(scale, b=16, n=24)
+  want = run(x, y)
+  with on_ring():
+    got = run(*jax.device_put((x, y), jax.P("data")))
+  assert_same(got, want, 1e-6 * max(1, scale))
+
+
+def test_a_ring_gathers_nothing():
+  x = jax.ShapeDtypeStruct((64, D), jnp.float32)
+  run = jax.jit(jax.value_and_grad(infonce_of, (0, 1)))
+  with on_ring():
+    place = jax.NamedSharding(jax.sharding.get_mesh(), jax.P("data"))
+    x = jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place)
+    program = run.lower(x, x).compile().as_text()
+  assert "collective-permute" in program
+  assert "all-gather" not in program and f"[64,{D}]" not in program
+
+
+def test_what_cannot_be_shared_is_not():
+  with on_ring():
+    assert streaming.ring_size(16, 24) == 8
+    assert streaming.ring_size(16, 25) == streaming.ring_size(15, 24) == 1
+    assert streaming.ring_size(16, 24, (None, jnp.ones(1))) == 1
+  assert streaming.ring_size(16, 24) == 1
 
 
 def test_bfloat16_is_reduced_in_float32():

@@ -82,12 +82,14 @@ def test_loss_and_gradients_do_not_depend_on_devices(name):
   for count in (1, 2, 4, 8) if every else (1, 8):
     mesh = meshes.make_mesh(jax.devices()[:count])
     gradients = jax.jit(jax.value_and_grad(objective, has_aux=True))
-    (loss, _), grads = gradients(
+    arguments = (
       meshes.replicate(mesh, state.params),
       meshes.replicate(mesh, state.stats),
       meshes.shard(mesh, make_batch()),
       meshes.replicate(mesh, jax.random.key(1)),
     )
+    with jax.set_mesh(mesh):
+      (loss, _), grads = gradients(*arguments)
     found.append((float(loss), jax.device_get(grads)))
   one_loss, one_grads = found[0]
   scale = float(optax.tree.norm(one_grads))

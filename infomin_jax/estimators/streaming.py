@@ -1,10 +1,9 @@
 """Reductions of `fn(x @ y.T)` that never hold the matrix.
 
-The columns are taken in strips; a strip's scores `[b, t]` are computed, reduced
-and forgotten. The forward pass keeps one number a row and one a column; the
-backward pass computes each strip again. So memory is `b t` floats in place of
-`b n`, value and gradient are those of the whole matrix, and rows stay where a
-mesh has sharded them (each strip of y goes to all devices).
+Memory is a strip of `t` columns (`tiles.py`) in place of all n, and value and
+gradient are those of the whole matrix. Under a mesh (`jax.set_mesh`) every
+device keeps its rows, and the columns go round in a ring: a device holds only
+its own share of them and that of one other.
 
 A sum of exponentials needs no maximum, and one exponential serves rows and
 columns, where no score can be large: `|<x, y>| <= |x| |y|` tells before the
@@ -13,29 +12,20 @@ first strip. That is the case of every cosine with a usual temperature.
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 
+from infomin_jax.estimators import tiles
+from infomin_jax.estimators.tiles import Plan
+
+AXIS = "data"  # of the mesh
+_ALL = (None, None)  # neither mask nor weights
 # Scores within this of zero need no shift: their exponentials, sums of 2^32 of
 # them and the inverses of such sums are all normal numbers of float32.
 _SPAN = 40.0
-# Elements of a strip, and its least and largest width: few enough for a cache,
-# wide enough for fast matmuls.
-_STRIP, _NARROWEST, _WIDEST = 2**20, 128, 1024
-
-
-class _Plan(NamedTuple):
-  """What is static about a reduction; `columns` counts images, not places."""
-
-  kind: str
-  fn: Callable | None
-  by_row: bool
-  by_col: bool
-  joint: bool
-  columns: int
-  locations: int
 
 
 def stream(
@@ -67,7 +57,7 @@ def stream(
   axes = (axis,) if isinstance(axis, int) else axis
   n, *places = y.shape[:-1]
   locations = places[0] if places else 1
-  plan = _Plan(kind, fn, 1 in axes, 0 in axes, joint, n, locations)
+  plan = Plan(kind, fn, 1 in axes, 0 in axes, joint, n, locations)
   x = x.astype(jnp.float32)
   y = y.reshape(-1, y.shape[-1]).astype(jnp.float32)  # [n l, d]
   cols = jax.tree.map(lambda c: c.reshape(-1), cols)
@@ -119,146 +109,112 @@ def _reduce(plan, x, y, rows, cols, kept):
 
 
 def _forward(plan, x, y, rows, cols, kept):
-  exponential = plan.kind == "log_sum_exp"
-  start = jnp.zeros(len(x))
-  if exponential:
-    start = jnp.full(len(x), -jnp.inf), start
-
-  def step(carry, strip):
-    y, cols, ids = strip
-    values = _values(plan, x, y, rows, cols)  # [b, t]
-    counts, weights = _which(plan, len(x), ids, kept)
-    if exponential:
-      values = jnp.where(counts, values, -jnp.inf)
-      return _add_exponentials(plan, carry, values, weights)
-    values = jnp.where(counts, values, 0) * weights
-    by_row = carry + jnp.sum(values, 1) if plan.by_row else carry
-    return by_row, jnp.sum(values, 0) if plan.by_col else None
-
-  carry, by_col = jax.lax.scan(step, start, _strips(len(x), plan, y, cols))
-  by_row = None
-  if plan.by_row:
-    by_row = carry[0] + jnp.log(carry[1]) if exponential else carry
-  found = by_row, jax.tree.map(functools.partial(_flat, y), by_col)
+  if ring_size(len(x), plan.columns, kept) > 1:
+    turn = functools.partial(_ring_forward, plan)
+    found = _on_ring(turn, 2)(x, y, rows, cols)
+  else:
+    found = tiles.forward(plan, x, y, rows, cols, kept)
   return found, (x, y, rows, cols, kept, found)
 
 
 def _backward(plan, residuals, cotangents):
-  x, y, rows, cols, kept, (by_row, by_col) = residuals
-  float_rows = _floats(rows)
-
-  def step(carry, strip):
-    dx, drows = carry
-    y, cols, ids, by_col, cotangent_col = strip
-
-    def values(x, y, float_rows, float_cols):
-      rest = _join(float_rows, rows), _join(float_cols, cols)
-      return _values(plan, x, y, *rest)
-
-    t, pull = jax.vjp(values, x, y, float_rows, _floats(cols))
-    counts, weights = _which(plan, len(x), ids, kept)
-    t = jnp.where(counts, t, -jnp.inf)
-    dt = jnp.zeros(())
-    if plan.by_row:
-      dt = dt + _slope(plan, t, by_row, cotangents[0], 1)
-    if plan.by_col:
-      dt = dt + _slope(plan, t, by_col, cotangent_col, 0)
-    more_x, dy, more_rows, dcols = pull(jnp.where(counts, dt, 0) * weights)
-    drows = jax.tree.map(jnp.add, drows, more_rows)
-    return (dx + more_x, drows), (dy, dcols)
-
-  strips = _strips(len(x), plan, y, cols, by_col, cotangents[1])
-  start = jax.tree.map(jnp.zeros_like, (x, float_rows))
-  (dx, drows), by_strip = jax.lax.scan(step, start, strips)
-  dy, dcols = jax.tree.map(functools.partial(_flat, y), by_strip)
-  return dx, dy, drows, dcols, None
+  x, y, rows, cols, kept, found = residuals
+  if ring_size(len(x), plan.columns, kept) > 1:
+    turn = functools.partial(_ring_backward, plan)
+    got = _on_ring(turn, 4)(x, y, rows, cols, found, cotangents)
+  else:
+    got = tiles.backward(plan, residuals, cotangents)
+  return *got, None
 
 
 _reduce.defvjp(_forward, _backward)
 
 
-def _strips(b, plan, y, cols, *by_col):
-  """Columns in strips `[k, t, ...]`; ids past the last are padding."""
-  width = min(max(_STRIP // b, _NARROWEST), _WIDEST, len(y))
-  number = -(-len(y) // width)
+def ring_size(b: int, n: int, kept: tuple = (None, None)) -> int:
+  """Devices of the mesh that share a reduction of `[b, n]`; 1 without a ring.
 
-  def cut(a):
-    pad = [(0, number * width - len(a))] + [(0, 0)] * (a.ndim - 1)
-    return jnp.pad(a, pad).reshape(number, width, *a.shape[1:])
-
-  ids = jnp.arange(number * width).reshape(number, width) // plan.locations
-  return cut(y), jax.tree.map(cut, cols), ids, *jax.tree.map(cut, by_col)
+  Every device takes the same numbers of rows and columns, of which a mask or
+  weights would have to be cut too: such reductions are not shared.
+  """
+  size = dict(jax.sharding.get_abstract_mesh().shape).get(AXIS, 1)
+  shared = not (b % size or n % size) and all(x is None for x in kept)
+  return size if shared else 1
 
 
-def _flat(y, strips):
-  """What `_strips` cut, `[k, t, ...]`, in one piece, `[len(y), ...]`."""
-  return strips.reshape(-1, *strips.shape[2:])[: len(y)]
-
-
-def _values(plan, x, y, rows, cols):
-  scores = jnp.dot(x, y.T, precision="highest")
-  if plan.fn is None:
-    return scores
-  rows = jax.tree.map(lambda r: r[:, None], rows)
-  return plan.fn(scores, rows, jax.tree.map(lambda c: c[None], cols))
-
-
-def _which(plan, b, ids, kept):
-  """Which entries of a strip are reduced, `[b, t]`, and their weights."""
-  mask, weights = kept
-  counts = jnp.broadcast_to(ids[None] < plan.columns, (b, len(ids)))
-  if not plan.joint:
-    counts &= ids[None] != jnp.arange(b)[:, None]
-  if mask is not None:
-    counts &= jnp.take(mask, ids, axis=1, mode="clip")
-  if weights is None:
-    return counts, 1.0
-  weights = jnp.take(weights, ids, axis=1, mode="clip").astype(jnp.float32)
-  return counts & (weights > 0), weights
-
-
-def _add_exponentials(plan, carry, values, weights):
-  """One strip's sums of exponentials, added to those of the rows so far."""
-  by_col = None
-  if plan.by_row:
-    top, sums = carry
-    new = jnp.maximum(top, jnp.max(values, 1))
-    shift = _finite(new)
-    e = jnp.exp(values - shift[:, None]) * weights
-    carry = new, sums * jnp.exp(top - shift) + jnp.sum(e, 1)
-  if plan.by_col:
-    shift = _finite(jnp.max(values, 0))
-    e = jnp.exp(values - shift[None]) * weights
-    by_col = shift + jnp.log(jnp.sum(e, 0))
-  return carry, by_col
-
-
-def _slope(plan, values, reduced, cotangent, axis):
-  """d (cotangent . reduction) / d values, before mask and weights."""
-  cotangent = jnp.expand_dims(cotangent, axis)
-  if plan.kind == "sum":
-    return cotangent
-  reduced = jnp.expand_dims(_finite(reduced), axis)
-  return cotangent * jnp.exp(values - reduced)
-
-
-def _finite(a):
-  """-inf, the maximum of nothing, made 0 so that it can be subtracted."""
-  return jnp.where(jnp.isneginf(a), 0.0, a)
-
-
-def _floats(tree):
-  """The float leaves of a tree, None in place of the others."""
-  return jax.tree.map(
-    lambda a: a if jnp.issubdtype(a.dtype, jnp.floating) else None, tree
+def _on_ring(turn, results: int):
+  """`turn` on every device, of the first axes' shares, for as many results."""
+  by_row = PartitionSpec(AXIS)
+  return jax.shard_map(
+    turn, in_specs=by_row, out_specs=(by_row,) * results, check_vma=False
   )
 
 
-def _join(floats, tree):
-  """`tree` with `floats` in place of its float leaves."""
-  return jax.tree.map(
-    lambda f, a: a if f is None else f,
-    floats,
-    tree,
-    is_leaf=lambda f: f is None,
+def _ring_forward(plan, x, y, rows, cols):
+  """Each device's own rows and columns, reduced over those of all."""
+  exponential = plan.kind == "log_sum_exp"
+  add: Any = jnp.logaddexp if exponential else jnp.add
+  nothing = -jnp.inf if exponential else 0.0
+  offset_of, block = _places(plan, x)
+
+  def turn(carry, k):
+    by_row, moving = carry
+    y, cols, by_col = moving
+    more = tiles.forward(block, x, y, rows, cols, _ALL, offset_of(k))
+    if plan.by_row:
+      by_row = add(by_row, more[0])
+    if plan.by_col:
+      by_col = add(by_col, more[1])
+    return (by_row, _handed_on((y, cols, by_col))), None
+
+  start = (
+    jnp.full(len(x), nothing) if plan.by_row else None,
+    (y, cols, jnp.full(len(y), nothing) if plan.by_col else None),
   )
+  (by_row, (_, _, by_col)), _ = jax.lax.scan(turn, start, _turns())
+  return by_row, by_col
+
+
+def _ring_backward(plan, x, y, rows, cols, found, cotangents):
+  """The gradients of columns travel with them and come home with them."""
+  offset_of, block = _places(plan, x)
+  (by_row, by_col), (row_slope, col_slope) = found, cotangents
+
+  def turn(carry, k):
+    own, moving = carry
+    y, cols, by_col, col_slope, theirs = moving
+    residuals = x, y, rows, cols, _ALL, (by_row, by_col)
+    slopes = row_slope, col_slope
+    dx, dy, drows, dcols = tiles.backward(
+      block, residuals, slopes, offset_of(k)
+    )
+    own = jax.tree.map(jnp.add, own, (dx, drows))
+    theirs = jax.tree.map(jnp.add, theirs, (dy, dcols))
+    return (own, _handed_on((y, cols, by_col, col_slope, theirs))), None
+
+  own = jax.tree.map(jnp.zeros_like, (x, tiles.floats(rows)))
+  theirs = jax.tree.map(jnp.zeros_like, (y, tiles.floats(cols)))
+  start = own, (y, cols, by_col, col_slope, theirs)
+  ((dx, drows), (*_, (dy, dcols))), _ = jax.lax.scan(turn, start, _turns())
+  return dx, dy, drows, dcols
+
+
+def _places(plan, x):
+  """Which columns a device has at turn k, as `tiles.forward`'s offset."""
+  size, own = jax.lax.axis_size(AXIS), jax.lax.axis_index(AXIS)
+  block = plan._replace(columns=plan.columns // size)
+
+  def offset_of(k):
+    return own * len(x) - (own + k) % size * block.columns
+
+  return offset_of, block
+
+
+def _turns():
+  return jnp.arange(jax.lax.axis_size(AXIS))
+
+
+def _handed_on(tree):
+  """What every device had, now with the one before it."""
+  size = jax.lax.axis_size(AXIS)
+  ring = [(i, (i - 1) % size) for i in range(size)]
+  return jax.tree.map(lambda a: jax.lax.ppermute(a, AXIS, ring), tree)

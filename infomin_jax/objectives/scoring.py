@@ -8,6 +8,7 @@ import jax
 from infomin_jax.critics import inner
 from infomin_jax.errors import UserError
 from infomin_jax.estimators.scores import Factored, Scores
+from infomin_jax.estimators.streaming import ring_size
 
 # Scores above which `auto` streams: 64 MiB in float32, of which a gradient
 # holds several. Below, a matrix fits every device, and streaming saves little
@@ -49,7 +50,9 @@ def form(critic: nn.Module, x, y, stream: bool | str) -> str:
   shape = " x ".join(map(str, sizes))
   size = f"{4 * _number(x, y) / 2**20:.4g} MiB"
   if streams(critic, x, y, stream):
-    return f"{shape} scores, streamed (a matrix would take {size})"
+    devices = ring_size(*sizes[:2])
+    ring = f" in a ring of {devices} devices" if devices > 1 else ""
+    return f"{shape} scores, streamed{ring} (a matrix would take {size})"
   return f"{shape} scores, held as a matrix ({size})"
 
 

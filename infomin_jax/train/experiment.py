@@ -110,14 +110,31 @@ class Experiment:
       )
 
     features = jax.eval_shape(encode, *self._shapes, jax.random.key(0))
-    return {
-      name: term.form(features)
-      for name, term in self.learner.terms.items()
-      if hasattr(term, "form")
-    }
+    with jax.set_mesh(self.mesh):
+      return {
+        name: term.form(features)
+        for name, term in self.learner.terms.items()
+        if hasattr(term, "form")
+      }
 
   def step(self) -> Callable:
     """Jitted `(state, batch, resident) -> (state, metrics)`."""
+
+    def step(state, batch, resident):
+      # The mesh is where a reduction of scores finds the ring of devices.
+      with jax.set_mesh(self.mesh):
+        return self._step(state, batch, resident)
+
+    return step
+
+  def lowered_step(self, state, batch, resident) -> Any:
+    """The step for arguments without numbers, to be compiled."""
+    with jax.set_mesh(self.mesh):
+      step: Any = self._step
+      return step.func.lower(state, batch, resident, **step.keywords)
+
+  @functools.cached_property
+  def _step(self) -> Callable:
     return make_train_step(
       self.objective,
       self.tx,

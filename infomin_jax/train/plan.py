@@ -62,12 +62,10 @@ def compile_step(experiment: Experiment) -> Any:
   if config.data.resident and not config.data.host_crops:
     resident = experiment.shape_of_batch(len(experiment.source))
     batch = {"index": batch["index"]}
-  step: Any = experiment.step()
-  lowered = step.func.lower(
+  lowered = experiment.lowered_step(
     state,
     placed(batch, meshes.by_row(mesh)),
     placed(resident, meshes.whole(mesh)),
-    **step.keywords,
   )
   try:
     with _without_cache():
@@ -81,7 +79,8 @@ def compile_step(experiment: Experiment) -> Any:
 @contextlib.contextmanager
 def _without_cache():
   """JAX can write programs for absent chips to its cache, but not read them."""
-  before = jax.config.jax_enable_compilation_cache
+  config: Any = jax.config
+  before = config.jax_enable_compilation_cache
   try:
     jax.config.update("jax_enable_compilation_cache", False)
     compilation_cache.reset_cache()
