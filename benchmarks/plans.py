@@ -1,0 +1,62 @@
+"""Plans of the ImageNet recipe on TPUs that are not here.
+
+  pip install 'infomin-jax[tpu]'
+  python benchmarks/plans.py --evidence docs/evidence/plans.json
+
+Each is `infomin plan`, a compilation of some minutes; nothing runs on a TPU.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+
+CONFIG = "configs/imagenet_infomin.py:large"  # 4,096 images a batch
+CASES = (
+  ("v5e:4x4", "encoder.remat=True"),
+  ("v5e:16x16", ""),
+  ("v5p:8x8x8", ""),
+)
+
+
+def command(topology, change):
+  """What a user would type, after `infomin`."""
+  words = ["plan", f"--config={CONFIG}", f"--topology={topology}"]
+  return [*words, f"--compare={change}"] if change else words
+
+
+def main():
+  """Prints a line a plan, or JSON, and stores the evidence if asked."""
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--json", action="store_true")
+  parser.add_argument("--evidence", help="also store the result as this file")
+  options = parser.parse_args()
+  values, commands = [], []
+  for topology, change in CASES:
+    words = command(topology, change)
+    commands.append(" ".join(["infomin", *words]))
+    made = subprocess.run(
+      [sys.executable, "-m", "infomin_jax.cli", *words, "--json"],
+      check=True,
+      stdout=subprocess.PIPE,
+    )
+    found = json.loads(made.stdout)
+    values += found if isinstance(found, list) else [found]
+    print(commands[-1], file=sys.stderr, flush=True)
+  if options.json:
+    print(json.dumps(values))
+  if options.evidence:
+    from infomin_jax import evidence
+
+    evidence.write(
+      options.evidence,
+      commands=commands,
+      config={"cases": CASES},
+      seeds=[0],
+      values=values,
+      extra={"interval": None},
+    )
+
+
+if __name__ == "__main__":
+  main()
