@@ -4,9 +4,11 @@ Nothing heavy is imported before a verb's flags are parsed, so `--help` and a
 mistyped verb answer at once.
 """
 
+import errno
 import importlib
 import shlex
 import sys
+from typing import NoReturn
 
 from absl import flags
 
@@ -42,9 +44,16 @@ def main(argv: list[str] | None = None) -> None:
   try:
     _run(verb, arguments)
   except UserError as error:
-    line = " ".join(str(error).split())
-    print(f"infomin {verb}: {line}", file=sys.stderr)
-    sys.exit(2)
+    _refuse(verb, str(error))
+  except OSError as error:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+      raise
+    _refuse(verb, f"{error}: make room, then the same command again.")
+
+
+def _refuse(verb: str, why: str) -> NoReturn:
+  print(f"infomin {verb}: {' '.join(why.split())}", file=sys.stderr)
+  sys.exit(2)
 
 
 def _run(verb: str, arguments: list[str]) -> None:

@@ -121,6 +121,28 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used(damage, tmp_path):
   assert len(list((workdir / "damaged").iterdir())) == 1
 
 
+def test_on_a_full_disk_the_last_checkpoint_stays_whole(tmp_path):
+  workdir = tmp_path / "run"
+  steps = "--config.steps=8", "--config.run.checkpoint_every=4"
+  assert start(tmp_path / "whole", *steps).wait() == 0
+  begun = start(workdir, "--config.steps=8", *steps)
+  wait_for_step(begun, workdir, 4)
+  begun.kill()
+  begun.wait()
+  sizes = [p.stat().st_size for p in files_of(tmp_path / "whole/checkpoints")]
+  # No file may grow as large as a checkpoint: a full disk, from inside.
+  limit = f'ulimit -f {max(sizes) // 2048}; exec "$@"'
+  command = infomin("train", *SMALL, *steps, f"--workdir={workdir}")
+  done = subprocess.run(
+    ["bash", "-c", limit, "bash", *command], capture_output=True, text=True
+  )
+  assert done.returncode == 2
+  assert "A checkpoint cannot be saved" in done.stderr.splitlines()[-1]
+  assert start(workdir, *steps).wait() == 0
+  states = [final_state(tmp_path / name) for name in ("whole", "run")]
+  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, *states)))
+
+
 def test_a_run_without_a_readable_checkpoint_is_refused(tmp_path):
   workdir = tmp_path / "run"
   assert start(workdir).wait() == 0

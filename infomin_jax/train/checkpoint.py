@@ -46,7 +46,8 @@ class Checkpoints:
     step = int(state.step)
     if step not in self._manager.all_steps():
       saved = {"state": state, "fingerprint": fingerprint(state)}
-      self._manager.save(step, args=ocp.args.StandardSave(saved))
+      with self._saving():
+        self._manager.save(step, args=ocp.args.StandardSave(saved))
 
   def restore(self, like: TrainState) -> TrainState:
     """The newest state that can be read, placed as `like` is.
@@ -68,7 +69,7 @@ class Checkpoints:
           raise ValueError("its numbers are not those that were saved")
         return found["state"]
       except Exception as error:  # Orbax raises bare ones too
-        why = str(error).strip().splitlines()[0][:200]
+        why = _first_line(error)
         say(f"The checkpoint of step {step} cannot be read ({why}).")
     raise UserError(f"No checkpoint in {self.folder} can be read.")
 
@@ -99,8 +100,29 @@ class Checkpoints:
 
   def close(self) -> None:
     """Waits for the save that is under way."""
-    self._manager.wait_until_finished()
+    with self._saving():
+      self._manager.wait_until_finished()
     self._manager.close()
+
+  @contextlib.contextmanager
+  def _saving(self):
+    """One line for what goes wrong in saving, also in the background."""
+    try:
+      yield
+    except Exception as error:  # a full disk has many names in Orbax
+      self._manager.reload()
+      whole = self._manager.all_steps()
+      raise UserError(
+        f"A checkpoint cannot be saved in {self.folder} "
+        f"({_first_line(error)}). The last whole one is of step "
+        f"{max(whole, default='none')}: make room, then the same command "
+        "goes on."
+      ) from error
+
+
+def _first_line(error: Exception) -> str:
+  lines = str(error).strip().splitlines() or [type(error).__name__]
+  return lines[0][:200]
 
 
 @jax.jit
