@@ -93,6 +93,14 @@ def test_cut_files_are_broken_records(kind, keep):
     decode.decode(content[: int(len(content) * keep)])
 
 
+def test_a_small_file_of_a_huge_image_is_refused_at_once():
+  buffer = io.BytesIO()
+  Image.new("1", (20_000, 20_000)).save(buffer, "png")
+  assert len(buffer.getvalue()) < 2**17
+  with pytest.raises(decode.BrokenRecord, match="OpenCV"):
+    decode.decode(buffer.getvalue())
+
+
 def test_jpeg_without_its_end_is_cut_though_it_has_a_thumbnail():
   thumbnail = encoded(photo(8, 8), "jpeg")
   content = encoded(photo(40, 60), "jpeg", comment=thumbnail)

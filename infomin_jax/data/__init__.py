@@ -6,8 +6,13 @@ Add a source: write a function `(split, **options) -> Source` and enter it in
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
+
+# A small file may claim to be huge: 400 MB of pixels are the most. OpenCV reads
+# its limit when it is loaded, which TFDS does.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**27))
 
 from infomin_jax.data import (
   arrays,

@@ -26,13 +26,13 @@ def host_views(
 ) -> Host:
   """A `host` that cuts random crops: image `[count, size, size, c]`.
 
-  rest = {name: x for name, x in record.items() if name != "mask"}
-  record = rest | {"image": np.stack(crops)}
-  if pieces is None:
-    return record
-  side, share = pieces
-  larger = decode.random_resized_crop(image, rng, side, share, ratio)
-  return record | {"jigsaw": larger}
+  Args:
+    count: crops of each image.
+    size: pixels of their sides.
+    scale: lowest and highest share of the image's area.
+    ratio: lowest and highest width / height.
+    pieces: side in pixels and share of the area of one more crop, which becomes
+      the field `jigsaw`; None for none.
   """
   if count < 1 or size < 1:
     raise UserError(f"Expected count, size >= 1, got {count} and {size}.")
