@@ -92,7 +92,8 @@ def opencv(data, rng):
   image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
   views = []
   for _ in range(VIEWS):
-    top, left, h, w = random_window(*image.shape[:2], rng, SCALE)
+    height, width = image.shape[:2]
+    top, left, h, w = random_window(height, width, rng, SCALE)
     window = image[top : top + h, left : left + w]
     views.append(cv2.resize(window, (SIZE, SIZE)))
   return views

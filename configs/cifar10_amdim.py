@@ -22,6 +22,7 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
   config.steps = 2 if tiny else 781_000  # 1000 epochs
   config.batch_size = 16 if tiny else 64
   config.accumulate = 1
+  config.grad_cache = 1
   config.ema = 0.0
   config.data = dict(
     name="cifar10",

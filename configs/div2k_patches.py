@@ -23,6 +23,7 @@ def get_config(variant: str = "patches") -> ml_collections.ConfigDict:
   config.steps = 2 if tiny else 9_400  # 3,000 epochs of 800 photographs
   config.batch_size = 16 if tiny else 256
   config.accumulate = 1
+  config.grad_cache = 1
   config.ema = 0.0
   config.data = dict(
     name="div2k",

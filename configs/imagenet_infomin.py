@@ -39,6 +39,7 @@ def get_config(variant: str = "infomin") -> ml_collections.ConfigDict:
   config.steps = 2 if tiny else epochs * epoch
   config.batch_size = 16 if tiny else batch
   config.accumulate = 1
+  config.grad_cache = 1
   config.data = dict(
     name="imagenet2012",
     data_dir="",

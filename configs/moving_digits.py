@@ -32,6 +32,7 @@ def get_config(variant: str = "digit") -> ml_collections.ConfigDict:
   config.steps = 2 if tiny else 93_600 if paper else 800
   config.batch_size = 16 if tiny else 128
   config.accumulate = 1
+  config.grad_cache = 1
   config.ema = 0.0
   config.data = dict(
     name="moving_mnist" if paper else "moving_digits",

@@ -20,6 +20,7 @@ def get_config(variant: str = "patches") -> ml_collections.ConfigDict:
   config.steps = 2 if tiny else 400
   config.batch_size = 16 if tiny else 128
   config.accumulate = 1
+  config.grad_cache = 1
   config.ema = 0.0
   config.data = dict(
     name="photo_windows",

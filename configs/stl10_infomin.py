@@ -32,6 +32,7 @@ def get_config(variant: str = "infomin") -> ml_collections.ConfigDict:
   config.steps = 2 if tiny else EPOCHS * epoch
   config.batch_size = 16 if tiny else 256
   config.accumulate = 1
+  config.grad_cache = 1
   config.data = dict(
     name="stl10",
     data_dir="",

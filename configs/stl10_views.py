@@ -37,6 +37,7 @@ def get_config(variant: str = "ydbdr") -> ml_collections.ConfigDict:
   config.steps = 2 if tiny else 27_344  # 200 epochs
   config.batch_size = 16 if tiny else 768
   config.accumulate = 1
+  config.grad_cache = 1
   config.ema = 0.0
   config.data = dict(
     name="stl10",

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 import optax
 import pytest
@@ -211,7 +212,19 @@ def test_a_queue_that_the_batch_does_not_divide_is_refused():
     del OBJECTIVES["uneven"]
 
 
-@pytest.mark.parametrize("size,accumulate", [(12, 1), (0, 1), (8, 2)])
-def test_a_batch_that_devices_cannot_share_is_refused(size, accumulate):
-  with pytest.raises(UserError, match="multiple of"):
-    meshes.check_batch_size(size, meshes.make_mesh(), accumulate)
+@pytest.mark.parametrize(
+  "size, parts, words",
+  [
+    (12, (1, 1), "multiple of 8"),
+    (0, (1, 1), "multiple of 8"),
+    (8, (2, 1), "multiple of 16"),
+    (32, (2, 4), "multiple of 64"),
+    (8, (1, 0), "grad_cache is 0"),
+  ],
+)
+def test_a_batch_that_devices_cannot_share_is_refused(size, parts, words):
+  config = ml_collections.ConfigDict(
+    dict(batch_size=size, accumulate=parts[0], grad_cache=parts[1])
+  )
+  with pytest.raises(UserError, match=words):
+    meshes.check_batch_size(config, meshes.make_mesh())

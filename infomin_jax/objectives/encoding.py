@@ -73,7 +73,8 @@ def encode_views(
     views: arrays `[b, h, w, c]` or `[b, p, h, w, c]`.
     wanted: numbers of features.
     parts: features of a view.
-    whole: encodes images `[n, h, w, c]`.
+    whole: encodes images of several views, `[b, v, h, w, c]`, to features
+      `[b v, ...]`.
     several: encodes sequences, or images in patches, `[b, p, h, w, c]`.
   """
   found = {}
@@ -84,7 +85,7 @@ def encode_views(
       encoded = {i: several(views[i]) for i in same}
     else:
       stacked = jnp.stack([views[i] for i in same], axis=1)
-      together = whole(stacked.reshape(-1, *shape[1:]))
+      together = whole(stacked)
       encoded = {
         i: jax.tree.map(
           functools.partial(_every, start=position, count=len(same)), together

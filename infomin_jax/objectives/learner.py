@@ -36,6 +36,13 @@ class Learner(nn.Module):
     weights: name -> weight of the term in the loss.
     mean: subtracted from the images, one number or one a channel.
     std: what they are divided by then.
+    grad_cache: parts in which a batch is encoded, one after another, and again
+      for the gradient: memory is that of a part, while scores and gradient are
+      those of the whole batch. Batch statistics are those of a part.
+
+  References:
+    Gao et al., `Scaling Deep Contrastive Learning Batch Size under Memory
+    Limited Setup <https://arxiv.org/abs/2101.06983>`_, 2021.
   """
 
   encoder: nn.Module
@@ -43,6 +50,7 @@ class Learner(nn.Module):
   weights: dict[str, float]
   mean: tuple[float, ...] = (0.5,)
   std: tuple[float, ...] = (0.5,)
+  grad_cache: int = 1
 
   def normalize(self, images: jax.Array) -> jax.Array:
     """`(images - mean) / std` of `[..., c]`; uint8, or float in [0, 1]."""
@@ -77,6 +85,9 @@ class Learner(nn.Module):
     """Those features, by number, that are wanted; see `encoding`."""
 
     def whole(images):
+      if train and self.grad_cache > 1 and not self.is_initializing():
+        return self._encode_cached(self.normalize(images))
+      images = images.reshape(-1, *images.shape[2:])
       return each_part(self.encoder, self.normalize(images), train)
 
     def several(view):
@@ -88,6 +99,35 @@ class Learner(nn.Module):
       return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), encoded)
 
     return encode_views(views, wanted, self.parts, whole, several)
+
+  def _encode_cached(self, images: jax.Array):
+    """Features of images `[b, v, h, w, c]`, `[b v, ...]`; see `grad_cache`."""
+    encoder, variables = self.encoder.unbind()
+    fixed = {name: x for name, x in variables.items() if name != "batch_stats"}
+    key, n = self.make_rng("dropout"), self.grad_cache
+
+    @jax.checkpoint
+    def encode(stats, part):
+      i, piece = part
+      features, moved = nn.apply(each_part, encoder, mutable=["batch_stats"])(
+        {**fixed, "batch_stats": stats},
+        piece.reshape(-1, *piece.shape[2:]),
+        True,
+        rngs={"dropout": jax.random.fold_in(key, i)},
+      )
+      return moved.get("batch_stats", {}), features
+
+    def joined(x):  # [n, b / n v, ...]
+      x = x.reshape(n, -1, images.shape[1], *x.shape[2:])
+      return jnp.moveaxis(x, 0, 1).reshape(-1, *x.shape[3:])
+
+    # [b] -> [b / n, n] keeps every device's rows on that device.
+    pieces = jnp.moveaxis(images.reshape(-1, n, *images.shape[1:]), 1, 0)
+    start = variables.get("batch_stats", {})
+    stats, found = jax.lax.scan(encode, start, (jnp.arange(n), pieces))
+    if stats:
+      self.put_variable("batch_stats", "encoder", stats)
+    return jax.tree.map(joined, found)
 
   def _encode_patches(self, images: jax.Array, train: bool):
     """Features of patches, whose batch statistics may be apart."""

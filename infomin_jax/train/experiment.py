@@ -193,7 +193,7 @@ def make_experiment(
   """
   check_keys(config)
   mesh = meshes.make_mesh(devices)
-  meshes.check_batch_size(config.batch_size, mesh, config.accumulate)
+  meshes.check_batch_size(config, mesh)
   learner = make_learner(config)
   players = {**learner.terms, "encoder": learner.encoder}
   adversaries = {
@@ -243,7 +243,9 @@ def make_learner(config) -> objectives.Learner:
       f"config.ema is {config.ema}: a term with momentum targets "
       "(config.objective.queue) needs a decay between 0 and 1, such as 0.999."
     )
-  return objectives.Learner(encoder, terms, weights, mean, std)
+  return objectives.Learner(
+    encoder, terms, weights, mean, std, config.grad_cache
+  )
 
 
 def trained_generator(workdir: str) -> dict:

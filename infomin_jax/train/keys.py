@@ -11,6 +11,7 @@ KEYS = (
   "steps",
   "batch_size",
   "accumulate",
+  "grad_cache",
   "ema",
   "data",
   "views",

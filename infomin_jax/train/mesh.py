@@ -20,13 +20,18 @@ def make_mesh(devices=None) -> Mesh:
   )
 
 
-def check_batch_size(batch_size: int, mesh: Mesh, accumulate: int) -> None:
-  """Refuses a global batch that devices or accumulation cannot share evenly."""
-  parts = mesh.size * accumulate
-  if batch_size < 2 or batch_size % parts:
+def check_batch_size(config, mesh: Mesh) -> None:
+  """Refuses a global batch that devices and parts cannot share evenly."""
+  size = config.batch_size
+  for key in ("accumulate", "grad_cache"):
+    if config[key] < 1:
+      raise UserError(f"config.{key} is {config[key]}: expected 1 or more.")
+  parts = mesh.size * config.accumulate * config.grad_cache
+  if size < 2 or size % parts:
     raise UserError(
-      f"config.batch_size is {batch_size}: expected a multiple of {parts} "
-      f"({mesh.size} devices x accumulate={accumulate}), at least 2."
+      f"config.batch_size is {size}: expected a multiple of {parts} "
+      f"({mesh.size} devices x accumulate={config.accumulate} x "
+      f"grad_cache={config.grad_cache}), at least 2."
     )
 
 
