@@ -11,7 +11,6 @@ import pathlib
 import re
 from collections.abc import Callable
 
-import scale_tables
 import study_tables
 
 DOCS = pathlib.Path(__file__).parent
@@ -239,16 +238,6 @@ def _study(lines_of: Callable[[dict], list[str]]) -> Callable[[dict], str]:
   def table(record):
     text = study_tables.verdicts(record)
     return "\n".join([*lines_of(record), "", _about(record, text)])
-
-  return table
-
-
-def _scale(table_of: Callable[[dict], tuple]) -> Callable[[dict], str]:
-  """A table of `scale_tables`."""
-
-  def table(record):
-    lines, text = table_of(record)
-    return "\n".join([*lines, "", _about(record, text)])
 
   return table
 
