@@ -101,12 +101,10 @@ def load(options: Mapping[str, Any], split: str) -> Source:
 
 def load_or_absent(options: Mapping[str, Any], split: str) -> Source:
   """`load`, or where a registered set is not prepared one of black images."""
-  try:
-    return load(options, split)
-  except UserError:
-    if options["name"] not in tfds_sources.BUILDERS:
-      raise
+  builder = tfds_sources.BUILDERS.get(options["name"])
+  if builder and tfds_sources.find(builder, options["data_dir"]) is None:
     return Absent(options["name"])
+  return load(options, split)
 
 
 def option_names() -> set[str]:

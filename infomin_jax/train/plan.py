@@ -200,7 +200,7 @@ def largest(config, chips: Slice, images_per_core: float) -> dict[str, Any]:
   too, and made smaller until it fits.
   """
   config = config.copy_and_resolve_references()
-  unit = 8 * len(chips.devices) * config.accumulate
+  unit = 8 * len(chips.devices) * config.accumulate * config.grad_cache
   rows = []
   for batch in (unit, 2 * unit):
     config.batch_size = batch
