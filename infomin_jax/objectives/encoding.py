@@ -97,6 +97,14 @@ def encode_views(
   return found
 
 
+def parts_of(batch, parts: int):
+  """The slices of arrays `[b, ...]`, `[parts, b / parts, ...]` each."""
+  # [b] -> [b / parts, parts] keeps every device's rows on that device.
+  return jax.tree.map(
+    lambda x: jnp.moveaxis(x.reshape(-1, parts, *x.shape[1:]), 1, 0), batch
+  )
+
+
 def _every(x: jax.Array, start: int, count: int) -> jax.Array:
   """Rows `start`, `start + count`, ... of `[b count, ...]`: `[b, ...]`."""
   return x.reshape(-1, count, *x.shape[1:])[:, start]

@@ -20,6 +20,7 @@ from infomin_jax.objectives.encoding import (
   each_part,
   encode_views,
   online_views,
+  parts_of,
   shuffled,
   target_views,
 )
@@ -121,8 +122,7 @@ class Learner(nn.Module):
       x = x.reshape(n, -1, images.shape[1], *x.shape[2:])
       return jnp.moveaxis(x, 0, 1).reshape(-1, *x.shape[3:])
 
-    # [b] -> [b / n, n] keeps every device's rows on that device.
-    pieces = jnp.moveaxis(images.reshape(-1, n, *images.shape[1:]), 1, 0)
+    pieces = parts_of(images, n)
     start = variables.get("batch_stats", {})
     stats, found = jax.lax.scan(encode, start, (jnp.arange(n), pieces))
     if stats:

@@ -19,10 +19,11 @@ import numpy as np
 
 from infomin_jax import data
 from infomin_jax.errors import UserError
+from infomin_jax.objectives.encoding import parts_of
 from infomin_jax.train.checkpoint import Checkpoints, newest, read_config
 from infomin_jax.train.experiment import Experiment, make_experiment
 from infomin_jax.train.state import TrainState
-from infomin_jax.train.step import parts_of, take
+from infomin_jax.train.step import take
 
 FOLDER = "capsule"
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from infomin_jax.objectives.encoding import parts_of
 from infomin_jax.train.state import TrainState
 
 
@@ -80,14 +81,6 @@ def take(resident: dict, batch: dict) -> dict:
   if not resident:
     return batch
   return {name: x[batch["index"]] for name, x in resident.items()}
-
-
-def parts_of(batch: dict, parts: int) -> dict:
-  """The slices of an accumulated batch, `[parts, b / parts, ...]` each."""
-  # [b] -> [b / parts, parts] keeps every device's rows on that device.
-  return jax.tree.map(
-    lambda x: jnp.moveaxis(x.reshape(-1, parts, *x.shape[1:]), 1, 0), batch
-  )
 
 
 def gradients(objective, params, stats, batch, key):
