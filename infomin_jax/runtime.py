@@ -98,10 +98,14 @@ def _runs_on_cpu() -> bool:
   installed = {d.name.lower() for d in importlib.metadata.distributions()}
   gpu = any(n.startswith(("jax-cuda", "jax-rocm")) for n in installed)
   # libtpu may be installed only to compile for an absent TPU.
-  tpu = "libtpu" in installed and any(
-    pathlib.Path("/dev").glob(pattern) for pattern in ("accel*", "vfio/*")
-  )
+  tpu = "libtpu" in installed and has_tpu_chips()
   return not gpu and not tpu
+
+
+def has_tpu_chips() -> bool:
+  """Whether this machine has TPUs, one of a slice or all of it."""
+  dev = pathlib.Path("/dev")
+  return any(any(dev.glob(name)) for name in ("accel*", "vfio/*"))
 
 
 def _knows_cpu_flag() -> bool:

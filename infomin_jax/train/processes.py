@@ -9,7 +9,6 @@ checkpoint.
 import contextlib
 import importlib.util
 import os
-import pathlib
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from infomin_jax import runtime
 from infomin_jax.errors import UserError
 
 BY_HAND = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
@@ -74,11 +74,10 @@ def _by_hand(values: Mapping[str, str]) -> dict[str, Any]:
 def _on_tpu(environ: Mapping[str, str]) -> bool:
   """Whether there are TPUs here, one machine of a slice or all of it."""
   wanted = environ.get("JAX_PLATFORMS", "tpu")
-  devices = ("accel*", "vfio/*")
   return (
     "tpu" in wanted.split(",")
     and importlib.util.find_spec("libtpu") is not None
-    and any(any(pathlib.Path("/dev").glob(pattern)) for pattern in devices)
+    and runtime.has_tpu_chips()
   )
 
 
