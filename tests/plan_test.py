@@ -10,6 +10,7 @@ from infomin_jax import cli
 from infomin_jax.data import Absent
 from infomin_jax.errors import UserError
 from infomin_jax.train import chips, plan
+from infomin_jax.train.mesh import make_mesh
 from infomin_jax.verbs.plan import changed
 
 SMALL = "configs/colorful_digits.py"
@@ -55,6 +56,13 @@ def test_other_chips_are_refused(name, words):
 def test_a_form_that_does_not_exist_is_refused_in_one_line():
   with pytest.raises(UserError, match="v5e:3x5 cannot be compiled for"):
     chips.absent("v5e:3x5")
+
+
+def test_a_mesh_over_slices_has_each_in_one_piece():
+  joined = chips.absent("v5e:2x4", 2)
+  assert (joined.slices, joined.chips) == (2, 16)
+  order = [device.slice_index for device in make_mesh(joined.devices).devices]
+  assert order == [0] * 8 + [1] * 8
 
 
 def test_changes_are_those_of_the_configs_keys():
@@ -147,6 +155,14 @@ def test_the_command_prints_what_programs_read(capsys):
     "images_per_second",
   }
   assert rows[0]["limit"] in rows[0]["seconds"]
+
+
+@pytest.mark.long
+def test_slices_are_joined_by_a_network():
+  row = plan.plan(small(256), chips.absent("v5e:2x2", 2), 500)
+  assert row["fits"] and (row["slices"], row["chips"]) == (2, 8)
+  kinds = {found["kind"] for found in row["collectives"]}
+  assert kinds >= {"all-reduce", "reduce-scatter"}  # within, then between
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ class Slice(NamedTuple):
 
   name: str
   chip: Chip
+  slices: int
   chips: int
   devices: list[Any]
 
@@ -108,7 +109,7 @@ def absent(name: str, slices: int = 1) -> Slice:
   except (ValueError, jax.errors.JaxRuntimeError) as error:
     raise _no_such(name, error) from error
   devices = list(found.devices)
-  return Slice(name, chip, len(devices) // chip.devices, devices)
+  return Slice(name, chip, slices, len(devices) // chip.devices, devices)
 
 
 def _no_such(name: str, error: Exception) -> UserError:

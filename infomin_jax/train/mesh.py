@@ -7,14 +7,26 @@ meshes `Explicit` by default, and refuses `x @ y.T` with both sides sharded.)
 
 import jax
 import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from infomin_jax.errors import UserError
 
 
 def make_mesh(devices=None) -> Mesh:
-  """A one-axis mesh over `devices` (default: all)."""
+  """A one-axis mesh over `devices` (default: all), slice after slice.
+
+  Devices of a slice are neighbours on the axis, so a ring leaves each slice
+  once; `jax.make_mesh` refuses more than one.
+  """
   devices = jax.devices() if devices is None else devices
+  slices = len({getattr(device, "slice_index", 0) for device in devices})
+  if slices > 1:
+    each = len(devices) // slices
+    placed = mesh_utils.create_hybrid_device_mesh(
+      (each,), (slices,), devices, allow_split_physical_axes=True
+    )
+    return Mesh(placed, ("data",), axis_types=(AxisType.Auto,))
   return jax.make_mesh(
     (len(devices),), ("data",), (AxisType.Auto,), devices=devices
   )

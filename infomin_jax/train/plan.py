@@ -146,6 +146,7 @@ def plan(config, chips: Slice, images_per_core: float) -> dict[str, Any]:
   chip, batch = chips.chip, config.batch_size
   row: dict[str, Any] = {
     "topology": chips.name,
+    "slices": chips.slices,
     "chips": chips.chips,
     "batch": batch,
   }

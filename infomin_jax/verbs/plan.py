@@ -6,8 +6,9 @@
 
 Compiles the step that `infomin train` would run, for chips that this machine
 does not have (`pip install 'infomin-jax[tpu]'`); a ResNet-50 takes minutes.
-Times are bounds from below, by the chips' published figures. The data set need
-not be here.
+Times are bounds from below, by the chips' published figures; the network that
+joins --slices is taken to be as fast as the links within one, which it is not.
+The data set need not be here.
 """
 
 import json
@@ -106,7 +107,8 @@ def shown(row: dict[str, Any]) -> str:
   """A row for people."""
   head = (
     f"{row['change']}: batch {row['batch']} on {row['chips']} chips of "
-    f"{row['topology']}"
+    + (f"{row['slices']} x " if row["slices"] > 1 else "")
+    + row["topology"]
   )
   if not row["fits"]:
     return f"{head} does not fit: {row['why']}"
