@@ -2,12 +2,14 @@
 
 from functools import partial
 
+import chex
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from infomin_jax.encoders import ENCODERS
+from infomin_jax.encoders import ENCODERS, layers
 from infomin_jax.encoders.convnet import (
   Basic,
   ConvLayer,
@@ -580,3 +582,29 @@ def test_an_option_the_encoder_lacks_is_refused():
     UserError, match=r"config\.encoder\.dim.*'resnet18'.*stem"
   ):
     build("encoder", {"name": "resnet18", "dim": 64}, ENCODERS)
+
+
+@pytest.mark.parametrize("layer", ["conv", "dense"])
+def test_weights_of_bfloat16_layers_learn_in_float32(layer):
+  made = {
+    "conv": (layers.Conv, nn.Conv, (8, (3, 3), 2, 1)),
+    "dense": (layers.Dense, nn.Dense, (8,)),
+  }
+  ours, flaxs, args = made[layer]
+  x = jax.random.normal(jax.random.key(0), (64, 8, 8, 4)).astype("bfloat16")
+  half, single = ours(*args, dtype=jnp.bfloat16), flaxs(*args)
+  params = single.init(jax.random.key(1), x)
+  # Numbers that bfloat16 holds, so that the products alone are rounded.
+  params = jax.tree.map(
+    lambda p: p.astype("bfloat16").astype("float32"), params
+  )
+
+  def grads(module, x):
+    out, pull = jax.vjp(lambda p: module.apply(p, x), params)
+    slope = jax.random.normal(jax.random.key(2), out.shape)
+    return out, pull(slope.astype("bfloat16").astype(out.dtype))[0]
+
+  got, want = grads(half, x), grads(single, x.astype("float32"))
+  assert got[0].dtype == jnp.bfloat16
+  np.testing.assert_allclose(got[0].astype("float32"), want[0], atol=0.02)
+  chex.assert_trees_all_close(got[1], want[1], rtol=1e-5, atol=1e-4)

@@ -186,3 +186,11 @@ def test_without_libtpu_the_extra_is_named(monkeypatch):
   monkeypatch.setattr(chips.topologies, "get_topology_desc", missing)
   with pytest.raises(UserError, match=r"pip install 'infomin-jax\[tpu\]'"):
     chips.absent("v5e:2x2")
+
+
+def test_gradients_are_summed_in_float32_where_networks_compute_in_bfloat16():
+  config = small(128)
+  config.encoder.dtype = "bfloat16"
+  row = plan.plan(config, chips.absent("v5e:2x2"), 500)
+  kinds = {found["what"].partition("[")[0] for found in row["collectives"]}
+  assert "f32" in kinds and "bf16" not in kinds

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.encoders.layers import Conv, Dense
 from infomin_jax.errors import UserError
 
 # U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's start of every weight.
@@ -43,7 +44,7 @@ class ConvLayer(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    x = nn.Conv(
+    x = Conv(
       self.width,
       (self.kernel, self.kernel),
       strides=self.stride,
@@ -64,7 +65,7 @@ class DenseLayer(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    x = nn.Dense(
+    x = Dense(
       self.width,
       use_bias=False,
       kernel_init=torch_uniform,
@@ -90,7 +91,7 @@ class Output(nn.Module):
     def bias_init(key, shape, dtype):
       return jax.random.uniform(key, shape, dtype, -bound, bound)
 
-    return nn.Dense(
+    return Dense(
       self.dim,
       kernel_init=torch_uniform,
       bias_init=bias_init,

@@ -22,6 +22,7 @@ from infomin_jax.encoders.convnet import (
   torch_uniform,
 )
 from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.encoders.layers import Conv, Dense
 from infomin_jax.encoders.resnet import Bottleneck, batch_norm, conv
 from infomin_jax.errors import UserError
 
@@ -126,7 +127,7 @@ class FoldedAlex(nn.Module):
   def __call__(self, images: jax.Array, train: bool) -> Features:
     x = prepare(images, "foldalex64x64", self.dtype, 64)
     local = AlexCrops(self.width, DcganConv, name="crops")(x, train)
-    x = nn.Conv(
+    x = Conv(
       4 * self.width,
       (3, 3),
       strides=2,
@@ -140,9 +141,9 @@ class FoldedAlex(nn.Module):
     x = nn.Dropout(self.dropout, (1, 2), deterministic=not train)(x)
     x = nn.relu(batch_norm(x, train, "conv_bn"))
     x = x.reshape(len(x), -1)  # [b, 3, 3, c] -> [b, 9 c]
-    x = nn.Dense(
-      self.hidden, kernel_init=dcgan_normal, dtype=x.dtype, name="fc"
-    )(x)
+    x = Dense(self.hidden, kernel_init=dcgan_normal, dtype=x.dtype, name="fc")(
+      x
+    )
     x = nn.Dropout(self.dropout, deterministic=not train)(x)
     fc = nn.relu(batch_norm(x, train, "fc_bn"))
     y = Output(self.dim, name="y")(fc)

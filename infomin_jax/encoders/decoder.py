@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from infomin_jax.encoders.convnet import DenseLayer, Output, torch_uniform
 from infomin_jax.encoders.features import DTYPES
+from infomin_jax.encoders.layers import Conv, matmul
 from infomin_jax.encoders.resnet import batch_norm
 from infomin_jax.errors import UserError, lookup
 
@@ -99,7 +100,7 @@ def grow(x, widths, channels: int, bias: bool, train: bool) -> jax.Array:
   for i, width in enumerate(widths):
     x = Double(width, bias, name=f"tconv{i}")(x)
     x = nn.relu(batch_norm(x, train, f"tconv{i}_bn"))
-  x = nn.Conv(
+  x = Conv(
     channels,
     (3, 3),
     padding=1,
@@ -142,14 +143,14 @@ class Double(nn.Module):
     rows = jnp.array([[3, 1], [2, 0]])
     parts = kernel[rows][:, :, rows]  # [even or odd, 2, even or odd, 2, ...]
     parts = parts.transpose(1, 3, 5, 0, 2, 4).reshape(4 * c, 4 * width)
-    y = jnp.concatenate(places, axis=-1) @ parts.astype(x.dtype)
+    y = matmul(jnp.concatenate(places, axis=-1), parts)
     y = y.reshape(b, h + 1, w + 1, 2, 2, width)
     y = jnp.stack([y[:, :h, :, 0], y[:, 1:, :, 1]], axis=2)
     y = jnp.stack([y[:, :, :, :w, 0], y[:, :, :, 1:, 1]], axis=4)
     y = y.reshape(b, 2 * h, 2 * w, width)
     if self.bias:
       bias = self.param("bias", nn.initializers.zeros, (width,))
-      y = y + bias.astype(x.dtype)[None, None, None]
+      y = (y + bias[None, None, None]).astype(x.dtype)
     return y
 
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.encoders.layers import Conv
 from infomin_jax.encoders.mlp import dense
 
 _glorot = nn.initializers.glorot_uniform()
@@ -39,7 +40,7 @@ class LayerNormConvNet(nn.Module):
     del train
     x = prepare(images, "convnet_layernorm", self.dtype)
     for i, width in enumerate(self.widths):
-      x = nn.Conv(
+      x = Conv(
         width, (5, 5), 2, kernel_init=_glorot, dtype=x.dtype, name=f"conv{i}"
       )(x)
       x = nn.relu(x)

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.encoders.layers import Dense
 from infomin_jax.encoders.realnvp import near_zero
 
 
@@ -67,7 +68,7 @@ class SkipMLP(nn.Module):
     return make_features(None, h, {"y": h})
 
 
-def dense(width: int, name: str, dtype) -> nn.Dense:
+def dense(width: int, name: str, dtype) -> Dense:
   """A layer started as Keras does: Glorot uniform weights, biases at zero."""
   glorot = nn.initializers.glorot_uniform()
-  return nn.Dense(width, kernel_init=glorot, dtype=dtype, name=name)
+  return Dense(width, kernel_init=glorot, dtype=dtype, name=name)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.encoders.layers import Conv
 from infomin_jax.encoders.norm import GroupedBatchNorm
 from infomin_jax.errors import lookup
 
@@ -21,7 +22,7 @@ kaiming_fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 def conv(x, width: int, kernel: int, stride: int, name: str) -> jax.Array:
   """Convolution without bias, padded by `kernel // 2` zeros on each side."""
-  return nn.Conv(
+  return Conv(
     width,
     (kernel, kernel),
     strides=stride,
