@@ -70,7 +70,7 @@ def _run(verb: str, arguments: list[str]) -> None:
   runtime.configure()  # before a config file imports JAX
   try:
     rest = values(argv)[1:]
-  except (flags.Error, AttributeError, TypeError) as error:
+  except (flags.Error, AttributeError, TypeError, ValueError) as error:
     raise UserError(_said(error)) from error
   except KeyError as error:
     # ml_collections adds the nearest key; a variant fails in `get_config`.
@@ -93,6 +93,8 @@ def _said(error: BaseException) -> str:
   while cause is not None:
     if isinstance(cause, UserError):
       text = str(cause)
+    elif isinstance(cause, KeyError) and "--config: no key" not in text:
+      text = f"--config: no key {' '.join(str(cause.args[0]).split())}"
     cause = cause.__context__
   return text
 

@@ -7,7 +7,10 @@ into a call of the function or class of that name.
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+import math
+import numbers
+import typing
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
@@ -36,6 +39,33 @@ def lookup(kind: str, name: str, table: Mapping[str, Any]) -> Any:
   return table[name]
 
 
+def check_tuple(where: str, value: Any, annotation: Any) -> None:
+  """Refuses what is not the tuple of numbers that an annotation asks for.
+
+  Args:
+    where: the key, for the message.
+    value: what it is set to.
+    annotation: such as `tuple[int, ...]` or `tuple[float, float]`; others,
+      and tuples of other things, are not checked.
+  """
+  if typing.get_origin(annotation) is not tuple:
+    return
+  kinds = typing.get_args(annotation)
+  kind = {int: numbers.Integral, float: numbers.Real}.get(kinds[0])
+  if kind is None:
+    return
+  many = kinds[-1] is Ellipsis
+  if (
+    not isinstance(value, Sequence)
+    or (not many and len(value) != len(kinds))
+    or not all(isinstance(x, kind) and type(x) is not bool for x in value)
+    or not all(map(math.isfinite, value))
+  ):
+    what = "whole numbers" if kinds[0] is int else "numbers"
+    count = "" if many else f"{len(kinds)} "
+    raise UserError(f"{where} is {value!r}: expected {count}{what}.")
+
+
 def build(
   kind: str, options: Mapping[str, Any], table: Mapping[str, Callable], **given
 ):
@@ -49,7 +79,8 @@ def build(
 
   Raises:
     UserError: unknown name, or an option that the callee does not take or
-      misses; the message lists what it takes.
+      misses (the message lists what it takes), or a tuple of other things
+      than its annotation says.
   """
   options = dict(options)
   name = options.pop("name", None)
@@ -69,4 +100,6 @@ def build(
     if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD:
       if key not in options:
         raise UserError(f"config.{kind}.{key} is missing: {name!r} needs it.")
+    if key in options:
+      check_tuple(f"config.{kind}.{key}", options[key], p.annotation)
   return make(**options, **given)

@@ -382,7 +382,10 @@ IMAGES = np.zeros((4, 5, 5, 3), np.uint8)
     (dict(x_train=IMAGES, x_test=IMAGES[:, 1:]), "different image shapes"),
     (dict(x=IMAGES, y=np.zeros(3, int)), r"must be 4 class numbers.*\[3\]"),
     (dict(x=IMAGES, y=np.zeros(4)), "integer type; got float64"),
-    (dict(x=IMAGES, y=np.full(4, -1)), "class numbers >= 0"),
+    (
+      dict(x=IMAGES, y=np.full(4, -1)),
+      "from -1 to -1; expected class numbers",
+    ),
     (dict(x_train=IMAGES, y_test=np.zeros(4, int)), "both or neither"),
   ],
 )
@@ -459,7 +462,7 @@ def test_load_passes_what_the_source_takes(tmp_path):
     (dict(name="folder"), "config.data.path is missing: 'folder' needs it"),
     (
       dict(name="arrays", path="a.npy", image_size=32),
-      "config.data.image_size=32 has no effect on 'arrays', but on 'folder'",
+      "config.data.image_size=32 has no effect on 'arrays', but on folder",
     ),
   ],
 )

@@ -79,18 +79,13 @@ def load(options: Mapping[str, Any], split: str) -> Source:
   name = options["name"]
   make = lookup("data set (config.data.name)", name, SOURCES)
   takes = _options(make)
-  others = {
-    key: other
-    for other, maker in SOURCES.items()
-    for key in _options(maker)
-    if key not in takes
-  }
-  for key, other in others.items():
-    # Every source may be given a data_dir: those without files ignore it.
-    if key in options and options[key] and key != "data_dir":
+  # Every source may be given a data_dir: those without files ignore it.
+  for key in option_names() - takes.keys() - {"data_dir"}:
+    if options.get(key):
+      others = [o for o, maker in SOURCES.items() if key in _options(maker)]
       raise UserError(
         f"config.data.{key}={options[key]!r} has no effect on {name!r}, but "
-        f"on {other!r}; leave it empty."
+        f"on {', '.join(others)}; leave it empty."
       )
   for key, parameter in takes.items():
     if key not in options and parameter.default is parameter.empty:

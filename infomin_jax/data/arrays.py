@@ -14,6 +14,7 @@ from infomin_jax.data.sources import (
 from infomin_jax.errors import UserError
 
 _IMAGES, _LABELS = ("image", "images", "x"), ("label", "labels", "y")
+_MOST_CLASSES = 2**20  # a probe has a row of weights for each
 _SPLITS = ("train", "validation", "val", "test")
 
 
@@ -178,12 +179,16 @@ def _labels(file, images, path):
   parts = []
   for part, field in images.items():
     labels, n = file[names[part]], len(file[field])
-    if (
-      labels.dtype.kind not in "iu" or labels.shape != (n,) or labels.min() < 0
-    ):
+    if labels.dtype.kind not in "iu" or labels.shape != (n,):
       raise UserError(
-        f"data.path: array {names[part]} must be {n} class numbers >= 0 of "
-        f"an integer type; got {labels.dtype} {list(labels.shape)}."
+        f"data.path: array {names[part]} must be {n} class numbers of an "
+        f"integer type; got {labels.dtype} {list(labels.shape)}."
+      )
+    if n and not 0 <= labels.min() <= labels.max() < _MOST_CLASSES:
+      raise UserError(
+        f"data.path: array {names[part]} holds labels from {labels.min()} to "
+        f"{labels.max()}; expected class numbers from 0 on, below "
+        f"{_MOST_CLASSES}: number the classes."
       )
     parts.append(labels.astype(np.int32))
   return np.concatenate(parts)

@@ -67,7 +67,8 @@ class Learner(nn.Module):
 
   def _statistics(self, ndim: int = 4) -> tuple[jax.Array, jax.Array]:
     """Mean and std, of one value or one a channel, with `ndim` axes."""
-    mean, std = map(jnp.asarray, (self.mean, self.std))
+    mean = jnp.asarray(self.mean, jnp.float32)
+    std = jnp.asarray(self.std, jnp.float32)
     shape = (*[1] * (ndim - 1), -1)
     return mean.reshape(shape), std.reshape(shape)
 

@@ -15,7 +15,7 @@ import optax
 from jax.sharding import Mesh
 
 from infomin_jax import data, encoders, objectives
-from infomin_jax.errors import UserError, build
+from infomin_jax.errors import UserError, build, check_tuple
 from infomin_jax.train import mesh as meshes
 from infomin_jax.train.checkpoint import read_config, saved
 from infomin_jax.train.keys import check_keys
@@ -230,7 +230,11 @@ def make_learner(config) -> objectives.Learner:
     UserError: an unknown name or option, or terms that do not fit.
   """
   encoder = build("encoder", config.encoder, encoders.ENCODERS)
+  for key, values in config.normalize.items():
+    check_tuple(f"config.normalize.{key}", values, tuple[float, ...])
   mean, std = tuple(config.normalize.mean), tuple(config.normalize.std)
+  if not all(x > 0 for x in std):
+    raise UserError(f"config.normalize.std is {std}: expected above 0.")
   moved = any(mean) or any(x != 1 for x in std)
   if moved and isinstance(encoder, encoders.Split):
     raise UserError(

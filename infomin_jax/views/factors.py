@@ -56,6 +56,8 @@ def shared_factors(
     raise UserError(
       f"config.views.size is {size}: shared_factors draws {SIZE} x {SIZE}."
     )
+  if count < 1:
+    raise UserError(f"config.views.count is {count}: give 1 or more.")
   photos = load_photos()
   view = functools.partial(_view, tuple(share), warp, flat)
 
