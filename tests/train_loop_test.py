@@ -1,7 +1,9 @@
 """A run as its user sees it: it continues exactly, and refuses clearly."""
 
+import contextlib
 import json
 import os
+import pathlib
 import random
 import re
 import signal
@@ -54,22 +56,53 @@ def final_state(workdir):
   return jax.device_get(state)
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.long)])
-def test_killed_at_random_steps_it_ends_bitwise_equal(kills, tmp_path):
-  steps = "--config.steps=60"
-  whole = start(tmp_path / "whole", steps)
+def is_saving(workdir):
+  """Whether a checkpoint is half written."""
+  folder = workdir / "checkpoints"
+  return folder.exists() and any("tmp" in x.name for x in folder.iterdir())
+
+
+def killed(workdir, step, saving, *more):
+  """Kills a run after a step, or in the first save that follows it."""
+  process = start(workdir, *more)
+  wait_for_step(process, workdir, step)
+  while saving and process.poll() is None and not is_saving(workdir):
+    pass
+  process.send_signal(signal.SIGKILL)
+  assert process.wait() == -signal.SIGKILL
+  return is_saving(workdir)
+
+
+def still_running(workdir):
+  """Processes that name the run's folder: trainers, and workers of theirs."""
+  found = []
+  for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    with contextlib.suppress(OSError):
+      if str(workdir) in path.read_text():
+        found.append(path.parent.name)
+  return found
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.long)])
+def test_killed_at_random_moments_it_ends_bitwise_equal(kills, tmp_path):
+  """Every second kill is in the middle of a save."""
+  steps = f"--config.steps={20 * kills}"
+  # With a worker process, which must not outlive its parent.
+  options = steps, "--config.data.resident=False", "--config.data.workers=1"
+  whole = start(tmp_path / "whole", *options)
   assert whole.wait() == 0
   dice = random.Random(time.time())
-  at = sorted(dice.sample(range(4, 50), kills))
-  for step in at:
-    process = start(tmp_path / "killed", steps)
-    wait_for_step(process, tmp_path / "killed", step)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, f"killed at {at}"
-  assert start(tmp_path / "killed", steps).wait() == 0
+  at = [20 * k + dice.randrange(1, 12) for k in range(kills)]
+  saves = [
+    killed(tmp_path / "killed", step, k % 2 == 1, *options)
+    for k, step in enumerate(at)
+  ]
+  assert sum(saves) >= kills // 2, f"killed at {at}, in a save: {saves}"
+  wait_until(lambda: not still_running(tmp_path / "killed"), 30)
+  assert start(tmp_path / "killed", *options).wait() == 0
   assert "Continuing" in (tmp_path / "killed.log").read_text()
   states = [final_state(tmp_path / name) for name in ("whole", "killed")]
-  assert int(states[0].step) == 60
+  assert int(states[0].step) == 20 * kills
   equal = jax.tree.map(np.array_equal, *states)
   assert all(jax.tree.leaves(equal)), f"killed at {at}"
   losses = [
@@ -80,6 +113,46 @@ def test_killed_at_random_steps_it_ends_bitwise_equal(kills, tmp_path):
     )
   ]
   assert losses[0] == losses[1]
+
+
+def wait_until(condition, seconds):
+  end = time.monotonic() + seconds
+  while not condition():
+    assert time.monotonic() < end, "waited too long"
+    time.sleep(0.05)
+
+
+CLOCK = """
+import pathlib, sys, time
+real, log = time.time, pathlib.Path(sys.argv.pop(1))
+time.time = lambda: real() - 86400 * (len(log.read_text().splitlines()) > 8)
+from infomin_jax import cli
+cli.main()
+"""
+
+
+def test_a_clock_that_is_set_back_changes_nothing(tmp_path):
+  whole, run = tmp_path / "whole", tmp_path / "run"
+  options = "--config.steps=12", "--config.run.checkpoint_every=1"
+  assert start(whole, *options).wait() == 0
+  killed(run, 5, False, *options)
+  for path in (run / "checkpoints").rglob("*"):
+    os.utime(path, (0, 0))  # older than anything
+  log = str(run / "metrics.jsonl")
+  _, _, _, *command = infomin("train", *SMALL, *options, f"--workdir={run}")
+  done = subprocess.run(
+    [sys.executable, "-c", CLOCK, log, *command],
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
+  assert done.returncode == 0 and f"Continuing {run}" in done.stderr
+  states = [final_state(folder) for folder in (whole, run)]
+  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, *states)))
+  lines = (run / "metrics.jsonl").read_text().splitlines()
+  rows = [json.loads(line) for line in lines]
+  assert [row["step"] for row in rows] == [*range(1, 13)]
+  assert all(row["seconds"] >= 0 for row in rows)
 
 
 def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
