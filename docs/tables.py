@@ -1,4 +1,4 @@
-"""The README's tables, generated from docs/evidence/*.json.
+"""The tables of README and docs/*.md, generated from docs/evidence/*.json.
 
   python docs/tables.py
 
@@ -11,10 +11,11 @@ import pathlib
 import re
 from collections.abc import Callable
 
+import scale_tables
 import study_tables
 
 DOCS = pathlib.Path(__file__).parent
-README = DOCS.parent / "README.md"
+PAGES = (DOCS.parent / "README.md", *sorted(DOCS.glob("*.md")))
 MARK = re.compile(r"(<!-- evidence: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -242,6 +243,16 @@ def _study(lines_of: Callable[[dict], list[str]]) -> Callable[[dict], str]:
   return table
 
 
+def _scale(table_of: Callable[[dict], tuple]) -> Callable[[dict], str]:
+  """A table of `scale_tables`."""
+
+  def table(record):
+    lines, text = table_of(record)
+    return "\n".join([*lines, "", _about(record, text)])
+
+  return table
+
+
 def _training(record: dict) -> str:
   minutes = [run["seconds"] / 60 for run in record["training"]]
   seeds = ", ".join(map(str, record["seeds"]))
@@ -272,25 +283,34 @@ TABLES = {
   "estimate_files": files,
   "fashion_mnist": probes,
   "hard_gaussian": hard_gaussian,
+  "input": _scale(scale_tables.reading),
   "good_views": _study(study_tables.good_views),
   "limits": _study(study_tables.limits),
   "mi_coverage": coverage,
   "mi_suite": accuracy,
+  "plans": _scale(scale_tables.plans),
+  "processes": _scale(scale_tables.processes),
   "quickstart": probes,
+  "ring": _scale(scale_tables.ring),
+  "survival": _scale(scale_tables.survival),
   "train_step": step_times,
 }
 
 
-def render(text: str) -> str:
-  """The README's text with every table made anew."""
+def render(page: pathlib.Path) -> str:
+  """A page's text with every table made anew."""
 
   def fill(match):
     name = match.group(2)
     record = json.loads((DOCS / "evidence" / f"{name}.json").read_text())
-    return f"{match.group(1)}{TABLES[name](record)}\n{match.group(3)}"
+    table = TABLES[name](record)
+    if page.parent == DOCS:
+      table = table.replace("](docs/", "](")
+    return f"{match.group(1)}{table}\n{match.group(3)}"
 
-  return MARK.sub(fill, text)
+  return MARK.sub(fill, page.read_text())
 
 
 if __name__ == "__main__":
-  README.write_text(render(README.read_text()))
+  for path in PAGES:
+    path.write_text(render(path))

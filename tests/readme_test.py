@@ -30,7 +30,10 @@ def blocks(language):
 def test_tables_are_those_of_the_evidence():
   module = tables()
   assert set(module.TABLES) == {path.stem for path in EVIDENCE}
-  assert module.render(README) == README
+  for page in module.PAGES:
+    assert module.render(page) == page.read_text(), page
+  shown = module.MARK.findall(README)
+  assert {name for _, name, _ in shown} == set(module.TABLES)
 
 
 @pytest.mark.parametrize("path", EVIDENCE, ids=lambda path: path.stem)

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from ml_collections import ConfigDict
+
 from infomin_jax import data
 from infomin_jax.errors import UserError, nearest
 
@@ -63,8 +65,9 @@ SECTIONS = {
 
 
 def check_keys(config: Mapping) -> None:
-  """Every key of `KEYS` and `SECTIONS`, and no other."""
+  """Every key of `KEYS` and `SECTIONS`, and no other; numbers of 32 bits."""
   _exactly("config", config, KEYS)
+  _small("config", config)
   for section, keys in SECTIONS.items():
     of_sources = data.option_names() if section == "data" else ()
     _exactly(f"config.{section}", config[section], keys, of_sources)
@@ -78,3 +81,15 @@ def _exactly(where: str, config: Mapping, keys, optional=()) -> None:
   for key in keys:
     if key not in config:
       raise UserError(f"{where}.{key} is missing: it has {', '.join(keys)}.")
+
+
+def _small(where: str, value) -> None:
+  """Refuses whole numbers that arrays of 32 bits cannot hold."""
+  if isinstance(value, Mapping | ConfigDict):
+    for key, inner in value.items():
+      _small(f"{where}.{key}", inner)
+  elif isinstance(value, tuple | list):
+    for inner in value:
+      _small(where, inner)
+  elif isinstance(value, int) and abs(value) >= 2**31:
+    raise UserError(f"{where} is {value}: expected less than 2^31.")
