@@ -1,17 +1,19 @@
 """Images a second that a core reads: decode once, cut two views, keep up.
 
-  pip install 'infomin-jax[bench]'
+  pip install 'infomin-jax[bench,prepare]'
   python benchmarks/input.py --evidence docs/evidence/input.json
 
 JPEGs of ImageNet's size, 500 x 375 and about 100 KiB, made from photographs of
 scikit-learn and scikit-image. `bare` is our decoding and two crops in a loop;
 `pipeline` the same through `data.stream`, with a process a core. Pillow decodes
 and crops as torchvision does it; OpenCV without antialiasing where it enlarges
-and shrinks. All have one core for each process, two views an image.
+and shrinks; TensorFlow, where it is installed, as a compiled graph. All have
+one core for each process, two views an image.
 """
 
 import argparse
 import functools
+import importlib.util
 import io
 import json
 import multiprocessing
@@ -25,7 +27,9 @@ import numpy as np
 FILES, SIZE, VIEWS = 256, 224, 2
 SCALE = (0.2, 1.0)
 SECONDS = 4.0  # of a round
-SIDES = ("bare", "pillow", "opencv")
+SIDES = ["bare", "pillow", "opencv"]
+if importlib.util.find_spec("tensorflow"):
+  SIDES.append("tensorflow")
 
 
 def make_files(folder):
@@ -97,6 +101,42 @@ def opencv(data, rng):
     window = image[top : top + h, left : left + w]
     views.append(cv2.resize(window, (SIZE, SIZE)))
   return views
+
+
+@functools.cache
+def _in_tensorflow():
+  """A function of JPEG bytes and windows `[v, 4]`, compiled once."""
+  import tensorflow as tf
+
+  tf.config.threading.set_intra_op_parallelism_threads(1)
+  tf.config.threading.set_inter_op_parallelism_threads(1)
+
+  @tf.function(
+    input_signature=[
+      tf.TensorSpec([], tf.string),
+      tf.TensorSpec([VIEWS, 4], tf.int32),
+    ]
+  )
+  def views(data, windows):
+    image = tf.io.decode_jpeg(data, 3)
+    found = []
+    for i in range(VIEWS):
+      top, left, h, w = tf.unstack(windows[i])
+      window = tf.image.crop_to_bounding_box(image, top, left, h, w)
+      view = tf.image.resize(window, [SIZE, SIZE], antialias=True)
+      found.append(tf.cast(tf.round(view), tf.uint8))
+    return found
+
+  return views
+
+
+def tensorflow(data, rng):
+  """tf.image: decode once, bilinear with antialiasing, as a graph."""
+  from infomin_jax.data.decode import random_window
+
+  windows = [random_window(375, 500, rng, SCALE) for _ in range(VIEWS)]
+  made = _in_tensorflow()(data, np.array(windows, np.int32))
+  return [view.numpy() for view in made]
 
 
 def loop(side, folder, core, pipe):
