@@ -27,7 +27,6 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
   config.data = dict(
     name="cifar10",
     data_dir="",
-    path="",
     split="train",
     probe_split="train",
     test_split="test",

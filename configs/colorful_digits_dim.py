@@ -29,7 +29,6 @@ def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
   config.data = dict(
     name="colorful_digits",
     data_dir="",
-    path="",
     split="train",
     probe_split="train",
     test_split="test",

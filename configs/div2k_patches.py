@@ -28,7 +28,6 @@ def get_config(variant: str = "patches") -> ml_collections.ConfigDict:
   config.data = dict(
     name="div2k",
     data_dir="",
-    path="",
     split="train",
     probe_split="train",
     test_split="validation",

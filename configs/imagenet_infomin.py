@@ -43,7 +43,6 @@ def get_config(variant: str = "infomin") -> ml_collections.ConfigDict:
   config.data = dict(
     name="imagenet2012",
     data_dir="",
-    path="",
     split="train",
     probe_split="train",
     test_split="validation",

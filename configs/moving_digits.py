@@ -37,7 +37,6 @@ def get_config(variant: str = "digit") -> ml_collections.ConfigDict:
   config.data = dict(
     name="moving_mnist" if paper else "moving_digits",
     data_dir="",
-    path="",
     split="train",
     probe_split="train",
     test_split="test",

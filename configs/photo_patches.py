@@ -25,7 +25,6 @@ def get_config(variant: str = "patches") -> ml_collections.ConfigDict:
   config.data = dict(
     name="photo_windows",
     data_dir="",
-    path="",
     split="train",
     probe_split="train",
     test_split="test",

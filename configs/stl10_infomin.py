@@ -36,7 +36,6 @@ def get_config(variant: str = "infomin") -> ml_collections.ConfigDict:
   config.data = dict(
     name="stl10",
     data_dir="",
-    path="",
     split="train+unlabelled",
     probe_split="train",
     test_split="test",

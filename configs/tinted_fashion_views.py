@@ -37,7 +37,6 @@ def get_config(variant: str = "augment") -> ml_collections.ConfigDict:
   config.data = dict(
     name="tinted_fashion_mnist",
     data_dir="",
-    path="",
     split="train" if tiny else "train[:10000]",
     probe_split="train" if tiny else "train[:10000]",
     test_split="test",
