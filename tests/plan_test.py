@@ -6,7 +6,7 @@ import runpy
 import jax
 import pytest
 
-from infomin_jax import cli
+from infomin_jax import cli, data
 from infomin_jax.data import Absent
 from infomin_jax.errors import UserError
 from infomin_jax.train import chips, plan
@@ -155,6 +155,37 @@ def test_the_command_prints_what_programs_read(capsys):
     "images_per_second",
   }
   assert rows[0]["limit"] in rows[0]["seconds"]
+
+
+@pytest.mark.long
+def test_the_imagenet_step_sends_gradients_and_embeddings():
+  """ResNet-50, 32 images a chip, of 4 chips and of 16."""
+  config = runpy.run_path("configs/imagenet_infomin.py")["get_config"]("large")
+  images = data.load_or_absent(config.data, config.data.split)
+  experiment = plan.make_experiment(config, jax.devices()[:1], images)
+  params = jax.eval_shape(experiment.init).params
+  weights = 4 * sum(x.size for x in jax.tree.leaves(params))
+  rows = []
+  for name, chip_count in (("v5e:2x2", 4), ("v5e:4x4", 16)):
+    config.batch_size = 32 * chip_count
+    rows.append(plan.plan(config, chips.absent(name), 500))
+    large = [x for x in rows[-1]["collectives"] if x["bytes"] >= 1e6]
+    assert {x["kind"] for x in large} <= {"all-reduce", "all-gather"}
+    reduced = sum(
+      x["bytes"] * x["count"]
+      for x in rows[-1]["collectives"]
+      if x["kind"] == "all-reduce"
+    )
+    assert weights <= reduced < 1.2 * weights
+    for x in rows[-1]["collectives"]:
+      # Neither images nor maps, whose first axis is the batch's; all float32.
+      assert x["what"].startswith(("f32", "s32", "u32", "pred")), x
+      if x["kind"] != "all-reduce":
+        assert x["bytes"] < weights / 50, x
+  few, many = rows
+  for key in ("flops_per_chip", "bytes_moved_per_chip"):
+    assert many[key] == pytest.approx(few[key], rel=0.03)
+  assert many["bytes_per_chip"]["peak"] < 1.05 * few["bytes_per_chip"]["peak"]
 
 
 @pytest.mark.long
