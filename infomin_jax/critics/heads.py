@@ -4,8 +4,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from infomin_jax.errors import UserError
-
 
 def inner(gx: jax.Array, hy: jax.Array) -> jax.Array:
   """All inner products, `[b, d], [n, *l, d] -> [b, n, *l]`, in full float32."""
@@ -38,10 +36,6 @@ class Head(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool = True) -> jax.Array:
-    if any(width < 1 for width in self.widths):
-      raise UserError(
-        f"Layers of {tuple(self.widths)} units (hidden, dim): give 1 or more."
-      )
     for i, width in enumerate(self.widths):
       last = i == len(self.widths) - 1
       normed = self.batch_norm and not last

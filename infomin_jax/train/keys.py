@@ -63,9 +63,13 @@ SECTIONS = {
   ),
 }
 
+# Keys of any section that count something there must be one of.
+SIZES = ("cells", "decoder_width", "dim", "frames", "groups", "hidden", "k")
+SIZES += ("patch", "strides", "units", "width", "widths")
+
 
 def check_keys(config: Mapping) -> None:
-  """Every key of `KEYS` and `SECTIONS`, and no other; numbers of 32 bits."""
+  """Every key of `KEYS` and `SECTIONS`, no other, and numbers that can be."""
   _exactly("config", config, KEYS)
   _small("config", config)
   for section, keys in SECTIONS.items():
@@ -84,12 +88,15 @@ def _exactly(where: str, config: Mapping, keys, optional=()) -> None:
 
 
 def _small(where: str, value) -> None:
-  """Refuses whole numbers that arrays of 32 bits cannot hold."""
+  """Refuses whole numbers that 32 bits cannot hold, and sizes below 1."""
   if isinstance(value, Mapping | ConfigDict):
     for key, inner in value.items():
       _small(f"{where}.{key}", inner)
   elif isinstance(value, tuple | list):
     for inner in value:
       _small(where, inner)
-  elif isinstance(value, int) and abs(value) >= 2**31:
-    raise UserError(f"{where} is {value}: expected less than 2^31.")
+  elif isinstance(value, int):
+    if abs(value) >= 2**31:
+      raise UserError(f"{where} is {value}: expected less than 2^31.")
+    if value < 1 and where.rpartition(".")[2] in SIZES:
+      raise UserError(f"{where} is {value}: expected 1 or more.")
