@@ -27,6 +27,7 @@ import numpy as np
 FILES, SIZE, VIEWS = 256, 224, 2
 SCALE = (0.2, 1.0)
 SECONDS = 4.0  # of a round
+SETTLE = 4.0  # until the pipeline has used up, and again read, what it can hold
 SIDES = ["bare", "pillow", "opencv"]
 if importlib.util.find_spec("tensorflow"):
   SIDES.append("tensorflow")
@@ -167,6 +168,9 @@ def pipeline(folder, workers, pipe):
       next(batches)
     pipe.send(0.0)
     while pipe.recv():
+      began = time.perf_counter()
+      while time.perf_counter() - began < SETTLE:
+        next(batches)  # what was read ahead while others had their turn
       count, began = 0, time.perf_counter()
       while time.perf_counter() - began < SECONDS:
         count += len(next(batches)["index"])
@@ -199,6 +203,7 @@ def measure(folder, rounds):
       for pipe in pipes:
         pipe.send(True)
       rate = sum(pipe.recv() for pipe in pipes) / len(cores)
+      time.sleep(SETTLE)  # the pipeline reads ahead for a while
       if turn:
         found.append(rate)
   for pipes, processes, _ in rates.values():

@@ -26,6 +26,7 @@ VERBS = {
   "estimate": "mutual information of two arrays, with an interval",
   "replay": "the step at which a run's loss was not finite, once more",
   "plan": "what a run needs on TPUs that are not here",
+  "report": "one HTML page of a run, of several, or of a study",
   "views": "draw what the views of a config look like",
   "data": "list the data sets, prepare one, look into one",
 }

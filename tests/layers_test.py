@@ -19,6 +19,7 @@ ORDER = [
   "eval",
   "estimation",
   "studies",
+  "report",
   "verbs",
   "cli",
 ]

@@ -89,25 +89,38 @@ def _as_rgb(image: np.ndarray, channels: int) -> np.ndarray:
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
   """Resizes `[h, w, c]` to `[height, width, c]`, antialiased, any c.
 
-  An axis that shrinks is averaged over areas, one that grows is interpolated
-  linearly.
+  Nearly as Pillow's bilinear filter does, which torchvision uses: an axis that
+  shrinks is smoothed first, by a Gaussian of about the variance that a triangle
+  as wide has more. On photographs that is nearer to it than averages of areas
+  are, in a third of the time. Where an axis shrinks to less than a third, whole
+  pixels are averaged before.
   """
-  h, w = image.shape[:2]
-  small = _resize(image, min(h, height), min(w, width), cv2.INTER_AREA)
-  return _resize(small, height, width, cv2.INTER_LINEAR)
-
-
-def _resize(image, height, width, method):
-  if image.shape[:2] == (height, width):
-    return image
-  # OpenCV's area filter takes at most 4 channels at a time.
+  # OpenCV's filters take at most 4 channels at a time.
   parts = [
-    cv2.resize(part, (width, height), interpolation=method)
+    _resize(part, height, width)
     for part in np.split(image, range(4, image.shape[-1], 4), axis=-1)
   ]
   return np.concatenate(
     [part.reshape(height, width, -1) for part in parts], axis=-1
   )
+
+
+def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+  h, w = image.shape[:2]
+  if (h, w) == (height, width):
+    return image
+  # Averages of n pixels, with n at most two thirds of what an axis shrinks by.
+  h, w = (a // max(1, int(a / b / 1.5)) for a, b in ((h, height), (w, width)))
+  if (h, w) != image.shape[:2]:
+    image = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
+  down, across = (
+    math.sqrt(max((a / b) ** 2 - 1, 0) / 5)
+    for a, b in ((h, height), (w, width))
+  )
+  if down or across:
+    size = 5 if across else 1, 5 if down else 1
+    image = cv2.GaussianBlur(image, size, sigmaX=across or 1, sigmaY=down or 1)
+  return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def resize_crop(image: np.ndarray, resize_to: int, size: int) -> np.ndarray:

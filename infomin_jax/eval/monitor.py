@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from infomin_jax import data
 from infomin_jax.eval.case import Case, Part
 from infomin_jax.eval.embed import embed, held_out_batches
@@ -18,8 +20,9 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
   """A `state -> metrics` for use while training.
 
   Metrics: the held-out MI bound with its ceiling (nats), where a term has a
-  critic; the effective rank of held-out features; and, of the first task if
-  there are labels, kNN and linear probe accuracy on
+  critic; the effective rank of held-out features; the share of images that are
+  copies of others; and, of the first task if there are labels, the share of
+  pairs of one class, kNN and linear probe accuracy; all on
   `config.run.monitor_examples` images.
   """
   config, options = experiment.config, experiment.config.evaluate
@@ -32,6 +35,7 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
   count = min(config.run.monitor_examples, len(test))
   tap = options.taps[0]
   pairs = _pairs(experiment, test, count)
+  copied = copies([batch["image"] for batch in pairs])
 
   def monitor(state: TrainState) -> dict[str, float]:
     variables = encoder_variables(state, options.weights)
@@ -43,6 +47,7 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
     place = dict(config=config, mesh=experiment.mesh, limit=count)
     test_x, test_y = embed(learner, variables, test, (tap,), **place)
     metrics["effective_rank"] = effective_rank(test_x[tap])
+    metrics["copies"] = copied
     if train is not None:
       task, (field, classes) = next(iter(test.tasks.items()))
       train_x, train_y = embed(learner, variables, train, (tap,), **place)
@@ -52,11 +57,24 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
         {task: classes},
         config.seed,
       )
+      metrics["same_class"] = same_class(test_y[field])
       for name in PROBES:
         metrics |= {name: PROTOCOLS[name](options).run(case)[task]["accuracy"]}
     return metrics
 
   return monitor
+
+
+def copies(batches: list[np.ndarray]) -> float:
+  """Share of the images that are copies of others."""
+  images = [image.tobytes() for batch in batches for image in batch]
+  return 1 - len(set(images)) / max(len(images), 1)
+
+
+def same_class(labels: np.ndarray) -> float:
+  """Chance that two images, drawn with replacement, are of one class."""
+  _, counts = np.unique(labels, return_counts=True)
+  return float(np.sum((counts / len(labels)) ** 2))
 
 
 def _pairs(experiment, test, count: int) -> list[dict]:

@@ -19,10 +19,14 @@ class MetricWriter:
 
   Opening it drops the lines past `step`: they belong to steps that a resumed
   run does again.
+
+  Attributes:
+    rows: all lines, on process 0; none on others.
   """
 
   def __init__(self, workdir: pathlib.Path, step: int):
     self._active = jax.process_index() == 0
+    self.rows: list[dict[str, float]] = []
     if not self._active:
       return
     self._path = workdir / "metrics.jsonl"
@@ -31,8 +35,9 @@ class MetricWriter:
       # A killed process may have left half a line at the end.
       whole = self._path.read_text().splitlines(keepends=True)
       lines = [line for line in whole if line.endswith("}\n")]
-    kept = [line for line in lines if json.loads(line)["step"] <= step]
-    self._path.write_text("".join(kept))
+    rows = [json.loads(line) for line in lines]
+    self.rows = [row for row in rows if row["step"] <= step]
+    self._path.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
     self._events = SummaryWriter(str(workdir), purge_step=step)
 
   def write(self, step: int, metrics: dict[str, float]) -> None:
@@ -40,6 +45,7 @@ class MetricWriter:
     if not self._active:
       return
     row = {"step": step} | {k: float(f"{v:.7g}") for k, v in metrics.items()}
+    self.rows.append(row)
     with self._path.open("a") as file:
       file.write(json.dumps(row) + "\n")
     for name, value in metrics.items():

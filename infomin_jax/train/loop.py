@@ -11,8 +11,9 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from infomin_jax import evidence
 from infomin_jax.errors import UserError
-from infomin_jax.train import capsule, processes
+from infomin_jax.train import capsule, health, processes
 from infomin_jax.train.checkpoint import Checkpoints, opened_workdir
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.log import MetricWriter, Progress, memory_bytes, say
@@ -82,6 +83,7 @@ def _steps(experiment, workdir, state, checkpoints, monitor) -> int:
   start = int(state.step)
   train_step = experiment.step()
   window = _Window(config.batch_size)
+  told: set[str] = set()
   with (
     contextlib.closing(experiment.batches(start)) as batches,
     contextlib.closing(MetricWriter(workdir, start)) as writer,
@@ -104,7 +106,9 @@ def _steps(experiment, workdir, state, checkpoints, monitor) -> int:
           raise NotFinite(capsule.keep(experiment, workdir, state))
         row["learning_rate"] = float(experiment.learning_rate(step - 1))
         if evaluates and not stopped:
+          began = time.monotonic()
           row |= monitor(state)
+          row["evaluation_seconds"] = time.monotonic() - began
         # The line before the checkpoint: a resumed run drops the lines past
         # its checkpoint, so none is ever missing or there twice.
         writer.write(step, row)
@@ -112,6 +116,10 @@ def _steps(experiment, workdir, state, checkpoints, monitor) -> int:
           checkpoints.save(state)
         left = (config.steps - step) * config.batch_size
         progress.show(step, _line(row), left / row["images_per_second"])
+        for advice in health.advise(writer.rows, config):
+          if advice.rule not in told:
+            say(f"Advice: {advice}")
+            told.add(advice.rule)
         window.open()
       if stopped:
         say(f"Stopped and saved at step {step}: the same command goes on.")
@@ -238,6 +246,7 @@ def _summarise(
       "processes": jax.process_count(),
       "devices": jax.device_count(),
       "device": jax.devices()[0].device_kind,
+      "versions": evidence.versions(),
     }
     path.write_text(json.dumps(summary, indent=2) + "\n")
 

@@ -1,0 +1,172 @@
+"""Plots of a report, in colours that all readers can tell apart."""
+
+import html
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+# https://jfly.uni-koeln.de/color, without black and yellow.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+MANY = 5000  # points that are drawn by the graphics card
+
+
+def curves(
+  lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+  across: str,
+  up: str,
+  *,
+  flat: Mapping[str, float] | None = None,
+  bands: Mapping[str, Sequence[float]] | None = None,
+) -> go.Figure:
+  """Lines over one axis.
+
+  Args:
+    lines: `name -> (x, y)`.
+    across: what x is.
+    up: what y is, with its unit.
+    flat: `name -> value` of level lines, such as a ceiling.
+    bands: of a line, half the width of a band around it.
+  """
+  figure = go.Figure()
+  for i, (name, (x, y)) in enumerate(lines.items()):
+    colour = COLOURS[i % len(COLOURS)]
+    if bands and name in bands:
+      y, half = np.asarray(y), np.asarray(bands[name])
+      edges = [*(y + half), *(y - half)[::-1]]
+      figure.add_scatter(
+        x=[*x, *list(x)[::-1]],
+        y=edges,
+        fill="toself",
+        line=dict(width=0),
+        fillcolor=colour,
+        opacity=0.2,
+        hoverinfo="skip",
+        showlegend=False,
+      )
+    figure.add_scatter(
+      x=list(x),
+      y=list(y),
+      name=html.escape(name),
+      mode="lines+markers" if len(x) < 40 else "lines",
+      line=dict(color=colour),
+    )
+  for name, value in (flat or {}).items():
+    ends = [x for xs, _ in lines.values() for x in (min(xs), max(xs))]
+    figure.add_scatter(
+      x=[min(ends), max(ends)],
+      y=[value, value],
+      name=html.escape(name),
+      mode="lines",
+      line=dict(dash="dash", color="#8a8f98"),
+    )
+  figure.update_layout(xaxis_title=across, yaxis_title=up)
+  return figure
+
+
+def histograms(
+  values: Mapping[str, np.ndarray], across: str, bins: int = 60
+) -> go.Figure:
+  """Histograms over each other, each of area one."""
+  ends = np.concatenate(list(values.values()))
+  edges = np.linspace(ends.min(), ends.max() + 1e-9, bins + 1)
+  figure = go.Figure()
+  for i, (name, found) in enumerate(values.items()):
+    heights, _ = np.histogram(found, edges, density=True)
+    figure.add_bar(
+      x=(edges[1:] + edges[:-1]) / 2,
+      y=heights,
+      name=name,
+      opacity=0.6,
+      marker_color=COLOURS[i % len(COLOURS)],
+    )
+  figure.update_layout(
+    barmode="overlay", bargap=0, xaxis_title=across, yaxis_title="density"
+  )
+  return figure
+
+
+def intervals(
+  names: Sequence[str],
+  values: Sequence[float],
+  ends: Sequence[Sequence[float]],
+  verdicts: Sequence[str],
+  thresholds: Sequence[float],
+) -> go.Figure:
+  """A point and its interval a row, in half widths around its threshold.
+
+  Args:
+    names: of the rows.
+    values: effects.
+    ends: their intervals.
+    verdicts: `holds`, `fails` or another word, which are colours.
+    thresholds: what 0 stands for.
+  """
+  figure = go.Figure()
+  colours = {"holds": COLOURS[2], "fails": COLOURS[1]}
+  for verdict in dict.fromkeys(verdicts):
+    rows = [i for i, v in enumerate(verdicts) if v == verdict]
+    half = [max((ends[i][1] - ends[i][0]) / 2, 1e-12) for i in rows]
+    figure.add_scatter(
+      x=[
+        (values[i] - thresholds[i]) / h for i, h in zip(rows, half, strict=True)
+      ],
+      y=[html.escape(names[i]) for i in rows],
+      text=[
+        f"{values[i]:.4g} ({ends[i][0]:.4g} to {ends[i][1]:.4g})" for i in rows
+      ],
+      hovertemplate="%{y}: %{text}<extra></extra>",
+      error_x=dict(type="constant", value=1),
+      mode="markers",
+      name=verdict,
+      marker_color=colours.get(verdict, "#8a8f98"),
+    )
+  figure.add_vline(x=0, line_dash="dash", line_color="#8a8f98")
+  figure.update_yaxes(automargin=True, autorange="reversed")
+  figure.update_layout(height=120 + 22 * len(names))
+  return figure
+
+
+def plane(
+  points: np.ndarray, labels: Sequence[str], task: str = ""
+) -> go.Figure:
+  """Points of a plane, coloured by label; a point's `customdata` is its row.
+
+  Args:
+    points: `[n, 2]`.
+    labels: `[n]`, shown under the pointer; few ones have a colour each.
+    task: what the labels are.
+  """
+  figure, known = go.Figure(), sorted(set(labels))
+  kind = go.Scattergl if len(points) > MANY else go.Scatter
+  which = np.unique(np.asarray(labels), return_inverse=True)[1]
+  few = len(known) <= 20
+  for i, label in enumerate(known if few else [""]):
+    rows = np.flatnonzero(which == i) if few else np.arange(len(points))
+    figure.add_trace(
+      kind(
+        x=points[rows, 0],
+        y=points[rows, 1],
+        customdata=rows,
+        text=[html.escape(f"{task} {labels[row]}") for row in rows],
+        hovertemplate="%{text}<extra></extra>",
+        name=html.escape(label),
+        mode="markers",
+        marker=dict(
+          size=5,
+          opacity=0.75,
+          color=_colour(i, len(known)) if few else which,
+          colorscale="Viridis",
+        ),
+      )
+    )
+  figure.update_layout(showlegend=few and len(known) > 1)
+  figure.update_xaxes(showticklabels=False, title=None)
+  figure.update_yaxes(showticklabels=False, title=None)
+  return figure
+
+
+def _colour(i: int, count: int) -> str:
+  if count <= len(COLOURS):
+    return COLOURS[i]
+  return f"hsl({360 * i / count:.0f}, 65%, {45 if i % 2 else 58}%)"

@@ -1,0 +1,267 @@
+"""The page of one run: what it learned, whether all is well, how to redo it."""
+
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from infomin_jax import evidence
+from infomin_jax.errors import UserError
+from infomin_jax.eval.look import look
+from infomin_jax.report import figures, pictures
+from infomin_jax.report.page import Block, Plot, Table, Words, page
+from infomin_jax.train import health
+from infomin_jax.train.checkpoint import as_json, read_config
+
+
+def run_page(workdir: str | pathlib.Path, images: int, plane: str) -> str:
+  """The page of a run's folder, also while it goes on.
+
+  Args:
+    workdir: of the run.
+    images: test images to look at.
+    plane: how features become points: `pca` or `tsne`.
+
+  Raises:
+    UserError: the folder is none of a run, or has no line of metrics yet.
+  """
+  workdir = pathlib.Path(workdir)
+  config, rows = read_config(workdir), read_metrics(workdir)
+  probed = probed_rows(workdir)
+  try:
+    found = look(workdir, images)
+    shown = {
+      "Features": pictures.features(found, plane),
+      "Nearest neighbours": pictures.neighbours(found),
+      "Views": pictures.views(found, config),
+    }
+  except UserError as error:  # no checkpoint yet, or the data are elsewhere
+    shown = {"Features": [Words(f"Not shown: {error}", "warn")]}
+  return page(
+    f"Run {workdir.name}",
+    {
+      "What was learned": [Words(s) for s in _sentences(rows, config, probed)],
+      "Health": _health(rows, config),
+      "Training": _training(rows, probed),
+      "Probes": [_probe_table(probed)] if probed else [],
+      **shown,
+      "How to do it again": _how(workdir, config),
+    },
+  )
+
+
+def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
+  """The lines of `metrics.jsonl`; a half-written last one is left out.
+
+  Raises:
+    UserError: there is none.
+  """
+  path = workdir / "metrics.jsonl"
+  text = path.read_text() if path.exists() else ""
+  lines = [line for line in text.splitlines(keepends=True) if "}\n" in line]
+  if not lines:
+    raise UserError(
+      f"{workdir} has no line of metrics.jsonl yet: wait for the first."
+    )
+  return [json.loads(line) for line in lines]
+
+
+def probed_rows(workdir: pathlib.Path) -> list[dict[str, Any]]:
+  """The rows of `evaluation.json`, if it is there."""
+  path = workdir / "evaluation.json"
+  return json.loads(path.read_text())["rows"] if path.exists() else []
+
+
+def series(rows, key: str) -> tuple[list[float], list[float]]:
+  """Steps, and a metric where it was measured."""
+  having = [row for row in rows if key in row]
+  return [row["step"] for row in having], [row[key] for row in having]
+
+
+def _sentences(rows, config, probed) -> list[str]:
+  """What was learned, in three sentences at the most."""
+  last, steps = rows[-1], config.steps
+  done = "" if last["step"] >= steps else f" of {steps:,}"
+  minutes = last["seconds"] / 60
+  said = [
+    f"{int(last['step']):,}{done} steps on {config.data.name} in {minutes:.1f} "
+    f"minutes brought the loss to {last['loss']:.3f}."
+  ]
+  if bound := [row for row in rows if "mi_bound" in row]:
+    row = bound[-1]
+    around = 1.96 * row.get("mi_bound_error", 0.0)
+    spread = f" (± {around:.2f})" if around else ""
+    said.append(
+      f"Two views of an image that it has not seen share at least "
+      f"{row['mi_bound']:.2f}{spread} nats by its critic; this estimate cannot "
+      f"exceed {row['mi_ceiling']:.2f}."
+    )
+  if probed:
+    first = next(r for r in probed if r["features"] == "learned")
+    same = ("task", "protocol", "metric")
+    beside = {
+      r["features"]: r["value"]
+      for r in probed
+      if all(r[k] == first[k] for k in same)
+      and r["tap"] in (first["tap"], "pixels")
+    }
+    others = [
+      f"{_number(beside[name], first['metric'])} from {words}"
+      for name, words in (
+        ("pixels", "raw pixels"),
+        ("untrained", "the untrained encoder"),
+      )
+      if name in beside
+    ]
+    said.append(
+      f"{first['task'].capitalize()} is read by {_plain(first['protocol'])} "
+      f"with {first['metric']} {_number(first['value'], first['metric'])} from "
+      f"what it learned ({', '.join(others)})."
+    )
+  elif "linear" in last:
+    said.append(
+      f"A quick linear probe reads the first label right in "
+      f"{last['linear']:.1%}; `infomin evaluate` compares with raw pixels."
+    )
+  return said
+
+
+def _plain(protocol: str) -> str:
+  return protocol.partition(" (")[0]
+
+
+def _number(value: float, metric: str) -> str:
+  return f"{value:.1%}" if metric == "accuracy" else f"{value:.3g}"
+
+
+def _health(rows, config) -> list[Block]:
+  found = health.advise(rows, config)
+  if not found:
+    count = len(health.RULES)
+    return [Words(f"Nothing wrong was found by {count} rules.", "good")]
+  return [Words(str(advice), "warn") for advice in found]
+
+
+def _training(rows, probed) -> list[Block]:
+  blocks: list[Block] = [
+    Plot(
+      "Loss.", figures.curves({"loss": series(rows, "loss")}, "step", "loss")
+    )
+  ]
+  bounds = [row for row in rows if "mi_bound" in row]
+  if bounds:
+    half = [1.96 * row.get("mi_bound_error", 0.0) for row in bounds]
+    blocks.append(
+      Plot(
+        "Bound on the information between two views of held-out images, with "
+        "its 95 % interval over batches; the ceiling is log of the candidates.",
+        figures.curves(
+          {"bound": series(bounds, "mi_bound")},
+          "step",
+          "nats",
+          flat={"ceiling": bounds[-1]["mi_ceiling"]},
+          bands={"bound": half},
+        ),
+      )
+    )
+  probes = {k: series(rows, k) for k in ("knn", "linear")}
+  probes = {k: found for k, found in probes.items() if found[0]}
+  if probes:
+    flat = {
+      f"{_plain(r['protocol'])}, {r['features']}": r["value"]
+      for r in probed
+      if r["features"] != "learned" and _plain(r["protocol"]) in probes
+    }
+    blocks.append(
+      Plot(
+        "Quick probes while it trained; dashed, where the run was evaluated, "
+        "raw pixels and the untrained encoder (on more images).",
+        figures.curves(probes, "step", "accuracy", flat=flat),
+      )
+    )
+  for key, words in (
+    (
+      "feature_std",
+      "Standard deviation of features of length one: near 0 means collapse.",
+    ),
+    ("effective_rank", "Effective rank: how many directions features use."),
+  ):
+    if series(rows, key)[0]:
+      plot = figures.curves({key: series(rows, key)}, "step", key)
+      blocks.append(Plot(words, plot))
+  return [*blocks, Plot("Where the time went.", _times(rows))]
+
+
+def _times(rows):
+  """Seconds of input, computation and evaluation between log lines."""
+  steps = np.diff([0, *(row["step"] for row in rows)])
+  total = np.diff([0, *(row["seconds"] for row in rows)])
+  looked = np.array([row.get("evaluation_seconds", 0.0) for row in rows])
+  share = np.array([row.get("input_wait_share", 0.0) for row in rows])
+  # A run that went on counts its seconds anew.
+  rest = np.maximum(np.where(total < 0, 0, total) - looked, 0)
+  return figures.curves(
+    {
+      "computation": (
+        [r["step"] for r in rows],
+        1e3 * rest * (1 - share) / steps,
+      ),
+      "waiting for input": (
+        [r["step"] for r in rows],
+        1e3 * rest * share / steps,
+      ),
+      "evaluation": ([r["step"] for r in rows], 1e3 * looked / steps),
+    },
+    "step",
+    "ms a step",
+  )
+
+
+def _probe_table(probed) -> Table:
+  """One row a task, probe, tap and metric; features in columns."""
+  value, names = {}, []
+  for row in probed:
+    key = (row["task"], row["protocol"], row["metric"])
+    tap = "" if row["features"] == "pixels" else row["tap"]
+    value[(*key, tap, row["features"])] = _number(row["value"], row["metric"])
+    if row["features"] == "learned":
+      names.append((*key, tap))
+  rows = [
+    (
+      *name,
+      value.get((*name[:-1], "", "pixels"), ""),
+      value.get((*name, "untrained"), ""),
+      value[(*name, "learned")],
+    )
+    for name in dict.fromkeys(names)
+  ]
+  headings = ("task", "probe", "metric", "features")
+  return Table(
+    "What probes read from the features, on held-out images.",
+    (*headings, "raw pixels", "untrained", "learned"),
+    rows,
+  )
+
+
+def _how(workdir: pathlib.Path, config) -> list[Block]:
+  path = workdir / "summary.json"
+  summary = json.loads(path.read_text()) if path.exists() else {}
+  blocks: list[Block] = []
+  if "command" in summary:
+    blocks.append(Words(summary["command"], "code"))
+  facts = {
+    "device": summary.get("device"),
+    "devices": summary.get("devices"),
+    "processes": summary.get("processes"),
+    **summary.get("versions", {}),
+    "this page by infomin-jax": evidence.versions()["infomin-jax"],
+  }
+  known = [(k, v) for k, v in facts.items() if v is not None]
+  settings = sorted(flatten_dict(as_json(config), sep=".").items())
+  return [
+    *blocks,
+    Table("Where it ran.", ("what", "which"), known),
+    Table("Its configuration.", ("key", "value"), settings, folded=True),
+  ]

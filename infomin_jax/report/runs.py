@@ -1,0 +1,127 @@
+"""The page of several runs: curves over each other, tables side by side."""
+
+import json
+import pathlib
+from collections.abc import Sequence
+
+from infomin_jax.report import figures
+from infomin_jax.report.page import Block, Plot, Table, Words, page
+from infomin_jax.report.run import probed_rows, read_metrics, series
+from infomin_jax.train import health
+from infomin_jax.train.checkpoint import as_json, differences, read_config
+
+# What is overlaid, and its unit.
+CURVES = {
+  "loss": "loss",
+  "mi_bound": "nats",
+  "knn": "accuracy",
+  "linear": "accuracy",
+  "effective_rank": "directions",
+}
+FINAL = ("step", "loss", "mi_bound", "mi_ceiling", "knn", "linear", "seconds")
+
+
+def runs_page(workdirs: Sequence[str | pathlib.Path]) -> str:
+  """The page of some runs' folders.
+
+  Raises:
+    UserError: a folder is none of a run, or has no line of metrics yet.
+  """
+  folders = {_name(path, workdirs): pathlib.Path(path) for path in workdirs}
+  rows = {name: read_metrics(folder) for name, folder in folders.items()}
+  configs = {name: read_config(folder) for name, folder in folders.items()}
+  return page(
+    f"{len(rows)} runs",
+    {
+      "Where they ended": [_final(rows), *_probes(folders)],
+      "How they differ": [_changes(configs)],
+      "Curves": _curves(rows),
+      "Health": _health(rows, configs),
+    },
+  )
+
+
+def _name(path, workdirs) -> str:
+  """The folder's name, or its path where two have one name."""
+  names = [pathlib.Path(other).name for other in workdirs]
+  own = pathlib.Path(path).name
+  return own if names.count(own) == 1 else str(path)
+
+
+def _final(rows) -> Table:
+  kept = [
+    key for key in FINAL if any(key in r for rs in rows.values() for r in rs)
+  ]
+  table = []
+  for name, lines in rows.items():
+    newest = {}
+    for line in lines:
+      newest |= line
+    table.append((name, *(shown(newest.get(key)) for key in kept)))
+  return Table("The newest figures.", ("run", *kept), table)
+
+
+def shown(value) -> str:
+  """A number in a few digits, or nothing."""
+  return "" if value is None else f"{value:.4g}"
+
+
+def _probes(folders) -> list[Block]:
+  """What probes read from learned features, a run a column."""
+  found = {name: probed_rows(folder) for name, folder in folders.items()}
+  names = ("task", "protocol", "tap", "metric")
+  cells, keys = {}, []
+  for run, rows in found.items():
+    for row in rows:
+      if row["features"] == "learned":
+        key = tuple(row[n] for n in names)
+        keys.append(key)
+        cells[key, run] = shown(row["value"])
+  if not keys:
+    return []
+  table = [
+    (*key, *(cells.get((key, run), "") for run in found))
+    for key in dict.fromkeys(keys)
+  ]
+  return [Table("What probes read.", (*names, *found), table)]
+
+
+def _changes(configs) -> Block:
+  """The keys of the configurations that are not the same everywhere."""
+  plain = {name: as_json(config) for name, config in configs.items()}
+  first, *others = plain.values()
+  keys = sorted({key for x in others for key, *_ in differences(first, x)})
+  if not keys:
+    return Words("Their configurations are the same.")
+  rows = [
+    (key, *(json.dumps(_at(config, key)) for config in plain.values()))
+    for key in keys
+  ]
+  return Table("Keys that differ.", ("key", *plain), rows)
+
+
+def _at(config, key: str):
+  for part in key.split("."):
+    config = config.get(part) if isinstance(config, dict) else None
+  return config
+
+
+def _curves(rows) -> list[Block]:
+  blocks: list[Block] = []
+  for key, unit in CURVES.items():
+    lines = {name: series(lines, key) for name, lines in rows.items()}
+    lines = {name: line for name, line in lines.items() if line[0]}
+    if lines:
+      blocks.append(Plot(f"{key}.", figures.curves(lines, "step", unit)))
+  return blocks
+
+
+def _health(rows, configs) -> list[Block]:
+  found = [
+    (name, str(advice))
+    for name in rows
+    for advice in health.advise(rows[name], configs[name])
+  ]
+  if not found:
+    return [Words("Nothing wrong was found.", "good")]
+  return [Table("What the rules found.", ("run", "advice"), found)]

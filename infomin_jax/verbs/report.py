@@ -1,0 +1,61 @@
+"""One HTML page of a run, of several runs, or of a study.
+
+  infomin report runs/fm
+  infomin report runs/fm_0 runs/fm_1 --out compared.html
+  infomin report runs/good_views
+
+The page needs no network and no other file. Of one run it tells what was
+learned, whether all is well, and shows features, neighbours and views of test
+images; while the run goes on, the same command makes it anew. Of several runs
+it lays curves over each other; of a study it shows each claim and its verdict.
+"""
+
+import pathlib
+
+from absl import flags
+
+from infomin_jax.errors import UserError
+
+
+def define(values: flags.FlagValues, argv: list[str]) -> None:
+  """The flags of `infomin report`."""
+  del argv
+  flags.DEFINE_string(
+    "out",
+    "",
+    "the page (default: report.html in the folder; of several runs, here)",
+    flag_values=values,
+  )
+  flags.DEFINE_integer(
+    "images", 1000, "test images to look at", lower_bound=8, flag_values=values
+  )
+  flags.DEFINE_enum(
+    "plane",
+    "pca",
+    ["pca", "tsne"],
+    "how features become points",
+    flag_values=values,
+  )
+
+
+def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
+  """Writes the page; see the module's text."""
+  del command
+  if not rest:
+    raise UserError("no folder given: infomin report runs/fm")
+  folders = list(map(pathlib.Path, rest))
+  for folder in folders:
+    if not folder.is_dir():
+      raise UserError(f"{folder}: there is no such folder.")
+  from infomin_jax import report
+
+  if len(folders) > 1:
+    text = report.runs_page(folders)
+  elif (folders[0] / "claims.json").exists():
+    text = report.study_page(folders[0])
+  else:
+    text = report.run_page(folders[0], values.images, values.plane)
+  default = "report.html" if len(folders) > 1 else folders[0] / "report.html"
+  path = pathlib.Path(values.out or default)
+  path.write_text(text, encoding="utf-8")
+  print(f"Wrote {path} ({len(text) / 2**20:.1f} MiB).")
