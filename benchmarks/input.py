@@ -5,10 +5,10 @@
 
 JPEGs of ImageNet's size, 500 x 375 and about 100 KiB, made from photographs of
 scikit-learn and scikit-image. `bare` is our decoding and two crops in a loop;
-`pipeline` the same through `data.stream`, with a process a core. Pillow decodes
-and crops as torchvision does it; OpenCV without antialiasing where it enlarges
-and shrinks; TensorFlow, where it is installed, as a compiled graph. All have
-one core for each process, two views an image.
+`threads` and `processes` are the same through `data.stream`, one a core. Pillow
+decodes and crops as torchvision does it; OpenCV without antialiasing;
+TensorFlow, where it is installed, as a compiled graph. The loops have a process
+a core; two views an image.
 """
 
 import argparse
@@ -156,16 +156,16 @@ def loop(side, folder, core, pipe):
     pipe.send(count / (time.perf_counter() - began))
 
 
-def pipeline(folder, workers, pipe):
+def pipeline(folder, workers, threads, pipe):
   """The stream that `infomin train` reads; answers with images/s."""
   from infomin_jax import data
 
   source = data.load({"name": "folder", "path": str(folder)}, "all")
   host = data.host_views(VIEWS, SIZE, SCALE)
-  options = dict(seed=0, batch_size=64, host=host, workers=workers, threads=1)
+  options = dict(seed=0, batch_size=64, host=host)
+  options |= dict(workers=workers, threads=threads)
   with data.stream(source, **options) as batches:
-    for _ in range(4 * workers):  # what is read ahead
-      next(batches)
+    next(batches)
     pipe.send(0.0)
     while pipe.recv():
       began = time.perf_counter()
@@ -182,13 +182,17 @@ def measure(folder, rounds):
   context = multiprocessing.get_context("spawn")
   cores = sorted(os.sched_getaffinity(0))
   rates = {}
-  for side in (*SIDES, "pipeline"):
+  through = {
+    "threads": functools.partial(pipeline, folder, 0, len(cores)),
+    "processes": functools.partial(pipeline, folder, len(cores), 1),
+  }
+  for side in (*SIDES, *through):
     pipes, processes = [], []
-    for core in cores if side != "pipeline" else cores[:1]:
+    for core in cores if side in SIDES else cores[:1]:
       mine, other = context.Pipe()
       target = functools.partial(loop, side, folder, core)
-      if side == "pipeline":
-        target = functools.partial(pipeline, folder, len(cores))
+      if side in through:
+        target = through[side]
       # Not daemons: the pipeline's process has workers of its own.
       processes.append(context.Process(target=target, args=(other,)))
       processes[-1].start()
@@ -226,14 +230,17 @@ def main():
     (folder / "photos").mkdir()
     size = make_files(folder / "photos")
     rates = measure(folder, options.rounds)
-  ratios = {side: np.divide(rates["pipeline"], rates[side]) for side in SIDES}
+  ratios = {
+    side: {
+      other: float(np.median(np.divide(rate, rates[other]))) for other in SIDES
+    }
+    for side, rate in rates.items()
+  }
   values = [
     {
       "side": side,
       "images_per_second_and_core": float(np.median(rate)),
-      "pipeline_ratio": float(np.median(ratios[side]))
-      if side in ratios
-      else 1.0,
+      "times": ratios[side],
       "range": [min(rate), max(rate)],
     }
     for side, rate in rates.items()

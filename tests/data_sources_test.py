@@ -4,7 +4,6 @@ import io
 import pickle
 from typing import Any
 
-import cv2
 import ml_collections
 import numpy as np
 import pytest
@@ -145,7 +144,7 @@ def test_photographs_shrink_nearly_as_pillow_shrinks_them(size, most):
       window = image[:h, :w]
       ours.append(apart(decode.resize(window, size, size), window))
       # Without smoothing, what is finer than a pixel turns into noise.
-      linear.append(apart(cv2.resize(window, (size, size)), window))
+      linear.append(apart(decode.cv2.resize(window, (size, size)), window))
   assert max(ours) < most
   assert np.mean(ours) < 0.6 * np.mean(linear)
 

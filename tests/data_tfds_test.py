@@ -209,7 +209,7 @@ def test_many_records_in_one_call(tmp_path):
   write_set("mnist", tmp_path, {"train": rows})
   source: Any = data.load({"name": "mnist", "data_dir": str(tmp_path)}, "train")
   picked = [4, 0, 4, 5]
-  for record, i in zip(source.__getitems__(picked), picked, strict=True):
+  for record, i in zip(source.records(picked), picked, strict=True):
     assert record["index"] == i and record["label"] == source[i]["label"]
     np.testing.assert_array_equal(record["image"], source[i]["image"])
   copy = pickle.loads(pickle.dumps(source))
@@ -285,7 +285,7 @@ def test_damaged_records_name_index_and_file(tmp_path):
       assert f"Record {i} of mnist ({file}) cannot be decoded" in str(error)
   assert len(broken) == 1 and broken[0] > 0
   with pytest.raises(data.BrokenRecord, match=f"Record {broken[0]} "):
-    source.__getitems__(range(6))
+    list(source.records(range(6)))
 
 
 def test_damaged_and_missing_files_are_named(tmp_path):
@@ -303,7 +303,7 @@ def test_damaged_and_missing_files_are_named(tmp_path):
   with pytest.raises(data.BrokenRecord, match=r"Record 2 .*stl10-train.*hash"):
     source[2]
   with pytest.raises(data.BrokenRecord, match="Record 2 "):
-    source.__getitems__([0, 1, 2, 3])
+    list(source.records([0, 1, 2, 3]))
   shard.write_bytes(content[:1000])
   with pytest.raises(data.BrokenRecord, match=r"Record 0 .*stl10-train"):
     data.load(options, "train")[0]

@@ -37,34 +37,37 @@ class Batch:
 
   def __call__(self, step: int) -> dict[str, np.ndarray]:
     positions, rows = self.order(step)
-    records, missed = self._read(rows.tolist())
-    if self.host:
-      records = [
-        self.host(record, host_rng(self.seed, position))
-        for record, position in zip(records, positions.tolist(), strict=True)
-      ]
-    shape = None if self.host else self.source.image_shape
-    batch = collate(records, self.source.name, shape)
-    return batch | missed
-
-  def _read(self, rows):
+    positions, rows = positions.tolist(), rows.tolist()
+    missed = np.full(len(rows), -1)
     try:
-      # What Grain and PyTorch call too: one call a batch is much faster.
-      if hasattr(self.source, "__getitems__"):
-        records = self.source.__getitems__(rows)
-      else:
-        records = [self.source[row] for row in rows]
-      found = rows
+      records = self._made(positions, self._read(rows))
     except BrokenRecord:
       if self.broken == "stop":
         raise
-      records, found = zip(
+      read, found = zip(
         *[next_readable(self.source, row) for row in rows], strict=True
       )
-    if self.broken == "stop":
-      return records, {}
-    missed = np.where(np.equal(found, rows), -1, rows)
-    return records, {"broken": missed.astype(np.int32)}
+      records = self._made(positions, read)
+      missed = np.where(np.equal(found, rows), -1, rows)
+    shape = None if self.host else self.source.image_shape
+    batch = collate(records, self.source.name, shape)
+    if self.broken == "skip":
+      batch["broken"] = missed.astype(np.int32)
+    return batch
+
+  def _read(self, rows):
+    """Records one after another, so that few photographs are held at once."""
+    if hasattr(self.source, "records"):
+      return self.source.records(rows)
+    return (self.source[row] for row in rows)
+
+  def _made(self, positions, records):
+    if not self.host:
+      return list(records)
+    return [
+      self.host(record, host_rng(self.seed, position))
+      for position, record in zip(positions, records, strict=True)
+    ]
 
 
 def next_readable(source: Source, row: int) -> tuple[dict, int]:

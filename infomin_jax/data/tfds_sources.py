@@ -11,7 +11,7 @@ import os
 import pathlib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -230,14 +230,17 @@ class TfdsSource:
       ) from error
     return self._record(index, example)
 
-  def __getitems__(self, indices: Sequence[int], /) -> list[dict[str, Any]]:
-    """Many records in one call, which is much faster than one by one."""
+  def records(self, indices: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Many records, read in one call, which is faster; decoded one by one."""
     indices = [checked_index(index, self) for index in indices]
     try:
       examples = self._records.__getitems__(indices)
     except RuntimeError:
-      return [self[index] for index in indices]  # finds out which, and says so
-    return [self._record(*pair) for pair in zip(indices, examples, strict=True)]
+      # Finds out which cannot be read, and says so.
+      yield from (self[index] for index in indices)
+      return
+    for index, example in zip(indices, examples, strict=True):
+      yield self._record(index, example)
 
   def _record(self, index, example):
     image = decoded(example[self._image], self._channels, index, self)
