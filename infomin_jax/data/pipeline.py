@@ -211,7 +211,7 @@ def _start_worker(worker=0, workers=1):
 
 
 def _keep_memory():
-  """Freed memory is used again: fresh pages took threads a third of the time."""
+  """Freed memory is used again: fresh pages took a third of threads' time."""
   libc = ctypes.CDLL(None)
   if hasattr(libc, "mallopt"):  # glibc's
     trim_threshold, mmap_threshold = -1, -3
