@@ -39,7 +39,7 @@ def configure() -> None:
   """
   flags = os.environ.get("XLA_FLAGS", "")
   if _runs_on_cpu():
-    _keep_memory()
+    keep_memory()
     # Without chips libtpu looks for them for a while, and says so.
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     if _CPU_FLAG not in flags and _knows_cpu_flag():
@@ -76,13 +76,13 @@ def _end_with_parent() -> None:
   os._exit(1)  # killed: its queue would be waited for without end
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
   """Makes glibc keep freed memory for the next step.
 
   XLA on a CPU frees its buffers after each step, and glibc gives large ones
   back to the kernel: every step then faults in all its memory anew (54,000
   pages, a quarter of the processor time and more than half of the wall time of
-  a small convolutional step).
+  a small convolutional step). So do threads that decode photographs.
   """
   if platform.libc_ver()[0] == "glibc":
     libc = ctypes.CDLL(None)

@@ -5,7 +5,6 @@ worker processes nor the number of JAX processes change what it sees. Grain
 runs the reading ahead of time.
 """
 
-import ctypes
 import functools
 import gc
 import itertools
@@ -21,6 +20,7 @@ import grain
 import numpy as np
 from absl import flags
 
+from infomin_jax import runtime
 from infomin_jax.data.batch import Batch
 from infomin_jax.data.decode import BrokenRecord
 from infomin_jax.data.host import Host
@@ -138,7 +138,7 @@ class Stream:
     # Workers' batches lie in shared memory, which Grain frees with trouble if
     # it is still in use when the program ends.
     self._copies = workers > 0
-    _keep_memory()
+    runtime.keep_memory()
     if workers < 0 or threads < 0:
       raise UserError(
         f"workers and threads: expected >= 0, got {workers} and {threads}."
@@ -205,18 +205,9 @@ def _end(batches, workers):
 def _start_worker(worker=0, workers=1):
   """In each worker: no traceback at Ctrl-C, and no life after the parent's."""
   del worker, workers
-  _keep_memory()
+  runtime.keep_memory()
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
-
-
-def _keep_memory():
-  """Freed memory is used again: fresh pages took a third of threads' time."""
-  libc = ctypes.CDLL(None)
-  if hasattr(libc, "mallopt"):  # glibc's
-    trim_threshold, mmap_threshold = -1, -3
-    libc.mallopt(mmap_threshold, 2**30)
-    libc.mallopt(trim_threshold, 2**30)
 
 
 def _die_with(parent):
