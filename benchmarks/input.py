@@ -13,6 +13,7 @@ a core; two views an image.
 
 import argparse
 import functools
+import importlib
 import importlib.util
 import io
 import json
@@ -21,6 +22,7 @@ import os
 import pathlib
 import tempfile
 import time
+from typing import Any
 
 import numpy as np
 
@@ -107,8 +109,7 @@ def opencv(data, rng):
 @functools.cache
 def _in_tensorflow():
   """A function of JPEG bytes and windows `[v, 4]`, compiled once."""
-  import tensorflow as tf
-
+  tf: Any = importlib.import_module("tensorflow")
   tf.config.threading.set_intra_op_parallelism_threads(1)
   tf.config.threading.set_inter_op_parallelism_threads(1)
 
@@ -162,7 +163,7 @@ def pipeline(folder, workers, threads, pipe):
 
   source = data.load({"name": "folder", "path": str(folder)}, "all")
   host = data.host_views(VIEWS, SIZE, SCALE)
-  options = dict(seed=0, batch_size=64, host=host)
+  options: dict[str, Any] = dict(seed=0, batch_size=64, host=host)
   options |= dict(workers=workers, threads=threads)
   with data.stream(source, **options) as batches:
     next(batches)

@@ -27,6 +27,8 @@ VERBS = {
   "replay": "the step at which a run's loss was not finite, once more",
   "plan": "what a run needs on TPUs that are not here",
   "report": "one HTML page of a run, of several, or of a study",
+  "runs": "list the runs of a folder, find the best, compare two",
+  "doctor": "look at this machine: what is here and what to do next",
   "views": "draw what the views of a config look like",
   "data": "list the data sets, prepare one, look into one",
 }

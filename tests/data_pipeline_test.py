@@ -353,15 +353,15 @@ def test_shapes_must_agree_within_a_batch():
 
 def test_collate_checks_fields_and_types():
   record: Any = Squares()[3] | {"bits": np.ones(2, np.float32), "flag": True}
-  got = batch.collate([record, record])
+  got = batch.collate([record, record], 2)
   assert got["bits"].dtype == np.float32 and got["bits"].shape == (2, 2)
   assert got["flag"].dtype == np.int32
   other = {k: v for k, v in record.items() if k != "label"}
   with pytest.raises(UserError, match=r"Record 3 .*fields bits, flag, image"):
-    batch.collate([record, other])
+    batch.collate([record, other], 2)
   floats = record | {"image": record["image"].astype(np.float32)}
   with pytest.raises(UserError, match="image of uint8, got float32"):
-    batch.collate([floats])
+    batch.collate([floats], 1)
 
 
 # --- host crops -------------------------------------------------------------

@@ -1,7 +1,7 @@
 """One batch: which records to read, how to stack them, what may go wrong."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -40,17 +40,15 @@ class Batch:
     positions, rows = positions.tolist(), rows.tolist()
     missed = np.full(len(rows), -1)
     try:
-      records = self._made(positions, self._read(rows))
+      batch = self._collated(positions, self._read(rows))
     except BrokenRecord:
       if self.broken == "stop":
         raise
       read, found = zip(
         *[next_readable(self.source, row) for row in rows], strict=True
       )
-      records = self._made(positions, read)
+      batch = self._collated(positions, read)
       missed = np.where(np.equal(found, rows), -1, rows)
-    shape = None if self.host else self.source.image_shape
-    batch = collate(records, self.source.name, shape)
     if self.broken == "skip":
       batch["broken"] = missed.astype(np.int32)
     return batch
@@ -61,13 +59,13 @@ class Batch:
       return self.source.records(rows)
     return (self.source[row] for row in rows)
 
-  def _made(self, positions, records):
+  def _collated(self, positions, records):
+    name, shape = self.source.name, self.source.image_shape
     if not self.host:
-      return list(records)
-    return [
-      self.host(record, host_rng(self.seed, position))
-      for position, record in zip(positions, records, strict=True)
-    ]
+      return collate(records, len(positions), name, shape)
+    pairs = zip(positions, records, strict=True)
+    made = (self.host(x, host_rng(self.seed, place)) for place, x in pairs)
+    return collate(made, len(positions), name)
 
 
 def next_readable(source: Source, row: int) -> tuple[dict, int]:
@@ -81,25 +79,31 @@ def next_readable(source: Source, row: int) -> tuple[dict, int]:
 
 
 def collate(
-  records: Sequence[dict],
+  records: Iterable[dict],
+  count: int,
   name: str = "records",
   image_shape: tuple[int, ...] | None = None,
 ) -> dict[str, np.ndarray]:
   """Stacks records: ints to int32 `[b]`, arrays to `[b, ...]`.
 
+  Each is copied into the batch as it comes, while it is in the cache.
+
   Args:
     records: with the same fields; images are uint8.
+    count: b, how many there are.
     name: the source's, for messages.
     image_shape: what images must have; None is that of the first.
 
   Raises:
     UserError: different fields or shapes; names the record.
   """
-  first = records[0]
-  expected = {k: np.shape(v) for k, v in first.items()}
-  expected["image"] = image_shape or expected["image"]
-  for record in records:
+  batch: dict[str, np.ndarray] = {}
+  expected: dict[str, tuple[int, ...]] = {}
+  for i, record in enumerate(records):
     shapes = {k: np.shape(v) for k, v in record.items()}
+    if not batch:
+      expected = shapes | ({"image": image_shape} if image_shape else {})
+      batch = {k: _room(count, v) for k, v in record.items()}
     if shapes != expected:
       raise UserError(_mismatch(record, name, expected, shapes))
     if record["image"].dtype != np.uint8:
@@ -107,11 +111,16 @@ def collate(
         f"Record {record['index']} of {name}: expected an image of uint8, got "
         f"{record['image'].dtype}."
       )
-  batch = {k: np.stack([record[k] for record in records]) for k in first}
-  return {
-    k: v.astype(np.int32) if v.ndim == 1 and v.dtype.kind in "iub" else v
-    for k, v in batch.items()
-  }
+    for field, value in record.items():
+      batch[field][i] = value
+  return batch
+
+
+def _room(count: int, value) -> np.ndarray:
+  """For so many values like this one; whole numbers become int32."""
+  value = np.asarray(value)
+  whole = value.ndim == 0 and value.dtype.kind in "iub"
+  return np.empty((count, *value.shape), np.int32 if whole else value.dtype)
 
 
 def _mismatch(record, name, expected, shapes):

@@ -95,6 +95,8 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
   are, in a third of the time. Where an axis shrinks to less than a third, whole
   pixels are averaged before.
   """
+  if image.shape[-1] <= 4:
+    return _resize(image, height, width).reshape(height, width, -1)
   # OpenCV's filters take at most 4 channels at a time.
   parts = [
     _resize(part, height, width)

@@ -148,7 +148,7 @@ def plane(
         x=points[rows, 0],
         y=points[rows, 1],
         customdata=rows,
-        text=[html.escape(f"{task} {labels[row]}") for row in rows],
+        text=[html.escape(f"{task} {labels[row]}") for row in rows.tolist()],
         hovertemplate="%{text}<extra></extra>",
         name=html.escape(label),
         mode="markers",

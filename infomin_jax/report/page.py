@@ -85,11 +85,12 @@ def page(title: str, sections: Mapping[str, Sequence[Block]]) -> str:
 
 def _drawn(figure: go.Figure, name: str) -> markupsafe.Markup:
   """A figure's HTML; plotly writes its data so that no `<` is left in it."""
+  layout: Any = figure.layout
   figure.update_layout(
     margin=dict(l=56, r=16, t=16, b=44),
     paper_bgcolor="rgba(0,0,0,0)",
     plot_bgcolor="rgba(0,0,0,0)",
-    height=figure.layout.height or 340,
+    height=layout.height or 340,
     font=dict(size=13),
     legend=dict(orientation="h", y=1.02, yanchor="bottom"),
   )

@@ -202,21 +202,14 @@ def _times(rows):
   share = np.array([row.get("input_wait_share", 0.0) for row in rows])
   # A run that went on counts its seconds anew.
   rest = np.maximum(np.where(total < 0, 0, total) - looked, 0)
-  return figures.curves(
-    {
-      "computation": (
-        [r["step"] for r in rows],
-        1e3 * rest * (1 - share) / steps,
-      ),
-      "waiting for input": (
-        [r["step"] for r in rows],
-        1e3 * rest * share / steps,
-      ),
-      "evaluation": ([r["step"] for r in rows], 1e3 * looked / steps),
-    },
-    "step",
-    "ms a step",
-  )
+  at = [row["step"] for row in rows]
+  parts = {
+    "computation": rest * (1 - share),
+    "waiting for input": rest * share,
+    "evaluation": looked,
+  }
+  lines = {name: (at, (1e3 * x / steps).tolist()) for name, x in parts.items()}
+  return figures.curves(lines, "step", "ms a step")
 
 
 def _probe_table(probed) -> Table:

@@ -49,16 +49,42 @@ def _name(path, workdirs) -> str:
 
 
 def _final(rows) -> Table:
-  kept = [
-    key for key in FINAL if any(key in r for rs in rows.values() for r in rs)
+  found = {name: newest(lines) for name, lines in rows.items()}
+  kept = [key for key in FINAL if any(key in x for x in found.values())]
+  table = [
+    (name, *(shown(x.get(key)) for key in kept)) for name, x in found.items()
   ]
-  table = []
-  for name, lines in rows.items():
-    newest = {}
-    for line in lines:
-      newest |= line
-    table.append((name, *(shown(newest.get(key)) for key in kept)))
   return Table("The newest figures.", ("run", *kept), table)
+
+
+def newest(lines) -> dict[str, float]:
+  """The last value of every metric."""
+  found: dict[str, float] = {}
+  for line in lines:
+    found |= line
+  return found
+
+
+def find_runs(root: pathlib.Path) -> list[dict]:
+  """The runs below a folder, a mapping each.
+
+  Returns:
+    `run`, its folder; `data`, `encoder`, `steps`, and the last value of every
+    metric, of which `step` is the last one done.
+  """
+  rows = []
+  for path in sorted(root.rglob("metrics.jsonl")):
+    folder = path.parent
+    if (folder / "config.json").exists() and path.stat().st_size:
+      config = read_config(folder)
+      about = {
+        "run": str(folder),
+        "data": config.data.name,
+        "encoder": config.encoder.name,
+        "steps": config.steps,
+      }
+      rows.append(about | newest(read_metrics(folder)))
+  return rows
 
 
 def shown(value) -> str:
@@ -87,17 +113,17 @@ def _probes(folders) -> list[Block]:
 
 
 def _changes(configs) -> Block:
-  """The keys of the configurations that are not the same everywhere."""
-  plain = {name: as_json(config) for name, config in configs.items()}
-  first, *others = plain.values()
-  keys = sorted({key for x in others for key, *_ in differences(first, x)})
-  if not keys:
+  rows = changes([as_json(config) for config in configs.values()])
+  if not rows:
     return Words("Their configurations are the same.")
-  rows = [
-    (key, *(json.dumps(_at(config, key)) for config in plain.values()))
-    for key in keys
-  ]
-  return Table("Keys that differ.", ("key", *plain), rows)
+  return Table("Keys that differ.", ("key", *configs), rows)
+
+
+def changes(configs: Sequence[dict]) -> list[tuple[str, ...]]:
+  """The keys that are not the same in all configurations, with their values."""
+  first, *others = configs
+  keys = sorted({key for x in others for key, *_ in differences(first, x)})
+  return [(key, *(json.dumps(_at(x, key)) for x in configs)) for key in keys]
 
 
 def _at(config, key: str):

@@ -14,6 +14,7 @@ JAX_COORDINATOR_ADDRESS=HOST:PORT, JAX_NUM_PROCESSES and JAX_PROCESS_ID.
 
 import os
 import pathlib
+import sys
 
 from absl import flags
 from ml_collections import config_flags
@@ -63,7 +64,16 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
 
 def define_config(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flag --config and, with it, --config.KEY for the file's keys."""
+  """The flag --config and, with it, --config.KEY for the file's keys.
+
+  A file that is not there is looked for among those that come with the package.
+  """
+  for i, word in enumerate(argv):
+    flag, _, path = word.partition("=")
+    if flag == "--config" and path:
+      argv[i] = f"--config={packaged(path)}"
+    elif flag == "--config" and i + 1 < len(argv):
+      argv[i + 1] = packaged(argv[i + 1])
   config_flags.DEFINE_config_file(
     "config",
     None,
@@ -71,6 +81,15 @@ def define_config(values: flags.FlagValues, argv: list[str]) -> None:
     flag_values=values,
     sys_argv=argv,
   )
+
+
+def packaged(config: str) -> str:
+  """`FILE:VARIANT`, the file being the package's own if there is no other."""
+  path, colon, variant = config.partition(":")
+  ours = pathlib.Path(sys.prefix) / "share/infomin_jax" / path
+  if not pathlib.Path(path).is_file() and ours.is_file():
+    path = str(ours)
+  return f"{path}{colon}{variant}"
 
 
 def required_config(values: flags.FlagValues, rest: list[str]):

@@ -1,0 +1,129 @@
+"""Look at this machine: what is here, what works, what to do next.
+
+  infomin doctor
+
+Devices, versions, settings, disk, which data sets are ready, and how fast a
+small step and its input are. Takes half a minute; `--quick` leaves the speed
+out.
+"""
+
+import json
+import os
+import shutil
+import time
+from typing import Any
+
+from absl import flags
+
+from infomin_jax import runtime
+from infomin_jax.errors import UserError
+from infomin_jax.verbs.train import define_config
+
+STEPS = 20
+ROOM = 5 * 2**30  # bytes on a disk below which it is said
+
+
+def define(values: flags.FlagValues, argv: list[str]) -> None:
+  """The flags of `infomin doctor`."""
+  del argv
+  flags.DEFINE_boolean(
+    "quick", False, "leave the speed out", flag_values=values
+  )
+  flags.DEFINE_string("data_dir", "", "of prepared sets", flag_values=values)
+  flags.DEFINE_boolean("json", False, "print JSON", flag_values=values)
+
+
+def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
+  """Looks, and prints; see the module's text."""
+  del command
+  if rest:
+    raise UserError(f"unexpected argument {rest[0]!r}: flags begin with --.")
+  from infomin_jax import evidence
+
+  device = evidence.device()
+  room = shutil.disk_usage(os.getcwd()).free
+  found: dict[str, Any] = {
+    "devices": f"{device['count']} of {device['kind']}",
+    "cpu": f"{len(os.sched_getaffinity(0))} cores of {device['cpu']}",
+    **evidence.versions(),
+    "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
+    "compilation cache": os.environ.get("JAX_COMPILATION_CACHE_DIR", ""),
+    "free disk": f"{room / 2**30:.0f} GiB here",
+    "data sets": ", ".join(_ready(values.data_dir)),
+  }
+  speed = {} if values.quick else _speed()
+  found |= speed
+  found["next"] = _next(device, room, found["data sets"], speed)
+  if values.json:
+    print(json.dumps(found, indent=2))
+    return
+  for name, value in found.items():
+    for line in value if isinstance(value, list) else [value]:
+      print(f"{name:18s} {line}")
+
+
+def _ready(data_dir: str) -> list[str]:
+  """Sets that can be read here, and need no argument."""
+  from infomin_jax import data
+
+  return [row["name"] for row in data.describe(data_dir) if row["ready"]]
+
+
+def _speed() -> dict[str, str]:
+  """Of the quickstart's step, and of reading its images."""
+  import jax
+
+  from infomin_jax.train.experiment import make_experiment
+
+  values = flags.FlagValues()
+  argv = ["infomin doctor", "--config=configs/colorful_digits.py"]
+  define_config(values, argv)
+  values(argv)
+  experiment = make_experiment(values.config)
+  step, state = experiment.step(), experiment.init()
+  batches = experiment.batches(0)
+  began = time.perf_counter()
+  state, _ = step(state, next(batches), experiment.resident)
+  jax.block_until_ready(state.step)
+  compiled = time.perf_counter() - began
+  began = time.perf_counter()
+  read = [next(batches) for _ in range(STEPS)]
+  reading = time.perf_counter() - began
+  began = time.perf_counter()
+  for batch in read:
+    state, _ = step(state, batch, experiment.resident)
+  jax.block_until_ready(state)
+  images = STEPS * experiment.config.batch_size
+  stepping = time.perf_counter() - began
+  return {
+    "first step": f"{compiled:.1f} s with compilation",
+    "step": f"{images / stepping:,.0f} images/s (a small network of digits)",
+    "input": f"{images / reading:,.0f} images/s",
+  }
+
+
+def _next(device, room: int, ready: str, speed: dict[str, str]) -> list[str]:
+  """What to do, in the order of what hinders most."""
+  advice = []
+  if room < ROOM:
+    advice.append(
+      f"Only {room / 2**30:.1f} GiB are free here: checkpoints and prepared "
+      "sets need more."
+    )
+  if device["kind"] == "cpu" and shutil.which("nvidia-smi"):
+    advice.append(
+      "There is a GPU that JAX does not use: pip install 'infomin-jax[gpu]'."
+    )
+  if runtime.has_tpu_chips() and device["kind"] == "cpu":
+    advice.append(
+      "There are TPUs that JAX does not use: pip install 'infomin-jax[tpu]'."
+    )
+  if "fashion_mnist" not in ready:
+    advice.append(
+      "No photographs are here yet: infomin data list says how to get some."
+    )
+  if speed:
+    advice.append(
+      "infomin train --config configs/colorful_digits.py --workdir runs/first"
+    )
+  return advice

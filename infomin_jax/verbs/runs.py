@@ -1,0 +1,113 @@
+"""List the runs below a folder, sort them, find the best, compare two.
+
+  infomin runs runs
+  infomin runs runs --sort linear
+  infomin runs runs --best mi_bound
+  infomin runs --difference runs/a runs/b
+
+A run that is not finished shows how far it is. `--sort` and `--best` take any
+metric of metrics.jsonl; the largest comes first, of a loss or time the
+smallest.
+"""
+
+import json
+import pathlib
+
+from absl import flags
+
+from infomin_jax.errors import UserError, lookup
+
+SHOWN = ("loss", "mi_bound", "knn", "linear", "seconds")
+SMALL_IS_GOOD = ("loss", "seconds", "memory_bytes", "input_wait_share")
+
+
+def define(values: flags.FlagValues, argv: list[str]) -> None:
+  """The flags of `infomin runs`."""
+  del argv
+  flags.DEFINE_string("sort", "", "metric to sort by", flag_values=values)
+  flags.DEFINE_string(
+    "best", "", "print the folder that is best by a metric", flag_values=values
+  )
+  flags.DEFINE_boolean(
+    "difference", False, "compare two runs", flag_values=values
+  )
+  flags.DEFINE_boolean("json", False, "print JSON", flag_values=values)
+
+
+def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
+  """Lists or compares; see the module's text."""
+  del command
+  if len(rest) != 1 + values.difference:
+    wanted = "two runs" if values.difference else "one folder of runs"
+    raise UserError(f"expected {wanted}, got {' '.join(rest) or 'nothing'}.")
+  if values.difference:
+    _differ(rest, values.json)
+    return
+  from infomin_jax.report.runs import find_runs
+
+  rows = find_runs(pathlib.Path(rest[0]))
+  if not rows:
+    raise UserError(f"{rest[0]} has no folder that `infomin train` made.")
+  if key := values.best or values.sort:
+    rows = ordered(rows, key)
+  if values.best:
+    print(rows[0]["run"])
+  elif values.json:
+    print(json.dumps(rows, indent=2))
+  else:
+    keys = dict.fromkeys((*filter(None, [values.sort]), *SHOWN))
+    cells = [
+      (
+        row["run"],
+        f"{row['data']}, {row['encoder']}",
+        f"{row['step']} of {row['steps']}",
+        *(f"{row[key]:.4g}" if key in row else "" for key in keys),
+      )
+      for row in rows
+    ]
+    _show(("run", "data, encoder", "steps", *keys), cells)
+
+
+def ordered(rows: list[dict], key: str) -> list[dict]:
+  """The rows that have a metric, the best first.
+
+  Raises:
+    UserError: no run has it.
+  """
+  known = {k: k for row in rows for k, x in row.items() if type(x) is not str}
+  lookup("metric", key, known)
+  having = [row for row in rows if key in row]
+  return sorted(
+    having, key=lambda row: row[key], reverse=key not in SMALL_IS_GOOD
+  )
+
+
+def _differ(folders, as_json: bool) -> None:
+  from infomin_jax.report.run import read_metrics
+  from infomin_jax.report.runs import changes, newest
+  from infomin_jax.train import checkpoint
+
+  configs = [checkpoint.as_json(checkpoint.read_config(f)) for f in folders]
+  found = [newest(read_metrics(pathlib.Path(folder))) for folder in folders]
+  rows = [(f"config.{key}", *texts) for key, *texts in changes(configs)]
+  for key in ("step", *SHOWN):
+    if any(key in x for x in found):
+      values = (f"{x[key]:.4g}" if key in x else "" for x in found)
+      rows.append((key, *values))
+  if as_json:
+    print(json.dumps({key: texts for key, *texts in rows}, indent=2))
+  else:
+    _show(("", *folders), rows)
+
+
+def _show(headings, rows) -> None:
+  import rich.console
+  import rich.table
+  import rich.text
+
+  table = rich.table.Table()
+  for heading in headings:
+    table.add_column(rich.text.Text(heading), overflow="fold")
+  for row in rows:
+    table.add_row(*map(rich.text.Text, row))
+  rich.console.Console().print(table)

@@ -1,0 +1,253 @@
+"""Pages as a browser shows them: nothing fetched, nothing broken, all there."""
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from playwright.sync_api import sync_playwright
+
+from infomin_jax import cli
+from infomin_jax.report import figures, run_page, runs_page, study_page
+from infomin_jax.report.page import (
+  Plot,
+  Table,
+  Thumbnails,
+  Words,
+  encoded,
+  page,
+)
+from infomin_jax.train.checkpoint import read_config
+
+EVIL = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+pytestmark = pytest.mark.xdist_group("report")
+
+
+@pytest.fixture(scope="module")
+def browser():
+  found = [path for name in BROWSERS if (path := shutil.which(name))]
+  assert found, "The pages are looked at in a browser: apt-get install chromium"
+  options = ["--no-sandbox", "--enable-unsafe-swiftshader"]
+  with sync_playwright() as playwright:
+    made = playwright.chromium.launch(executable_path=found[0], args=options)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+  """A short run on digits, evaluated."""
+  workdir = tmp_path_factory.mktemp("runs") / "a run & <b>more</b>"
+  config = "--config=configs/colorful_digits.py:tiny"
+  options = ["--config.steps=6", "--config.run.evaluate_every=3"]
+  cli.main(["train", config, *options, f"--workdir={workdir}"])
+  cli.main(["evaluate", f"--workdir={workdir}", "--protocols=knn"])
+  return workdir
+
+
+def write_metrics(folder, rows):
+  lines = "".join(json.dumps(row) + "\n" for row in rows)
+  (folder / "metrics.jsonl").write_text(lines)
+
+
+class Shown:
+  """A page in a browser, and what it did."""
+
+  def __init__(self, browser, text, folder, width=1200, scheme="light"):
+    path = folder / "page.html"
+    path.write_text(text, encoding="utf-8")
+    self.requests, self.errors = [], []
+    self.page = browser.new_page(
+      viewport={"width": width, "height": 900}, color_scheme=scheme
+    )
+    self.page.on("console", lambda x: self.errors.append(x.text))
+    self.page.on("pageerror", lambda x: self.errors.append(str(x)))
+    self.page.on("dialog", lambda x: self.errors.append(x.message))
+    self.page.on("request", lambda x: self.requests.append(x.url))
+    self.page.goto(path.as_uri())
+    self.page.wait_for_function("document.readyState == 'complete'")
+
+  def check(self):
+    """It fetched and complained of nothing, and fits the window."""
+    outside = [x for x in self.requests[1:] if not x.startswith("data:")]
+    assert not outside and not self.errors
+    wide = self.page.evaluate(
+      "document.documentElement.scrollWidth - innerWidth"
+    )
+    assert wide <= 0
+
+  def hover(self, plot):
+    """Moves over the first point of a plot until something is shown."""
+    point = self.page.locator(f"#{plot} .scatterlayer .point").first
+    point.scroll_into_view_if_needed()
+    point.hover(force=True)
+
+
+@pytest.mark.parametrize("width, scheme", [(400, "dark"), (1600, "light")])
+def test_the_page_of_a_run(browser, run, tmp_path, width, scheme):
+  text = run_page(run, images=64, plane="pca")
+  shown = Shown(browser, text, tmp_path, width, scheme)
+  headings = shown.page.locator("h2").all_inner_texts()
+  assert headings == [
+    "What was learned",
+    "Health",
+    "Training",
+    "Probes",
+    "Features",
+    "Nearest neighbours",
+    "Views",
+    "How to do it again",
+  ]
+  assert "6 steps on colorful_digits" in shown.page.inner_text(
+    "section >> nth=0"
+  )
+  colour = shown.page.evaluate(
+    "document.querySelector('.plotly-graph-div')._fullLayout.font.color"
+  )
+  assert colour == ("#e6e9ec" if scheme == "dark" else "#1b1f24")
+  thumb = shown.page.locator(".thumb")
+  assert not thumb.is_visible()
+  shown.hover(thumb.get_attribute("id").removesuffix("thumb"))
+  thumb.wait_for(state="visible", timeout=5000)
+  shown.check()
+
+
+def test_a_plot_can_be_zoomed(browser, tmp_path):
+  lines = {"loss": (range(100), np.linspace(3, 1, 100))}
+  text = page("Zoom", {"A": [Plot("", figures.curves(lines, "step", "nats"))]})
+  shown = Shown(browser, text, tmp_path)
+  axis = "document.querySelector('.plotly-graph-div')._fullLayout.xaxis.range"
+  before = shown.page.evaluate(axis)
+  box = shown.page.locator(".nsewdrag").first.bounding_box()
+  mouse = shown.page.mouse
+  mouse.move(box["x"] + 200, box["y"] + 100)
+  mouse.down()
+  mouse.move(box["x"] + 300, box["y"] + 150, steps=4)
+  mouse.up()
+  after = shown.page.evaluate(axis)
+  assert after[1] - after[0] < 0.5 * (before[1] - before[0])
+  shown.check()
+
+
+def test_what_strangers_wrote_is_shown_and_never_run(browser, tmp_path):
+  points = np.random.default_rng(0).normal(size=(20, 2))
+  picture = encoded(np.zeros((80, 80, 3), np.uint8))
+  lines = {EVIL: ([1, 2], [1, 2])}
+  text = page(
+    EVIL,
+    {
+      EVIL: [
+        Words(EVIL),
+        Table(EVIL, (EVIL, "b"), [(EVIL, 1)]),
+        Plot(EVIL, figures.curves(lines, EVIL, EVIL, flat={EVIL: 1.5})),
+        Thumbnails(
+          EVIL, figures.plane(points, [EVIL] * 20, EVIL), picture, 5, 16
+        ),
+      ]
+    },
+  )
+  shown = Shown(browser, text, tmp_path)
+  assert shown.page.locator("img[src='x']").count() == 0
+  assert shown.page.inner_text("h1") == EVIL
+  shown.hover("plot1x4")
+  shown.page.wait_for_timeout(200)
+  shown.check()
+
+
+def test_a_page_of_200_runs(browser, run, tmp_path):
+  rows = [
+    json.loads(x) for x in (run / "metrics.jsonl").read_text().splitlines()
+  ]
+  config = read_config(run)
+  folders = []
+  for i in range(200):
+    folder = tmp_path / f"run{i}"
+    folder.mkdir()
+    config.seed = i
+    (folder / "config.json").write_text(config.to_json())
+    write_metrics(
+      folder, [{**row, "loss": row["loss"] + 0.01 * i} for row in rows]
+    )
+    folders.append(folder)
+  shown = Shown(browser, runs_page(folders), tmp_path)
+  assert shown.page.locator("section >> nth=0 >> tbody tr").count() == 200
+  assert "seed" in shown.page.inner_text("section >> nth=1")
+  shown.check()
+
+
+def test_a_map_of_100_000_points(browser, tmp_path):
+  points = np.random.default_rng(0).normal(size=(100_000, 2))
+  labels = [str(i % 10) for i in range(len(points))]
+  text = page("Many", {"A": [Plot("", figures.plane(points, labels, "class"))]})
+  shown = Shown(browser, text, tmp_path)
+  shown.page.mouse.move(600, 250)
+  count = "document.querySelector('.plotly-graph-div').data.length"
+  assert shown.page.evaluate(count) == 10
+  shown.check()
+
+
+def test_a_page_of_a_study(browser, tmp_path):
+  folder = tmp_path / "study"
+  cli.main(["study", "limits", "--preset=smoke", f"--out={folder}"])
+  shown = Shown(browser, study_page(folder), tmp_path)
+  text = shown.page.inner_text("body")
+  claims = json.loads((folder / "claims.json").read_text())
+  assert all(claim["id"] in text for claim in claims)
+  assert shown.page.locator("img.picture").count() == len(
+    list(folder.glob("*.png"))
+  )
+  shown.check()
+
+
+def test_the_command_writes_it_and_refuses_others(run, tmp_path, capsys):
+  out = tmp_path / "r.html"
+  cli.main(["report", str(run), "--images=16", f"--out={out}"])
+  assert out.exists() and f"Wrote {out}" in capsys.readouterr().out
+  cli.main(["report", str(run), str(run.parent / run.name), f"--out={out}"])
+  for folder, words in (
+    (tmp_path / "no", "there is no such folder"),
+    (tmp_path, "holds no config.json"),
+  ):
+    with pytest.raises(SystemExit):
+      cli.main(["report", str(folder)])
+    assert words in capsys.readouterr().err
+
+
+def test_runs_are_listed_sorted_and_compared(run, tmp_path, capsys):
+  other = tmp_path / "other"
+  shutil.copytree(run, other, ignore=shutil.ignore_patterns("checkpoints"))
+  config = read_config(other)
+  config.seed = 7
+  (other / "config.json").write_text(config.to_json())
+  rows = [
+    json.loads(x) for x in (run / "metrics.jsonl").read_text().splitlines()
+  ]
+  rows[-1]["knn"] = 0.99
+  (other / "metrics.jsonl").write_text(
+    "".join(f"{json.dumps(r)}\n" for r in rows)
+  )
+  shutil.copytree(run, tmp_path / "first")
+  cli.main(["runs", str(tmp_path), "--best=knn"])
+  assert capsys.readouterr().out.strip() == str(other)
+  cli.main(["runs", str(tmp_path), "--sort=knn", "--json"])
+  found = json.loads(capsys.readouterr().out)
+  assert [pathlib.Path(row["run"]).name for row in found] == ["other", "first"]
+  cli.main(["runs", "--difference", str(run), str(other), "--json"])
+  assert json.loads(capsys.readouterr().out)["config.seed"] == ["0", "7"]
+  cli.main(["runs", str(tmp_path)])
+  assert "colorful_digits" in capsys.readouterr().out
+  with pytest.raises(SystemExit):
+    cli.main(["runs", str(tmp_path), "--sort=no"])
+  assert "Unknown metric 'no'" in capsys.readouterr().err
+
+
+def test_the_doctor_tells_what_is_here(capsys):
+  cli.main(["doctor", "--json"])
+  found = json.loads(capsys.readouterr().out)
+  assert {"devices", "jax", "free disk", "data sets", "step", "input"} <= set(
+    found
+  )
+  assert "colorful_digits" in found["data sets"]
+  assert any("infomin train" in line for line in found["next"])
