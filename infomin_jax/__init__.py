@@ -3,19 +3,29 @@
 The layers, in the order in which they may import each other: `data` (records)
 -> `views` (what is compared) -> `encoders` (features) -> `critics` (scores) ->
 `estimators` (nats) -> `objectives` (losses) -> `train` (steps, checkpoints) ->
-`eval` (probes) -> `estimation` (MI of two arrays) -> `studies` -> `cli` and
-`verbs` (commands).
+`eval` (probes) -> `estimation` (MI of two arrays) -> `scikit` -> `studies` ->
+`report` -> `cli` and `verbs` (commands).
 """
 
+import importlib
 from typing import Any
 
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
-  """`estimate` and `Estimate`, imported when asked for: they need JAX."""
-  if name in ("estimate", "Estimate"):
-    from infomin_jax import estimation
+# Names of the top, imported when asked for: they need JAX.
+_PLACES = {
+  "Embedder": "scikit",
+  "Estimate": "estimation",
+  "estimate": "estimation",
+  "load": "eval.encoder",
+  "mutual_information": "scikit",
+}
 
-    return getattr(estimation, name)
-  raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+  """The names of the top: `_PLACES`."""
+  if name not in _PLACES:
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+  module = importlib.import_module(f"infomin_jax.{_PLACES[name]}")
+  return getattr(module, name)

@@ -102,6 +102,14 @@ def fake_fashion_mnist(folder):
   write_set("fashion_mnist", folder, {"train": rows, "test": rows})
 
 
+def fake_folder(folder):
+  """Images of several sizes, in the folders of ten classes."""
+  for i in range(COUNT):
+    path = folder / f"class{i // 8}" / f"{i}.jpg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encoded(pixels(40 + i % 5, 60, 3, seed=i), ".jpg"))
+
+
 FAKES = {
   "celeb_a_dim": fake_celeb_a,
   "cifar100_dim": fake_cifar100,
@@ -116,6 +124,7 @@ FAKES = {
   "fashion_mnist_dim": fake_fashion_mnist,
   "imagenet_infomin": fake_imagenet2012,
   "moving_digits": lambda folder: None,
+  "own_images": fake_folder,
   "photo_patches": lambda folder: None,
   "stl10_crops": fake_stl10,
   "stl10_infomin": fake_stl10,
@@ -135,7 +144,10 @@ TRACED = (
 
 
 # RandAugment alone compiles for a minute; tests of its own run it.
-QUICKER = {"imagenet_infomin": ["--config.views.name=B"]}
+OPTIONS = {
+  "imagenet_infomin": ["--config.views.name=B"],
+  "own_images": ["--config.data.path={data}", "--config.data.image_size=32"],
+}
 
 
 def test_every_config_has_a_set():
@@ -152,7 +164,7 @@ def test_tiny_trains_two_steps_and_is_evaluated(name, tmp_path, capsys):
       f"--config=configs/{name}.py:tiny",
       f"--config.data.data_dir={tmp_path / 'data'}",
       f"--workdir={workdir}",
-      *QUICKER.get(name, []),
+      *(x.format(data=tmp_path / "data") for x in OPTIONS.get(name, [])),
     ]
   )
   lines = (workdir / "metrics.jsonl").read_text().splitlines()

@@ -21,7 +21,7 @@ from infomin_jax.verbs import train
 CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
 NAMES = ("fashion_mnist", "colorful_digits_dim", "tinted_fashion_views")
 FEW = pytest.mark.parametrize(
-  "examples", [40, pytest.param(1500, marks=pytest.mark.long)]
+  "examples", [25, pytest.param(1500, marks=pytest.mark.long)]
 )
 SLOW = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
 

@@ -12,6 +12,7 @@ smallest.
 
 import json
 import pathlib
+import sys
 
 from absl import flags
 
@@ -110,4 +111,6 @@ def _show(headings, rows) -> None:
     table.add_column(rich.text.Text(heading), overflow="fold")
   for row in rows:
     table.add_row(*map(rich.text.Text, row))
-  rich.console.Console().print(table)
+  # Of a pipe rich knows no width.
+  width = None if sys.stdout.isatty() else 200
+  rich.console.Console(width=width).print(table)
