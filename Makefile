@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: install run test soak tables
+.PHONY: install run test soak tables docs
 
 install: .venv/installed
 
@@ -33,3 +33,8 @@ soak: .venv/tested
 # The README's tables, from docs/evidence/*.json.
 tables: install
 	$(BIN)/python docs/tables.py
+
+# The site, in build/site.
+docs: install
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	$(BIN)/mkdocs build --strict
