@@ -272,7 +272,8 @@ def test_the_monitor_gives_its_metrics():
   experiment = make_experiment(tiny_config())
   metrics = make_monitor(experiment)(experiment.init())
   assert set(metrics) == {
-    *("mi_bound", "mi_ceiling", "effective_rank", "knn", "linear")
+    *("mi_bound", "mi_bound_error", "mi_ceiling", "effective_rank"),
+    *("copies", "same_class", "knn", "linear"),
   }
 
 

@@ -50,6 +50,7 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
     metrics["copies"] = copied
     if train is not None:
       task, (field, classes) = next(iter(test.tasks.items()))
+      place["limit"] = config.run.monitor_examples
       train_x, train_y = embed(learner, variables, train, (tap,), **place)
       case = Case(
         Part(train_x[tap], {task: train_y[field]}),
