@@ -34,7 +34,8 @@ def processes(record: dict) -> tuple[list[str], str]:
   steps = record["config"]["steps"]
   return lines, (
     f"Relative gaps to one process with one device, over {steps} steps of "
-    "Adam, from metrics.jsonl, which has 7 digits; streamed scores go round a ring where there are several devices"
+    "Adam, from metrics.jsonl, which has 7 digits; streamed scores go round a "
+    "ring where there are several devices"
   )
 
 
