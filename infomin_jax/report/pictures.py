@@ -19,6 +19,7 @@ MOST_THUMBNAILS = 10_000
 
 
 def features(found: Look, plane: str) -> list[Block]:
+  """A map of the images by their features, and how alike these are."""
   task, labels = next(iter(found.labels.items()), ("image", None))
   names = range(len(found.images)) if labels is None else labels
   points = flatten(found.features, plane, seed=0)
