@@ -273,7 +273,7 @@ def test_the_monitor_gives_its_metrics():
   metrics = make_monitor(experiment)(experiment.init())
   assert set(metrics) == {
     *("mi_bound", "mi_bound_error", "mi_ceiling", "effective_rank"),
-    *("copies", "same_class", "knn", "linear"),
+    *("held_out_images", "copies", "same_class", "knn", "linear"),
   }
 
 

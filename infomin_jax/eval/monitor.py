@@ -20,10 +20,10 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
   """A `state -> metrics` for use while training.
 
   Metrics: the held-out MI bound with its ceiling (nats), where a term has a
-  critic; the effective rank of held-out features; the share of images that are
+  critic; the effective rank of held-out features; how many images these are
+  (`config.run.monitor_examples` or all there are), and the share that are
   copies of others; and, of the first task if there are labels, the share of
-  pairs of one class, kNN and linear probe accuracy; all on
-  `config.run.monitor_examples` images.
+  pairs of one class, kNN and linear probe accuracy.
   """
   config, options = experiment.config, experiment.config.evaluate
   learner = experiment.learner
@@ -39,7 +39,7 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
 
   def monitor(state: TrainState) -> dict[str, float]:
     variables = encoder_variables(state, options.weights)
-    metrics = {}
+    metrics = {"held_out_images": float(count)}
     if learner.has_scores:
       metrics |= held_out_bound(
         learner, variables, experiment.views, pairs, config.seed

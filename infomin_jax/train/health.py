@@ -76,15 +76,17 @@ def probe_falls(rows: Sequence[Row], config: Any) -> Found:
   if not (_rises(bounds) and _rises([-x for x in probes])):
     return None
   # Twice the standard error of the difference, on so many held-out images.
-  p, count = first["linear"], config["run"]["monitor_examples"]
+  # (runs of before do not say how many; they asked for so many).
+  p, asked = first["linear"], config["run"]["monitor_examples"]
+  count = last.get("held_out_images", asked)
   if p - last["linear"] < max(0.02, 2 * math.sqrt(2 * p * (1 - p) / count)):
     return None
   return (
     f"The bound rose from {first['mi_bound']:.2f} to {last['mi_bound']:.2f} "
     f"nats while the linear probe fell from {first['linear']:.1%} to "
     f"{last['linear']:.1%}.",
-    "The views share what the task does not need: make them differ in it "
-    "(stronger crops, colour), or stop here.",
+    "What the views share is not what the task needs: let them share that "
+    "(larger crops, weaker jitter) and differ in the rest, or stop here.",
   )
 
 
