@@ -119,16 +119,45 @@ def _learned(rows: list[dict]) -> list[str]:
   return lines
 
 
+def summary(records: list[dict]) -> str:
+  """How the claims of each study fared."""
+  lines = [
+    "| study | paper | seeds | claims that hold | fail | not decided |",
+    "|---|---|---|---|---|---|",
+  ]
+  for record in records:
+    counts = [str(len(ids)) for ids in _by_verdict(record).values()]
+    cells = (record["id"], PAPERS[record["id"]], _seeds(record), *counts)
+    lines.append(f"| {' | '.join(cells)} |")
+  return "\n".join(lines)
+
+
+PAPERS = {
+  "limits": "On Mutual Information Maximization for Representation Learning",
+  "deep_infomax": "Deep InfoMax",
+  "good_views": "What Makes for Good Views for Contrastive Learning?",
+}
+
+
 def verdicts(record: dict) -> str:
   """How many claims hold, and which fail, in one sentence."""
-  verdicts: dict[str, list[str]] = {"holds": [], "fails": [], "unmeasured": []}
-  for claim in record["claims"]:
-    verdicts[claim["verdict"]].append(claim["id"])
-  counts = sorted({row.get("done", 0) for row in record["values"]} - {0})
-  seeds = " or ".join(map(str, counts or [len(record["seeds"])]))
+  verdicts = _by_verdict(record)
   holds, fails, rest = (len(ids) for ids in verdicts.values())
   named = f" ({', '.join(verdicts['fails'])})" if fails else ""
   return (
-    f"Mean ± standard deviation of {seeds} seeds. Of the claims {holds} hold, "
-    f"{fails} fail{named} and {rest} are undecided or not measured"
+    f"Mean ± standard deviation of {_seeds(record)} seeds. Of the claims "
+    f"{holds} hold, {fails} fail{named} and {rest} are undecided or not "
+    "measured"
   )
+
+
+def _by_verdict(record: dict) -> dict[str, list[str]]:
+  verdicts: dict[str, list[str]] = {"holds": [], "fails": [], "unmeasured": []}
+  for claim in record["claims"]:
+    verdicts[claim["verdict"]].append(claim["id"])
+  return verdicts
+
+
+def _seeds(record: dict) -> str:
+  counts = sorted({row.get("done", 0) for row in record["values"]} - {0})
+  return " or ".join(map(str, counts or [len(record["seeds"])]))

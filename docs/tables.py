@@ -297,13 +297,25 @@ TABLES = {
 }
 
 
+# Tables of several files.
+SUMMARIES = {"studies": (study_tables.summary, tuple(study_tables.PAPERS))}
+
+
+def stored(name: str) -> dict:
+  """What `docs/evidence` has of a name."""
+  return json.loads((DOCS / "evidence" / f"{name}.json").read_text())
+
+
 def render(page: pathlib.Path) -> str:
   """A page's text with every table made anew."""
 
   def fill(match):
     name = match.group(2)
-    record = json.loads((DOCS / "evidence" / f"{name}.json").read_text())
-    table = TABLES[name](record)
+    if name in SUMMARIES:
+      summary, names = SUMMARIES[name]
+      table = summary([stored(of) for of in names])
+    else:
+      table = TABLES[name](stored(name))
     if page.parent == DOCS:
       table = table.replace("](docs/", "](")
     return f"{match.group(1)}{table}\n{match.group(3)}"
