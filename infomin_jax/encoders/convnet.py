@@ -183,6 +183,12 @@ class ConvNet(nn.Module):
       zip(self.widths, self.strides, strict=True)
     ):
       x = ConvLayer(width, 3, stride, 1, name=f"layer{i}")(x, train)
-    mean = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
-    pool = jnp.concatenate([mean, jnp.max(x, axis=(1, 2))], axis=1)
+    places = x.reshape(len(x), -1, x.shape[-1])  # [b, h w, c]
+    mean = jnp.mean(places, axis=1, dtype=jnp.float32)
+    # The gradient of `jnp.max` looks for the places that equal the maximum and
+    # divides by their number: where the compiler computes x twice, with other
+    # roundings, there is none, and the gradient is not a number.
+    top = jnp.argmax(places, axis=1, keepdims=True)
+    most = jnp.take_along_axis(places, top, axis=1)[:, 0]
+    pool = jnp.concatenate([mean, most], axis=1)
     return make_features(x, pool, {"conv": x, "pool": pool})

@@ -99,7 +99,9 @@ def triplet_semihard(distances: jax.Array, margin: float = 0.2) -> jax.Array:
   wide = distances.astype(jnp.float32)
   apart = negatives(distances)
   farther = apart & (wide > positive[:, None])
-  nearest = jnp.min(wide, axis=1, where=farther, initial=jnp.inf)
-  farthest = jnp.max(wide, axis=1, where=apart, initial=-jnp.inf)
-  mined = jnp.where(jnp.any(farther, axis=1), nearest, farthest)  # [b]
+  # By number, not by value: see `encoders.convnet` on gradients of a maximum.
+  nearest = jnp.argmin(jnp.where(farther, wide, jnp.inf), axis=1)
+  farthest = jnp.argmax(jnp.where(apart, wide, -jnp.inf), axis=1)
+  chosen = jnp.where(jnp.any(farther, axis=1), nearest, farthest)  # [b]
+  mined = jnp.take_along_axis(wide, chosen[:, None], axis=1)[:, 0]
   return jnp.mean(jax.nn.relu(positive - mined + margin))
