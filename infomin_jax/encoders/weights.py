@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 import numpy as np
+from flax import traverse_util
 
 from infomin_jax.errors import UserError
 
@@ -37,7 +38,7 @@ def to_torchvision(params: Mapping, stats: Mapping) -> Arrays:
   """
   found = {}
   for names, tree in ((_PARAMS, params), (_STATS, stats)):
-    for path, array in _leaves(tree):
+    for path, array in traverse_util.flatten_dict(tree).items():
       *layer, kind = path
       array = np.asarray(array, np.float32)
       if array.ndim == 4:
@@ -48,7 +49,7 @@ def to_torchvision(params: Mapping, stats: Mapping) -> Arrays:
 
 def from_torchvision(
   arrays: Mapping[str, np.ndarray], params: Mapping, stats: Mapping
-) -> tuple[dict, dict]:
+) -> tuple[Mapping, Mapping]:
   """Parameters and statistics of a ResNet from a state dict.
 
   Args:
@@ -78,8 +79,9 @@ def from_torchvision(
       )
     return array
 
-  params = _filled(params, functools.partial(take, _PARAMS))
-  stats = _filled(stats, functools.partial(take, _STATS))
+  filled = traverse_util.path_aware_map
+  params = filled(functools.partial(take, _PARAMS), params)
+  stats = filled(functools.partial(take, _STATS), stats)
   if left:
     raise UserError(
       f"the checkpoint has {', '.join(sorted(left)[:5])} ... without a place: "
@@ -135,20 +137,3 @@ def encoder_arrays(arrays: Mapping[str, np.ndarray]) -> Arrays:
 def _dotted(layer: list[str]) -> str:
   """`layer1_0`, `downsample_1` -> `layer1.0.downsample.1`."""
   return ".".join(layer).replace("_", ".")
-
-
-def _leaves(tree: Mapping, path: tuple[str, ...] = ()):
-  for name, part in tree.items():
-    if isinstance(part, Mapping):
-      yield from _leaves(part, (*path, name))
-    else:
-      yield (*path, name), part
-
-
-def _filled(tree: Mapping, take, path: tuple[str, ...] = ()) -> dict:
-  return {
-    name: _filled(part, take, (*path, name))
-    if isinstance(part, Mapping)
-    else take((*path, name), part)
-    for name, part in tree.items()
-  }

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from infomin_jax.critics import unit
+
 TILE = 256  # test rows at once: memory is TILE * n floats
 
 
@@ -41,7 +43,7 @@ def knn_accuracy(
     Discrimination <https://arxiv.org/abs/1805.01978>`_, 2018, section 3.4.
   """
   k = min(k, len(train_features))
-  bank = _unit(jnp.asarray(train_features))
+  bank = unit(jnp.asarray(train_features))
   labels = jnp.asarray(train_labels)
   right = 0
   for start in range(0, len(test_features), TILE):
@@ -56,13 +58,8 @@ def knn_accuracy(
 
 @functools.partial(jax.jit, static_argnames=("classes", "k"))
 def _vote(rows, bank, labels, classes, k, temperature):
-  cosine, nearest = jax.lax.top_k(_unit(rows) @ bank.T, k)  # [m, k]
+  cosine, nearest = jax.lax.top_k(unit(rows) @ bank.T, k)  # [m, k]
   # Cosines are at most 1: subtracting it keeps exp finite and the ranking.
   weight = jnp.exp((cosine - 1) / temperature)
   onehot = jax.nn.one_hot(labels[nearest], classes)  # [m, k, classes]
   return jnp.argmax(jnp.einsum("mk,mkc->mc", weight, onehot), axis=1)
-
-
-def _unit(x):
-  length = jnp.linalg.norm(x, axis=1, keepdims=True)
-  return x / jnp.maximum(length, 1e-12)

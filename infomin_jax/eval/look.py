@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from infomin_jax import data
+from infomin_jax.critics import unit
 from infomin_jax.eval.embed import (
   embed,
   held_out_batches,
@@ -88,7 +89,7 @@ def _views(experiment: Experiment, variables, test, tap: str):
       read_taps(experiment.learner, variables, view, (tap,))[tap]
       for view in plain[:2]
     ]
-    return plain, read[0], read[-1]
+    return plain, unit(read[0]), unit(read[-1])
 
   size = min(config.evaluate.batch_size, len(test))
   for i, batch in enumerate(
@@ -96,13 +97,8 @@ def _views(experiment: Experiment, variables, test, tap: str):
   ):
     key = jax.random.fold_in(jax.random.key(config.seed), i)
     plain, x, y = jax.device_get(encoded(variables, batch, key))
-    found.append((batch["image"], plain, unit(x), unit(y)))
+    found.append((batch["image"], plain, x, y))
   originals, views = found[0][0][:SHOWN], [v[:SHOWN] for v in found[0][1]]
   x, y = (np.concatenate([row[i] for row in found]) for i in (2, 3))
   others = np.roll(y, 1, axis=0)
   return originals, views, np.sum(x * y, axis=1), np.sum(x * others, axis=1)
-
-
-def unit(x: np.ndarray) -> np.ndarray:
-  """Rows of length one, `[n, d]`."""
-  return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)

@@ -1,8 +1,10 @@
 """What a run's encoder makes of images: a map, neighbours, views."""
 
+import jax.numpy as jnp
 import numpy as np
 
-from infomin_jax.eval.look import Look, unit
+from infomin_jax.critics import unit
+from infomin_jax.eval.look import Look
 from infomin_jax.eval.neighbours import flatten
 from infomin_jax.report import figures
 from infomin_jax.report.page import (
@@ -51,7 +53,7 @@ def features(found: Look, plane: str) -> list[Block]:
 def neighbours(found: Look) -> list[Block]:
   """Rows of an image and the images nearest to it."""
   rows = np.linspace(0, len(found.images) - 1, 8).astype(int)
-  features = unit(found.features)
+  features = np.asarray(unit(jnp.asarray(found.features)))
   order = np.argsort(-features[rows] @ features.T, axis=1)
   near = order[:, : NEIGHBOURS + 1]
   sheet = grid(found.images[near.ravel()], near.shape[1], gap=2)
