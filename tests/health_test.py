@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from infomin_jax.eval.monitor import make_monitor
-from infomin_jax.report.run import read_metrics
 from infomin_jax.train import health
 from infomin_jax.train.experiment import make_experiment
+from infomin_jax.train.log import read_metrics
 from infomin_jax.train.loop import train
 
 

@@ -24,6 +24,8 @@ from infomin_jax.train.state import TrainState
 
 # May differ between two starts of one run: they do not change its result.
 FREE = ("run", "evaluate")
+# What runs did before the key that says so.
+BEFORE = {"run": {"writers": ["tensorboard"]}}
 LOCK = "lock"  # the file that a training process holds
 
 
@@ -238,9 +240,12 @@ def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
       "`infomin train`."
     )
   try:
-    return ml_collections.ConfigDict(json.loads(path.read_text()))
+    found = json.loads(path.read_text())
   except json.JSONDecodeError as error:
     raise UserError(f"{path} is not valid JSON: {error}.") from error
+  for section, values in BEFORE.items():
+    found[section] = values | found.get(section, {})
+  return ml_collections.ConfigDict(found)
 
 
 def differences(old: dict, new: dict, prefix: str = "") -> list[tuple]:
