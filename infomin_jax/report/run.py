@@ -46,7 +46,7 @@ def run_page(workdir: str | pathlib.Path, images: int, plane: str) -> str:
       "What was learned": [Words(s) for s in _sentences(rows, config, probed)],
       "Health": _health(rows, config),
       "Training": _training(rows, probed),
-      "Probes": [_probe_table(probed)] if probed else [],
+      "Probes": [probe_table(probed)] if probed else [],
       **shown,
       "How to do it again": _how(workdir, config),
     },
@@ -211,7 +211,7 @@ def _times(rows):
   return figures.curves(lines, "step", "ms a step")
 
 
-def _probe_table(probed) -> Table:
+def probe_table(probed) -> Table:
   """One row a task, probe, tap and metric; features in columns."""
   value, names = {}, []
   for row in probed:
