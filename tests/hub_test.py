@@ -24,6 +24,7 @@ from safetensors.numpy import load_file, save_file
 
 import infomin_jax
 from infomin_jax import cli
+from infomin_jax.report.card import model_card
 from infomin_jax.train.checkpoint import as_json, read_config, save_run
 from infomin_jax.train.experiment import make_experiment
 
@@ -187,6 +188,7 @@ def run(tmp_path_factory):
     )
   ]
   (workdir / "evaluation.json").write_text(json.dumps({"rows": rows}))
+  (workdir / "metrics.jsonl").write_text('{"step": 0, "loss": 1.0}\n')
   return workdir
 
 
@@ -258,6 +260,9 @@ def test_the_card_says_what_it_is_and_escapes_names(pulled, hub):
   assert "library_name: infomin_jax" in header
   assert "license: apache-2.0" in header and "- convnet" in header
   assert f"infomin pull {NAME} --workdir encoder" in text
+  assert "| training | 0 steps of 16 images |" in text
+  again = model_card(pulled, read_config(pulled), NAME, 0, "unknown")
+  assert "| training | elsewhere: it was imported or pulled |" in again
   rows = [line for line in text.splitlines() if "knn" in line]
   cells = re.split(r"(?<!\\)\|", rows[0])[1:-1]
   assert [cell.strip() for cell in cells[-3:]] == ["12.5%", "25.0%", "50.0%"]

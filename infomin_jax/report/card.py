@@ -7,6 +7,7 @@ from typing import Any
 
 from infomin_jax.report.page import Table
 from infomin_jax.report.run import probe_table, probed_rows
+from infomin_jax.train.log import read_metrics
 
 # Whatever Markdown or HTML would read as more than text.
 _MARKS = re.compile(r"([\\`*_{}\[\]<>()#|~!&$])")
@@ -34,18 +35,22 @@ def model_card(
       ("encoder", _named(config.encoder)),
       ("objective", _objective(config.objective)),
       ("views", _named(config.views)),
-      ("training", f"{step} steps of {config.batch_size} images"),
+      ("training", _training(workdir, config, step)),
       ("optimizer", _named(config.optimizer)),
       ("features", ", ".join(config.evaluate.taps)),
       ("licence", "not named" if terms == "unknown" else terms),
       *_versions(workdir),
     ],
   )
-  found = _markdown(probe_table(probed)) if probed else "Not evaluated yet."
+  found = "It has not been evaluated."
+  if probed:
+    found = (
+      f"{_markdown(probe_table(probed))}\n\nBeside what it learned stand raw "
+      "pixels and the same encoder before training."
+    )
   return f"""# {_plain(repo.rpartition("/")[2])}
 
-An encoder of images that infomin_jax trained, without labels, by maximising
-the mutual information between views of the same image.
+An encoder of images, for infomin_jax: what it was trained on, and to do what.
 
 {_markdown(facts)}
 
@@ -69,8 +74,6 @@ features = encode(images)  # [n, h, w, c], uint8 or in [0, 1] -> [n, d]
 
 {found}
 
-Beside what it learned stand raw pixels and the same encoder before training.
-
 ## Limits
 
 - It was trained on one data set: images of another kind, size or number of
@@ -79,6 +82,12 @@ Beside what it learned stand raw pixels and the same encoder before training.
   forget. Whatever is lopsided in the data is so in the features.
 - Figures above are of one run; another seed gives others.
 """
+
+
+def _training(workdir: pathlib.Path, config, step: int) -> str:
+  if not read_metrics(workdir):
+    return "elsewhere: it was imported or pulled"
+  return f"{step} steps of {config.batch_size} images"
 
 
 def _named(options) -> str:

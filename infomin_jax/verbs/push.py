@@ -90,6 +90,8 @@ def write_files(
     UserError: the run has no checkpoint, or an encoder that could not be read
       again.
   """
+  import ml_collections
+
   from infomin_jax.eval.encoder import (
     from_own_arrays,
     own_arrays,
@@ -101,9 +103,9 @@ def write_files(
 
   trained = trained_encoder(workdir)
   arrays, step = own_arrays(trained), int(saved(workdir).step)
-  from_own_arrays(trained.config, arrays)
-  write_safetensors(arrays, trained, folder / WEIGHTS, step=str(step))
   config = without_paths(as_json(trained.config))
+  from_own_arrays(ml_collections.ConfigDict(config), arrays)
+  write_safetensors(arrays, trained, folder / WEIGHTS, step=str(step))
   (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
   if (workdir / PROBES).exists():
     shutil.copy(workdir / PROBES, folder / PROBES)
