@@ -9,6 +9,40 @@ from infomin_jax.report.page import Table
 from infomin_jax.report.run import probe_table, probed_rows
 from infomin_jax.train.log import read_metrics
 
+_CARD = """# {title}
+
+An encoder of images, for infomin_jax: what it was trained on, and to do what.
+
+{facts}
+
+## Use
+
+```bash
+pip install 'infomin-jax[hub]'
+infomin pull {repo} --workdir encoder
+```
+
+```python
+import infomin_jax
+
+encode = infomin_jax.load("encoder")
+features = encode(images)  # [n, h, w, c], uint8 or in [0, 1] -> [n, d]
+```
+
+`infomin embed`, `evaluate` and `export` take the folder too.
+
+## What probes read from its features
+
+{found}
+
+## Limits
+
+- It was trained on one data set: images of another kind, size or number of
+  channels may be told apart badly, and are for you to evaluate.
+- Its features keep what its views share; what they do not share, it was made to
+  forget. Whatever is lopsided in the data is so in the features.
+- Figures above are of one run; another seed gives others.
+"""
 # Whatever Markdown or HTML would read as more than text.
 _MARKS = re.compile(r"([\\`*_{}\[\]<>()#|~!&$])")
 
@@ -48,40 +82,10 @@ def model_card(
       f"{_markdown(probe_table(probed))}\n\nBeside what it learned stand raw "
       "pixels and the same encoder before training."
     )
-  return f"""# {_plain(repo.rpartition("/")[2])}
-
-An encoder of images, for infomin_jax: what it was trained on, and to do what.
-
-{_markdown(facts)}
-
-## Use
-
-```bash
-pip install 'infomin-jax[hub]'
-infomin pull {repo} --workdir encoder
-```
-
-```python
-import infomin_jax
-
-encode = infomin_jax.load("encoder")
-features = encode(images)  # [n, h, w, c], uint8 or in [0, 1] -> [n, d]
-```
-
-`infomin embed`, `evaluate` and `export` take the folder too.
-
-## What probes read from its features
-
-{found}
-
-## Limits
-
-- It was trained on one data set: images of another kind, size or number of
-  channels may be told apart badly, and are for you to evaluate.
-- Its features keep what its views share; what they do not share, it was made to
-  forget. Whatever is lopsided in the data is so in the features.
-- Figures above are of one run; another seed gives others.
-"""
+  title = _plain(repo.rpartition("/")[2])
+  return _CARD.format(
+    title=title, repo=repo, facts=_markdown(facts), found=found
+  )
 
 
 def _training(workdir: pathlib.Path, config, step: int) -> str:

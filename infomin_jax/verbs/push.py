@@ -104,7 +104,7 @@ def write_files(
   trained = trained_encoder(workdir)
   arrays, step = own_arrays(trained), int(saved(workdir).step)
   config = without_paths(as_json(trained.config))
-  from_own_arrays(ml_collections.ConfigDict(config), arrays)
+  trained = from_own_arrays(ml_collections.ConfigDict(config), arrays)
   write_safetensors(arrays, trained, folder / WEIGHTS, step=str(step))
   (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
   if (workdir / PROBES).exists():
