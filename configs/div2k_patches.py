@@ -70,6 +70,7 @@ def get_config(variant: str = "patches") -> ml_collections.ConfigDict:
     evaluate_every=2 if tiny else 4700,
     monitor_examples=64 if tiny else 100,
     keep=2,
+    writers=("tensorboard",),
   )
   config.evaluate = dict(
     protocols=("linear",),

@@ -79,6 +79,7 @@ def get_config(variant: str = "digit") -> ml_collections.ConfigDict:
     evaluate_every=2 if tiny else config.steps,
     monitor_examples=64 if tiny else 1024,
     keep=1,
+    writers=("tensorboard",),
   )
   config.evaluate = dict(
     protocols=("knn", "linear", "localisation"),

@@ -65,6 +65,7 @@ def get_config(variant: str = "patches") -> ml_collections.ConfigDict:
     evaluate_every=2 if tiny else 400,
     monitor_examples=64 if tiny else 1000,
     keep=1,
+    writers=("tensorboard",),
   )
   config.evaluate = dict(
     protocols=("knn", "linear"),

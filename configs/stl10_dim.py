@@ -68,6 +68,7 @@ def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
     evaluate_every=2 if tiny else 3280,
     monitor_examples=64 if tiny else 1024,
     keep=2,
+    writers=("tensorboard",),
   )
   config.evaluate = dict(
     protocols=("knn", "linear") if tiny else ("knn", "linear", "mlp"),

@@ -87,6 +87,7 @@ def get_config(variant: str = "infomin") -> ml_collections.ConfigDict:
     evaluate_every=2 if tiny else 1950,
     monitor_examples=64 if tiny else 1024,
     keep=2,
+    writers=("tensorboard",),
   )
   config.evaluate = dict(
     protocols=("knn", "linear"),

@@ -69,6 +69,7 @@ def get_config(variant: str = "augment") -> ml_collections.ConfigDict:
     evaluate_every=2 if tiny else 300,
     monitor_examples=64 if tiny else 2048,
     keep=1,
+    writers=("tensorboard",),
   )
   config.evaluate = dict(
     protocols=("knn", "linear"),

@@ -21,6 +21,8 @@ VERBS = {
   "evaluate": "probe a run's encoder, beside pixels and no training",
   "embed": "features of a folder's images, as .npz",
   "export": "a run's encoder for other libraries",
+  "push": "share a run's encoder on the hub, with a model card",
+  "pull": "a run of an encoder that somebody has pushed",
   "import": "a run of a ResNet that was trained elsewhere",
   "study": "run a paper's experiments again and check its claims",
   "estimate": "mutual information of two arrays, with an interval",

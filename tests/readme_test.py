@@ -58,7 +58,9 @@ def test_the_python_example_prints_truth_and_estimates():
   assert found == pytest.approx(true, abs=0.05)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/imagenet.md"])
+@pytest.mark.parametrize(
+  "page", ["README.md", "docs/imagenet.md", "docs/share.md"]
+)
 def test_every_command_exists(page):
   text = pathlib.Path(page).read_text().replace("\\\n", " ")
   found = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)

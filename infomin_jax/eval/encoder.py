@@ -1,20 +1,31 @@
-"""The encoder of a run, without its data."""
+"""The encoder of a run, without its data: read, used, carried elsewhere."""
 
+import json
 import pathlib
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import flax.traverse_util
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from infomin_jax.errors import UserError
+from infomin_jax.encoders.features import named_taps
+from infomin_jax.errors import UserError, lookup
 from infomin_jax.eval.embed import read_taps
 from infomin_jax.eval.evaluate import encoder_variables
 from infomin_jax.objectives import Learner
-from infomin_jax.train.checkpoint import read_config, saved
+from infomin_jax.train.checkpoint import ORIGIN, read_config, save_run, saved
 from infomin_jax.train.experiment import make_learner
+from infomin_jax.train.state import TrainState
 from infomin_jax.views import resize_center
+
+KINDS = ("params", "batch_stats")
+# What an array may be called; Orbax makes names of files of some.
+_NAME = re.compile(rf"({'|'.join(KINDS)})(/[A-Za-z0-9_]+)+")
+CHANNELS = 64  # of images; more are not looked for
 
 
 class Trained(NamedTuple):
@@ -98,3 +109,80 @@ def _images(images: Any) -> np.ndarray:
       f"{images.min()} to {images.max()}."
     )
   return images.astype(np.float32)
+
+
+def own_arrays(trained: Trained) -> dict[str, np.ndarray]:
+  """The encoder's arrays under our names, `params/conv0/kernel` and so on."""
+  own = {kind: trained.variables[kind].get("encoder", {}) for kind in KINDS}
+  flat = flax.traverse_util.flatten_dict(own, sep="/")
+  return {name: np.asarray(x) for name, x in flat.items()}
+
+
+def from_own_arrays(config, arrays: Mapping[str, np.ndarray]) -> Trained:
+  """What `own_arrays` has taken apart, whoever it comes from.
+
+  Raises:
+    UserError: the arrays are not those of the encoder that `config` names, or
+      it lacks the features that `config.evaluate` asks for.
+  """
+  for name, array in arrays.items():
+    if not _NAME.fullmatch(name) or array.dtype.kind != "f":
+      raise UserError(
+        f"{name!r} of type {array.dtype} is no array of an encoder."
+      )
+  own = flax.traverse_util.unflatten_dict(dict(arrays), sep="/")
+  variables = {kind: {"encoder": own.get(kind, {})} for kind in KINDS}
+  trained = Trained(config, make_learner(config), variables)
+  taps = _taps(trained)
+  for tap in config.evaluate.taps:
+    lookup("tap of this encoder", tap, taps)
+  return trained
+
+
+def _taps(trained: Trained) -> dict[str, jax.ShapeDtypeStruct]:
+  """Shapes of what the encoder gives; nothing is computed.
+
+  How many channels its images have stands nowhere: the first number that fits.
+  """
+
+  def encode(variables, images):
+    found: Any = trained.learner.apply(variables, images, method="encode")
+    return named_taps(found)
+
+  size, why = trained.config.views.size, None
+  for channels in (3, *range(1, CHANNELS)):
+    images = jax.ShapeDtypeStruct((2, size, size, channels), jnp.float32)
+    try:
+      return jax.eval_shape(encode, trained.variables, images)
+    except Exception as error:  # Flax and JAX have many for what does not fit
+      why = why or error
+  raise UserError(
+    f"its arrays are not those of config.encoder {trained.config.encoder.name}"
+    f" ({str(why).splitlines()[0]})."
+  )
+
+
+def save_encoder(
+  workdir: str | pathlib.Path, trained: Trained, step: int, origin: dict
+) -> None:
+  """Makes a run's folder of an encoder alone.
+
+  Args:
+    workdir: new, or empty.
+    trained: the encoder.
+    step: of training, at which it was taken.
+    origin: where it comes from, kept beside it.
+
+  Raises:
+    UserError: as `save_run`.
+  """
+  config, _, variables = trained
+  stats = {"batch_stats": variables["batch_stats"]}
+  if config.evaluate.weights == "ema":
+    stats["ema"] = variables
+  at = jnp.asarray(step, jnp.int32)
+  state = TrainState(at, variables["params"], stats, {})
+  encoder_variables(state, config.evaluate.weights)  # its name is known
+  save_run(workdir, config, jax.device_put(state))
+  text = json.dumps(origin, indent=2) + "\n"
+  (pathlib.Path(workdir) / ORIGIN).write_text(text)

@@ -14,6 +14,7 @@ from infomin_jax.report import figures, pictures
 from infomin_jax.report.page import Block, Plot, Table, Words, page
 from infomin_jax.train import health
 from infomin_jax.train.checkpoint import as_json, read_config
+from infomin_jax.train.log import read_metrics
 
 
 def run_page(workdir: str | pathlib.Path, images: int, plane: str) -> str:
@@ -28,7 +29,7 @@ def run_page(workdir: str | pathlib.Path, images: int, plane: str) -> str:
     UserError: the folder is none of a run, or has no line of metrics yet.
   """
   workdir = pathlib.Path(workdir)
-  config, rows = read_config(workdir), read_metrics(workdir)
+  config, rows = read_config(workdir), some_metrics(workdir)
   probed = probed_rows(workdir)
   try:
     found = look(workdir, images)
@@ -45,27 +46,25 @@ def run_page(workdir: str | pathlib.Path, images: int, plane: str) -> str:
       "What was learned": [Words(s) for s in _sentences(rows, config, probed)],
       "Health": _health(rows, config),
       "Training": _training(rows, probed),
-      "Probes": [_probe_table(probed)] if probed else [],
+      "Probes": [probe_table(probed)] if probed else [],
       **shown,
       "How to do it again": _how(workdir, config),
     },
   )
 
 
-def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
-  """The lines of `metrics.jsonl`; a half-written last one is left out.
+def some_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
+  """`read_metrics`, at least one line.
 
   Raises:
     UserError: there is none.
   """
-  path = workdir / "metrics.jsonl"
-  text = path.read_text() if path.exists() else ""
-  lines = [line for line in text.splitlines(keepends=True) if "}\n" in line]
-  if not lines:
+  rows = read_metrics(workdir)
+  if not rows:
     raise UserError(
       f"{workdir} has no line of metrics.jsonl yet: wait for the first."
     )
-  return [json.loads(line) for line in lines]
+  return rows
 
 
 def probed_rows(workdir: pathlib.Path) -> list[dict[str, Any]]:
@@ -212,7 +211,7 @@ def _times(rows):
   return figures.curves(lines, "step", "ms a step")
 
 
-def _probe_table(probed) -> Table:
+def probe_table(probed) -> Table:
   """One row a task, probe, tap and metric; features in columns."""
   value, names = {}, []
   for row in probed:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from infomin_jax.report import figures
 from infomin_jax.report.page import Block, Plot, Table, Words, page
-from infomin_jax.report.run import probed_rows, read_metrics, series
+from infomin_jax.report.run import probed_rows, series, some_metrics
 from infomin_jax.train import health
 from infomin_jax.train.checkpoint import as_json, differences, read_config
+from infomin_jax.train.log import read_metrics
 
 # What is overlaid, and its unit.
 CURVES = {
@@ -28,7 +29,7 @@ def runs_page(workdirs: Sequence[str | pathlib.Path]) -> str:
     UserError: a folder is none of a run, or has no line of metrics yet.
   """
   folders = {_name(path, workdirs): pathlib.Path(path) for path in workdirs}
-  rows = {name: read_metrics(folder) for name, folder in folders.items()}
+  rows = {name: some_metrics(folder) for name, folder in folders.items()}
   configs = {name: read_config(folder) for name, folder in folders.items()}
   return page(
     f"{len(rows)} runs",
@@ -75,7 +76,8 @@ def find_runs(root: pathlib.Path) -> list[dict]:
   rows = []
   for path in sorted(root.rglob("metrics.jsonl")):
     folder = path.parent
-    if (folder / "config.json").exists() and path.stat().st_size:
+    lines = read_metrics(folder)
+    if (folder / "config.json").exists() and lines:
       config = read_config(folder)
       about = {
         "run": str(folder),
@@ -83,7 +85,7 @@ def find_runs(root: pathlib.Path) -> list[dict]:
         "encoder": config.encoder.name,
         "steps": config.steps,
       }
-      rows.append(about | newest(read_metrics(folder)))
+      rows.append(about | newest(lines))
   return rows
 
 

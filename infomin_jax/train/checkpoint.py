@@ -5,6 +5,7 @@ data is the step, so a checkpoint is the state and nothing else.
 """
 
 import contextlib
+import dataclasses
 import json
 import pathlib
 import time
@@ -24,6 +25,9 @@ from infomin_jax.train.state import TrainState
 
 # May differ between two starts of one run: they do not change its result.
 FREE = ("run", "evaluate")
+# What runs did before the key that says so.
+BEFORE = {"run": {"writers": ["tensorboard"]}}
+ORIGIN = "origin.json"  # in the workdir of an encoder that was pulled
 LOCK = "lock"  # the file that a training process holds
 
 
@@ -160,9 +164,41 @@ def save_run(workdir: str | pathlib.Path, config, state: TrainState) -> None:
 
 
 def newest(workdir: str | pathlib.Path, like: TrainState) -> TrainState:
-  """The last state that a run has saved, placed as `like` is."""
+  """The last state that a run has saved, placed as `like` is.
+
+  Of an encoder that was pulled there is no more: the rest is that of `like`.
+  """
+  if (pathlib.Path(workdir) / ORIGIN).exists():
+    return _with_encoder(saved(workdir), like)
   with contextlib.closing(Checkpoints(workdir)) as checkpoints:
     return checkpoints.restore(like)
+
+
+def _with_encoder(found: Any, like: Any) -> TrainState:
+  """The state `like`, but with the step and the encoder of `found`."""
+
+  def put(tree, new):
+    placed = jax.tree.map(
+      lambda old, x: jax.device_put(x, old.sharding),
+      tree.get("encoder", {}),
+      new.get("encoder", {}),
+    )
+    return {**tree, "encoder": placed} if placed else tree
+
+  stats = dict(like.stats)
+  if "batch_stats" in stats:
+    stats["batch_stats"] = put(stats["batch_stats"], found.stats["batch_stats"])
+  if "ema" in found.stats:  # it is what was shared
+    stats["ema"] = {
+      kind: put(tree, found.stats["ema"][kind])
+      for kind, tree in stats["ema"].items()
+    }
+  return dataclasses.replace(
+    like,
+    step=jnp.full_like(like.step, found.step),
+    params=put(like.params, found.params),
+    stats=stats,
+  )
 
 
 def saved(workdir: str | pathlib.Path) -> TrainState:
@@ -238,9 +274,12 @@ def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
       "`infomin train`."
     )
   try:
-    return ml_collections.ConfigDict(json.loads(path.read_text()))
+    found = json.loads(path.read_text())
   except json.JSONDecodeError as error:
     raise UserError(f"{path} is not valid JSON: {error}.") from error
+  for section, values in BEFORE.items():
+    found[section] = values | found.get(section, {})
+  return ml_collections.ConfigDict(found)
 
 
 def differences(old: dict, new: dict, prefix: str = "") -> list[tuple]:

@@ -45,6 +45,7 @@ SECTIONS = {
     "evaluate_every",
     "monitor_examples",
     "keep",
+    "writers",
   ),
   "evaluate": (
     "protocols",

@@ -1,7 +1,4 @@
-"""What a run tells while it runs: metrics.jsonl, TensorBoard, a progress line.
-
-Only process 0 writes.
-"""
+"""What a run tells on the terminal, and the lines it has written."""
 
 import json
 import pathlib
@@ -11,50 +8,19 @@ import time
 import jax
 import rich.console
 import rich.progress
-from tensorboardX import SummaryWriter
+
+METRICS = "metrics.jsonl"  # in the workdir
 
 
-class MetricWriter:
-  """Appends one JSON object a line, and the same numbers to TensorBoard.
+def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
+  """The lines of a run's `metrics.jsonl`; none where there is no file.
 
-  Opening it drops the lines past `step`: they belong to steps that a resumed
-  run does again.
-
-  Attributes:
-    rows: all lines, on process 0; none on others.
+  A killed process may have left half a line at the end: it is left out.
   """
-
-  def __init__(self, workdir: pathlib.Path, step: int):
-    self._active = jax.process_index() == 0
-    self.rows: list[dict[str, float]] = []
-    if not self._active:
-      return
-    self._path = workdir / "metrics.jsonl"
-    lines = []
-    if self._path.exists():
-      # A killed process may have left half a line at the end.
-      whole = self._path.read_text().splitlines(keepends=True)
-      lines = [line for line in whole if line.endswith("}\n")]
-    rows = [json.loads(line) for line in lines]
-    self.rows = [row for row in rows if row["step"] <= step]
-    self._path.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
-    self._events = SummaryWriter(str(workdir), purge_step=step)
-
-  def write(self, step: int, metrics: dict[str, float]) -> None:
-    """Writes one line; `metrics` are plain numbers."""
-    if not self._active:
-      return
-    row = {"step": step} | {k: float(f"{v:.7g}") for k, v in metrics.items()}
-    self.rows.append(row)
-    with self._path.open("a") as file:
-      file.write(json.dumps(row) + "\n")
-    for name, value in metrics.items():
-      self._events.add_scalar(name, value, step)
-
-  def close(self) -> None:
-    """Flushes the TensorBoard events."""
-    if self._active:
-      self._events.close()
+  path = workdir / METRICS
+  text = path.read_text() if path.exists() else ""
+  lines = text.splitlines(keepends=True)
+  return [json.loads(line) for line in lines if line.endswith("}\n")]
 
 
 class Progress:

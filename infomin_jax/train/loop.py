@@ -16,8 +16,9 @@ from infomin_jax.errors import UserError
 from infomin_jax.train import capsule, health, processes
 from infomin_jax.train.checkpoint import Checkpoints, opened_workdir
 from infomin_jax.train.experiment import Experiment
-from infomin_jax.train.log import MetricWriter, Progress, memory_bytes, say
+from infomin_jax.train.log import Progress, memory_bytes, read_metrics, say
 from infomin_jax.train.state import TrainState
+from infomin_jax.train.writers import MetricWriter, check_writers
 
 
 class NotFinite(UserError):
@@ -47,10 +48,12 @@ def train(
     The summary that is also written to `summary.json`.
 
   Raises:
-    UserError: the folder belongs to another config, or is in use.
+    UserError: the folder belongs to another config, or is in use; a writer of
+      metrics is unknown, or its library is not here.
     NotFinite: of the loss.
     Stopped: SIGTERM or SIGINT came; the state is saved, status 128 + signal.
   """
+  check_writers(experiment.config.run.writers)
   with contextlib.ExitStack() as stack:
     opened = opened_workdir(workdir, experiment.config)
     processes.first_alone(lambda: stack.enter_context(opened))
@@ -71,13 +74,16 @@ def _train(experiment, workdir, monitor, command) -> dict:
       state = checkpoints.restore(state)
       checkpoints.set_aside(int(state.step))
       say(f"Continuing {workdir} at step {int(state.step)}.")
-    stopped = _steps(experiment, workdir, state, checkpoints, monitor)
+    writer = MetricWriter(workdir, config, int(state.step))
+    with contextlib.ExitStack() as stack:
+      processes.first_alone(lambda: stack.enter_context(writer.opened()))
+      stopped = _steps(experiment, workdir, state, checkpoints, monitor, writer)
   if stopped:
     raise Stopped(128 + stopped)
   return _summarise(workdir, config, compiled, command)
 
 
-def _steps(experiment, workdir, state, checkpoints, monitor) -> int:
+def _steps(experiment, workdir, state, checkpoints, monitor, writer) -> int:
   """Runs the steps that are left; the number of the signal that ended them."""
   config, run = experiment.config, experiment.config.run
   start = int(state.step)
@@ -86,7 +92,6 @@ def _steps(experiment, workdir, state, checkpoints, monitor) -> int:
   told: set[str] = set()
   with (
     contextlib.closing(experiment.batches(start)) as batches,
-    contextlib.closing(MetricWriter(workdir, start)) as writer,
     Progress(config.steps, start) as progress,
     _Signals() as signals,
     processes.together(),
@@ -236,11 +241,11 @@ def _summarise(
   path = workdir / "summary.json"
 
   def write():
-    rows = (workdir / "metrics.jsonl").read_text().splitlines()
+    rows = read_metrics(workdir)
     summary = {
       "command": command,
       "steps": config.steps,
-      "final": json.loads(rows[-1]) if rows else {},
+      "final": rows[-1] if rows else {},
       "compiled": compiled.counts["cache_misses"],
       "compiled_before": compiled.counts["cache_hits"],
       "processes": jax.process_count(),

@@ -55,7 +55,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 def _torchvision(trained, out: pathlib.Path) -> None:
   arrays = resnet_arrays(trained)
   if out.suffix == ".safetensors":
-    _write_safetensors(arrays, trained, out)
+    write_safetensors(arrays, trained, out)
     return
   if out.suffix not in (".pth", ".pt"):
     raise UserError(f"--out {out}: expected .pth, .pt or .safetensors.")
@@ -84,15 +84,9 @@ def _detectron2(trained, out: pathlib.Path) -> None:
 
 
 def _own(trained, out: pathlib.Path) -> None:
-  import flax.traverse_util
-  import numpy as np
+  from infomin_jax.eval.encoder import own_arrays
 
-  own = {
-    kind: trained.variables[kind].get("encoder", {})
-    for kind in ("params", "batch_stats")
-  }
-  flat = flax.traverse_util.flatten_dict(own, sep="/")
-  _write_safetensors({k: np.asarray(x) for k, x in flat.items()}, trained, out)
+  write_safetensors(own_arrays(trained), trained, out)
 
 
 def _stablehlo(trained, out: pathlib.Path) -> None:
@@ -135,7 +129,8 @@ def _channels(trained) -> int:
   return min(x.shape[2] for x in first)
 
 
-def _write_safetensors(arrays, trained, out: pathlib.Path) -> None:
+def write_safetensors(arrays, trained, out: pathlib.Path, **about) -> None:
+  """Writes arrays with the encoder and its normalisation, and `about`."""
   try:
     from safetensors.numpy import save_file
   except ImportError as error:
@@ -144,10 +139,8 @@ def _write_safetensors(arrays, trained, out: pathlib.Path) -> None:
     ) from error
   if out.suffix != ".safetensors":
     raise UserError(f"--out {out}: expected a name that ends in .safetensors.")
-  about = {
-    name: json.dumps(trained.config[name].to_dict())
-    for name in ("encoder", "normalize")
-  }
+  for name in ("encoder", "normalize"):
+    about[name] = json.dumps(trained.config[name].to_dict())
   save_file(arrays, out, metadata=about)
 
 

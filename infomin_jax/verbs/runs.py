@@ -84,12 +84,12 @@ def ordered(rows: list[dict], key: str) -> list[dict]:
 
 
 def _differ(folders, as_json: bool) -> None:
-  from infomin_jax.report.run import read_metrics
+  from infomin_jax.report.run import some_metrics
   from infomin_jax.report.runs import changes, newest
   from infomin_jax.train import checkpoint
 
   configs = [checkpoint.as_json(checkpoint.read_config(f)) for f in folders]
-  found = [newest(read_metrics(pathlib.Path(folder))) for folder in folders]
+  found = [newest(some_metrics(pathlib.Path(folder))) for folder in folders]
   rows = [(f"config.{key}", *texts) for key, *texts in changes(configs)]
   for key in ("step", *SHOWN):
     if any(key in x for x in found):

@@ -1,0 +1,134 @@
+"""Make a run of an encoder that somebody has pushed to the hub.
+
+  infomin pull NAME/fashion-encoder --workdir encoder
+  infomin pull NAME/mine --workdir encoder --data path=PHOTOS
+
+The folder then is as that of a run of one's own for `infomin evaluate`, `embed`
+and `export`, and for `infomin_jax.load("encoder")`; training goes on in none.
+Files of others are data: nothing in them is run, and their paths are left out,
+so that where the data lie is for --data to say.
+"""
+
+import json
+import pathlib
+import tempfile
+
+from absl import flags
+
+from infomin_jax.errors import UserError
+from infomin_jax.verbs.evaluate import changed_data
+from infomin_jax.verbs.push import (
+  CONFIG,
+  PROBES,
+  WEIGHTS,
+  reaching,
+  without_paths,
+)
+
+LARGEST = 2**22  # bytes of a JSON file
+
+
+def define(values: flags.FlagValues, argv: list[str]) -> None:
+  """The flags of `infomin pull`."""
+  del argv
+  flags.DEFINE_string("workdir", None, "folder to make", flag_values=values)
+  flags.DEFINE_string(
+    "revision", "main", "branch, tag or commit", flag_values=values
+  )
+  flags.DEFINE_list(
+    "data",
+    [],
+    "changes of config.data, such as data_dir=FOLDER",
+    flag_values=values,
+  )
+
+
+def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
+  """Pulls; see the module's text."""
+  del command
+  if len(rest) != 1:
+    raise UserError("name one repository: infomin pull NAME/WHAT --workdir D.")
+  repo, workdir = rest[0], pathlib.Path(values.workdir or "")
+  if not values.workdir:
+    raise UserError("--workdir is missing: name a new folder.")
+  if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
+    raise UserError(f"--workdir {workdir} is not empty: name a new folder.")
+  from infomin_jax.eval.encoder import save_encoder
+  from infomin_jax.train.log import say
+
+  with tempfile.TemporaryDirectory() as name:
+    folder = pathlib.Path(name)
+    with reaching(repo):
+      commit = _download(repo, values.revision, folder)
+    try:
+      trained, step, rows = read_files(folder)
+    except UserError as error:
+      raise UserError(f"{repo} is no encoder of ours: {error}") from error
+    except Exception as error:  # broken and hostile files may raise anything
+      why = (str(error).strip() or type(error).__name__).splitlines()[0]
+      raise UserError(f"{repo} is no encoder of ours: {why}.") from error
+  trained.config.data = trained.config.data.to_dict() | changed_data(
+    values.data
+  )
+  origin = {"repo": repo, "commit": commit}
+  save_encoder(workdir, trained, step, origin)
+  if rows:
+    text = json.dumps({"rows": rows}, indent=2)
+    (workdir / PROBES).write_text(text + "\n")
+  say(f"Made {workdir} of {repo}. Next: infomin evaluate --workdir {workdir}")
+
+
+def _download(repo: str, revision: str, folder: pathlib.Path) -> str:
+  """Fetches our files, and no others, into the folder; their commit."""
+  from huggingface_hub import HfApi
+
+  api = HfApi()
+  info = api.model_info(repo, revision=revision)
+  there = {file.rfilename for file in info.siblings or ()}
+  for name in (CONFIG, WEIGHTS, PROBES):
+    if name in there:
+      api.hf_hub_download(repo, name, revision=info.sha, local_dir=folder)
+    elif name != PROBES:
+      raise UserError(f"{repo} has no {name}: expected one of `infomin push`.")
+  return str(info.sha)
+
+
+def read_files(folder: pathlib.Path):
+  """The encoder, its step and its probes' rows, from files of anybody.
+
+  Raises:
+    UserError: they do not fit each other; and whatever bad files raise.
+  """
+  import ml_collections
+  from safetensors import safe_open
+
+  from infomin_jax.eval.encoder import from_own_arrays
+  from infomin_jax.train.checkpoint import as_json, read_config
+  from infomin_jax.train.keys import check_keys
+
+  for name in (CONFIG, PROBES):
+    path = folder / name
+    if path.exists() and path.stat().st_size > LARGEST:
+      raise UserError(f"{name} has more than {LARGEST:,} bytes.")
+  found = as_json(read_config(folder))
+  check_keys(found)
+  config = ml_collections.ConfigDict(without_paths(found))
+  with safe_open(folder / WEIGHTS, "numpy") as file:
+    arrays = {name: file.get_tensor(name) for name in file.keys()}
+    step = int((file.metadata() or {}).get("step", 0))
+  if not 0 <= step < 2**31:
+    raise UserError(f"{WEIGHTS} is of step {step}.")
+  return from_own_arrays(config, arrays), step, _rows(folder / PROBES)
+
+
+def _rows(path: pathlib.Path) -> list[dict]:
+  """Rows of evaluation.json, each with the keys that they have, no other."""
+  kinds = dict.fromkeys(("task", "protocol", "tap", "features", "metric"), str)
+  kinds |= {"value": float | int, "seed": int}
+  found = json.loads(path.read_text())["rows"] if path.exists() else []
+  for row in found:
+    if row.keys() != kinds.keys() or not all(
+      isinstance(row[name], kind) for name, kind in kinds.items()
+    ):
+      raise UserError(f"{PROBES} has the row {str(row)[:200]}.")
+  return found

@@ -1,0 +1,160 @@
+"""Share a run's encoder on the Hugging Face hub, with a model card.
+
+  infomin push --workdir runs/fm --repo NAME/fashion-encoder --private
+  infomin pull NAME/fashion-encoder --workdir encoder
+
+Uploads model.safetensors (the encoder alone), config.json without paths of this
+machine, README.md (the card) and, where the run was evaluated, evaluation.json.
+Log in first with `hf auth login`, or set HF_TOKEN. Exit status 0 when it is
+there, 2 when it was refused.
+"""
+
+import contextlib
+import json
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+from absl import flags
+
+from infomin_jax import __version__
+from infomin_jax.errors import UserError
+
+WEIGHTS = "model.safetensors"
+CONFIG, PROBES, CARD = "config.json", "evaluation.json", "README.md"
+
+
+def define(values: flags.FlagValues, argv: list[str]) -> None:
+  """The flags of `infomin push`."""
+  del argv
+  flags.DEFINE_string("workdir", None, "folder of a run", flag_values=values)
+  flags.DEFINE_string(
+    "repo", None, "its name on the hub, NAME/WHAT", flag_values=values
+  )
+  flags.DEFINE_boolean(
+    "private", False, "for your eyes only", flag_values=values
+  )
+  flags.DEFINE_string(
+    "license",
+    "unknown",
+    "what others may do with it, such as apache-2.0",
+    flag_values=values,
+  )
+
+
+def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
+  """Pushes; see the module's text."""
+  del command
+  if rest:
+    raise UserError(f"unexpected argument {rest[0]!r}: flags begin with --.")
+  for name in ("workdir", "repo"):
+    if not values[name].value:
+      raise UserError(f"--{name} is missing.")
+  repo, workdir = values.repo, pathlib.Path(values.workdir)
+  with reaching(repo):
+    from huggingface_hub.utils import validate_repo_id
+
+    validate_repo_id(repo)
+  from infomin_jax.train.log import say
+
+  with tempfile.TemporaryDirectory() as name:
+    folder = pathlib.Path(name)
+    write_files(workdir, repo, values.license, folder)
+    with reaching(repo):
+      url = _upload(folder, repo, values.private)
+  say(f"Pushed {workdir} to {url}. Next: infomin pull {repo} --workdir D")
+
+
+def _upload(folder: pathlib.Path, repo: str, private: bool) -> str:
+  from huggingface_hub import HfApi
+
+  api = HfApi(library_name="infomin_jax", library_version=__version__)
+  api.create_repo(repo, private=private, exist_ok=True)
+  if private and not api.model_info(repo).private:
+    raise UserError(
+      f"--private: {repo} is there already, for all to see. Name another."
+    )
+  message = f"Encoder of infomin_jax {__version__}"
+  return api.upload_folder(
+    repo_id=repo, folder_path=folder, commit_message=message
+  ).commit_url
+
+
+def write_files(
+  workdir: pathlib.Path, repo: str, terms: str, folder: pathlib.Path
+) -> None:
+  """Writes what is shared of a run into a folder.
+
+  Raises:
+    UserError: the run has no checkpoint, or an encoder that could not be read
+      again.
+  """
+  import ml_collections
+
+  from infomin_jax.eval.encoder import (
+    from_own_arrays,
+    own_arrays,
+    trained_encoder,
+  )
+  from infomin_jax.report.card import model_card
+  from infomin_jax.train.checkpoint import as_json, saved
+  from infomin_jax.verbs.export import write_safetensors
+
+  trained = trained_encoder(workdir)
+  arrays, step = own_arrays(trained), int(saved(workdir).step)
+  config = without_paths(as_json(trained.config))
+  trained = from_own_arrays(ml_collections.ConfigDict(config), arrays)
+  write_safetensors(arrays, trained, folder / WEIGHTS, step=str(step))
+  (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+  if (workdir / PROBES).exists():
+    shutil.copy(workdir / PROBES, folder / PROBES)
+  card = model_card(workdir, trained.config, repo, step, terms)
+  (folder / CARD).write_text(_header(config, terms) + card, encoding="utf-8")
+
+
+def without_paths(config: dict) -> dict:
+  """A configuration, as plain values, that names no place of a machine."""
+  for section, names in (
+    ("data", ("data_dir", "path")),
+    ("encoder", ("generator_from",)),
+  ):
+    config[section] |= dict.fromkeys(config[section].keys() & set(names), "")
+  return config
+
+
+def _header(config: dict, terms: str) -> str:
+  from huggingface_hub import ModelCardData
+
+  about = ModelCardData(
+    library_name="infomin_jax",
+    license=terms,
+    pipeline_tag="image-feature-extraction",
+    tags=[
+      *("jax", "flax", "self-supervised-learning", "mutual-information"),
+      config["encoder"]["name"],
+    ],
+  )
+  return f"---\n{about.to_yaml()}\n---\n\n"
+
+
+@contextlib.contextmanager
+def reaching(repo: str) -> Iterator[None]:
+  """One line for what goes wrong with the hub, or because it is not here."""
+  try:
+    yield
+  except UserError:
+    raise
+  except ModuleNotFoundError as error:
+    raise UserError(
+      "huggingface_hub is not installed: pip install 'infomin-jax[hub]'."
+    ) from error
+  except Exception as error:  # the client's own, and its HTTP library's
+    name = type(error).__name__
+    if name in ("RepositoryNotFoundError", "LocalTokenNotFoundError"):
+      why = "there is none of this name, or not for you: try `hf auth login`"
+    else:
+      # What goes wrong in uploading is wrapped in "Error while uploading".
+      cause = error.__cause__ if name == "RuntimeError" else error
+      why = (str(cause).strip() or name).splitlines()[0].rstrip(".")
+    raise UserError(f"{repo} on the hub: {why}.") from error
