@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 
+import nbclient
+import nbformat
 import pytest
 
 ADDED = ("estimator", "critic", "view", "encoder", "data", "objective")
@@ -59,3 +61,47 @@ def test_what_one_adds_works_and_trains():
   pages = ["\n".join(code(f"docs/add/{part}.md")) for part in ADDED]
   script = "import sys\nfor page in sys.argv[1:]:\n  exec(page, {})\n"
   assert "contrastive_nats" in run(script, *pages[:-1], pages[-1] + TOGETHER)
+
+
+NOTEBOOKS = {path.stem: path for path in pathlib.Path("docs").rglob("*.ipynb")}
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebooks_are_stored_without_outputs(name):
+  notebook = nbformat.read(NOTEBOOKS[name], as_version=4)
+  nbformat.validate(notebook)
+  assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+  cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+  assert "pip install" in cells[0].source and "find_spec" in cells[0].source
+  assert not any(cell.outputs or cell.execution_count for cell in cells)
+
+
+@pytest.mark.parametrize(
+  "name",
+  [
+    "estimate",
+    pytest.param("pretrain", marks=pytest.mark.long),
+    pytest.param("good_views", marks=pytest.mark.long),
+  ],
+)
+def test_notebooks_run(name, tmp_path, monkeypatch):
+  notebook = nbformat.read(NOTEBOOKS[name], as_version=4)
+  # As where the package is installed: its verbs on the path, its configs found.
+  scripts = pathlib.Path(sys.executable).parent
+  monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
+  monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+  monkeypatch.setenv("PYTHONPATH", os.getcwd())
+  (tmp_path / "configs").symlink_to(pathlib.Path("configs").resolve())
+  nbclient.NotebookClient(
+    notebook,
+    timeout=600,
+    kernel_name="python3",
+    resources={"metadata": {"path": str(tmp_path)}},
+  ).execute()
+  shown = [
+    output
+    for cell in notebook.cells
+    for output in cell.get("outputs", [])
+    if "image/png" in output.get("data", {})
+  ]
+  assert shown
