@@ -161,3 +161,39 @@ def _by_verdict(record: dict) -> dict[str, list[str]]:
 def _seeds(record: dict) -> str:
   counts = sorted({row.get("done", 0) for row in record["values"]} - {0})
   return " or ".join(map(str, counts or [len(record["seeds"])]))
+
+
+# Tables that help to choose: name -> (study, its claims that begin so).
+CHOICES = {
+  "choose_bound": ("limits", ("E1-", "E2-", "E6-", "metric-")),
+  "choose_critic": ("limits", ("E4-", "E5-")),
+  "choose_objective": ("deep_infomax", ("T", "negatives-", "weights-")),
+  "choose_views": (
+    "good_views",
+    ("jitter-", "crop-", "patch-", "frequency-", "colour-", "recipe-"),
+  ),
+  "choose_shared": ("good_views", ("moving-", "learned-")),
+}
+
+
+def choice(wanted: tuple[str, ...], record: dict) -> tuple[list[str], str]:
+  """Claims with the effect here and in the paper."""
+  lines = ["| claim | here | paper | |", "|---|---|---|---|"]
+  absent = []
+  for claim in record["claims"]:
+    if not claim["id"].startswith(wanted):
+      continue
+    if claim["effect"] is None:
+      absent.append(claim["id"])
+      continue
+    low, high = claim["interval"]
+    here = f"{claim['effect']:.3g} ({low:.3g} to {high:.3g})"
+    known = claim["paper_value"]
+    paper = "" if known is None else f"{known:.3g}"
+    verdict = claim["verdict"].replace("unmeasured", "undecided")
+    lines.append(f"| {claim['claim']} | {here} | {paper} | {verdict} |")
+  without = f" Not measured: {', '.join(absent)}." if absent else ""
+  return lines, (
+    "Effects with 95 % intervals over seeds; accuracies are shares of 1, "
+    f"bounds are nats.{without} Preset `{record['config']['preset']}`"
+  )

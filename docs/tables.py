@@ -2,15 +2,19 @@
 
   python docs/tables.py
 
-Rewrites what stands between `<!-- evidence: ID -->` and `<!-- end -->`. A test
-fails when the README differs from what this gives.
+Rewrites what stands between `<!-- evidence: NAME -->` and `<!-- end -->`: NAME
+is that of a file, of a part of one in `PARTS`, or `all`. A test fails when a
+page differs from what this gives.
 """
 
+import functools
 import json
 import pathlib
 import re
 from collections.abc import Callable
 
+import evidence_tables
+import mi_tables
 import scale_tables
 import study_tables
 
@@ -87,101 +91,6 @@ def epoch_times(record: dict) -> str:
   return "\n".join([*lines, "", _about(record, text)])
 
 
-def accuracy(record: dict) -> str:
-  """Mean absolute errors of MI estimates, by family of tasks."""
-  rows = record["values"]
-  lines = [
-    "| tasks | number | `infomin estimate` | KSG | Gaussian (CCA) |",
-    "|---|---|---|---|---|",
-  ]
-  groups = {family: _in_family(rows, family) for family in FAMILIES}
-  for family, some in {**groups, "all": rows}.items():
-    errors = [
-      sum(abs(row[who] - row["truth"]) for row in some) / len(some)
-      for who in ("nats", "ksg", "gaussian")
-    ]
-    ours, *others = (f"{error:.3f}" for error in errors)
-    count = len({row["task"] for row in some})
-    cells = [family, str(count), f"**{ours}**", *others]
-    lines.append(f"| {' | '.join(cells)} |")
-  median = sorted(row["seconds"] for row in rows)[len(rows) // 2]
-  worst = max(rows, key=lambda row: abs(row["nats"] - row["truth"]))
-  of_seeds = [
-    sum(abs(r["nats"] - r["truth"]) for r in rows if r["seed"] == seed)
-    / sum(r["seed"] == seed for r in rows)
-    for seed in record["seeds"]
-  ]
-  each = ", ".join(f"{error:.3f}" for error in of_seeds)
-  apart = f" ({each} apart)" if len(of_seeds) > 1 else ""
-  text = (
-    f"Mean absolute error in nats, {record['config']['samples']:,} pairs a "
-    f"task, seeds {', '.join(map(str, record['seeds']))}{apart}; furthest off: "
-    f"`{worst['task']}`, "
-    f"{worst['nats'] - worst['truth']:+.3f}; median {median:.0f} s a task"
-  )
-  return "\n".join([*lines, "", _about(record, text)])
-
-
-FAMILIES = {
-  "Gaussian, also distorted": ("normal", "dense", "sparse", "half_cube"),
-  "one pair, bent or bounded": (
-    *("uniform", "additive", "bimodal", "wiggly", "swiss"),
-  ),
-  "Student t": ("student", "asinh"),
-  "spirals": ("spiral",),
-}
-
-
-def _in_family(rows, family):
-  return [row for row in rows if row["task"].startswith(FAMILIES[family])]
-
-
-def coverage(record: dict) -> str:
-  """How often the 95 % interval holds the truth."""
-  lines = ["| task | truth | mean value | truth in the interval |"]
-  lines.append("|---|---|---|---|")
-  for task, share in record["summary"]["coverage"].items():
-    some = [row for row in record["values"] if row["task"] == task]
-    mean = sum(row["nats"] for row in some) / len(some)
-    lines.append(
-      f"| `{task}` | {some[0]['truth']:.3f} | {mean:.3f} | {share:.0%} of "
-      f"{len(some)} |"
-    )
-  text = f"95 % intervals of {record['config']['samples']:,} pairs"
-  return "\n".join([*lines, "", _about(record, text)])
-
-
-def files(record: dict) -> str:
-  """What `infomin estimate` gives and takes on files."""
-  lines = ["| samples | nats | 95 % interval | seconds | peak MiB |"]
-  lines.append("|---|---|---|---|---|")
-  for row in record["values"]:
-    low, high = row["interval"]
-    lines.append(
-      f"| {row['samples']:,} | {row['nats']:.3f} | {low:.3f} to {high:.3f} | "
-      f"{row['seconds']:.1f} | {row['peak_bytes'] / 2**20:,.0f} |"
-    )
-  first = record["values"][0]
-  text = f"`{first['task']}`, truth {first['truth']:.3f} nats; whole process"
-  return "\n".join([*lines, "", _about(record, text)])
-
-
-def hard_gaussian(record: dict) -> str:
-  """Bounds of 18.41 nats in batches of 128."""
-  lines = ["| estimator | nats here | published |", "|---|---|---|"]
-  for row in record["values"]:
-    published = row["published"]
-    known = "" if published is None else f"{published:.2f}"
-    cells = f"{row['nats']:.2f} ± {row['deviation']:.2f} | {known}"
-    lines.append(f"| {row['estimator']} | {cells} |")
-  text = (
-    f"Truth {record['values'][0]['truth']:.2f} nats; ± is the deviation of one "
-    "batch, in the last row a quarter of the 95 % interval. Published: the "
-    "best of 100 runs by its distance to the truth, on one batch (`doe`)"
-  )
-  return "\n".join([*lines, "", _about(record, text)])
-
-
 def contrastive(record: dict) -> str:
   """Time and memory of contrastive losses at the size that all can do."""
   rows = [row for row in record["values"] if row["value"] is not None]
@@ -243,8 +152,8 @@ def _study(lines_of: Callable[[dict], list[str]]) -> Callable[[dict], str]:
   return table
 
 
-def _scale(table_of: Callable[[dict], tuple]) -> Callable[[dict], str]:
-  """A table of `scale_tables`."""
+def _told(table_of: Callable[[dict], tuple]) -> Callable[[dict], str]:
+  """A table from a function that gives lines, and what to say of them."""
 
   def table(record):
     lines, text = table_of(record)
@@ -280,28 +189,37 @@ TABLES = {
   "contrastive_loss": contrastive,
   "deep_infomax": _study(study_tables.deep_infomax),
   "dim_step": epoch_times,
-  "estimate_files": files,
+  "estimate_files": _told(mi_tables.files),
   "fashion_mnist": probes,
-  "hard_gaussian": hard_gaussian,
-  "input": _scale(scale_tables.reading),
+  "hard_gaussian": _told(mi_tables.hard_gaussian),
+  "input": _told(scale_tables.reading),
   "good_views": _study(study_tables.good_views),
   "limits": _study(study_tables.limits),
-  "mi_coverage": coverage,
-  "mi_suite": accuracy,
-  "plans": _scale(scale_tables.plans),
-  "processes": _scale(scale_tables.processes),
+  "mi_coverage": _told(mi_tables.coverage),
+  "mi_suite": _told(mi_tables.accuracy),
+  "plans": _told(scale_tables.plans),
+  "processes": _told(scale_tables.processes),
   "quickstart": probes,
-  "ring": _scale(scale_tables.ring),
-  "survival": _scale(scale_tables.survival),
+  "ring": _told(scale_tables.ring),
+  "survival": _told(scale_tables.survival),
   "train_step": step_times,
 }
 
+# Further tables of some of them: name -> (id, table of a record).
+PARTS = {
+  name: (study, _told(functools.partial(study_tables.choice, wanted)))
+  for name, (study, wanted) in study_tables.CHOICES.items()
+}
 
-# Tables of several files.
-SUMMARIES = {"studies": (study_tables.summary, tuple(study_tables.PAPERS))}
+
+# Tables of several.
+SUMMARIES = {
+  "all": (evidence_tables.ledger, tuple(TABLES)),
+  "studies": (study_tables.summary, tuple(study_tables.PAPERS)),
+}
 
 
-def stored(name: str) -> dict:
+def _record(name: str) -> dict:
   """What `docs/evidence` has of a name."""
   return json.loads((DOCS / "evidence" / f"{name}.json").read_text())
 
@@ -313,9 +231,10 @@ def render(page: pathlib.Path) -> str:
     name = match.group(2)
     if name in SUMMARIES:
       summary, names = SUMMARIES[name]
-      table = summary([stored(of) for of in names])
+      table = summary([_record(of) for of in names])
     else:
-      table = TABLES[name](stored(name))
+      key, make = PARTS[name] if name in PARTS else (name, TABLES[name])
+      table = make(_record(key))
     if page.parent == DOCS:
       table = table.replace("](docs/", "](")
     return f"{match.group(1)}{table}\n{match.group(3)}"

@@ -1,0 +1,96 @@
+"""The tables of MI estimates; each gives lines, and what to say of them."""
+
+
+def accuracy(record: dict) -> tuple[list[str], str]:
+  """Mean absolute errors of MI estimates, by family of tasks."""
+  rows = record["values"]
+  lines = [
+    "| tasks | number | `infomin estimate` | KSG | Gaussian (CCA) |",
+    "|---|---|---|---|---|",
+  ]
+  groups = {family: _in_family(rows, family) for family in FAMILIES}
+  for family, some in {**groups, "all": rows}.items():
+    errors = [
+      sum(abs(row[who] - row["truth"]) for row in some) / len(some)
+      for who in ("nats", "ksg", "gaussian")
+    ]
+    ours, *others = (f"{error:.3f}" for error in errors)
+    count = len({row["task"] for row in some})
+    cells = [family, str(count), f"**{ours}**", *others]
+    lines.append(f"| {' | '.join(cells)} |")
+  median = sorted(row["seconds"] for row in rows)[len(rows) // 2]
+  worst = max(rows, key=lambda row: abs(row["nats"] - row["truth"]))
+  of_seeds = [
+    sum(abs(r["nats"] - r["truth"]) for r in rows if r["seed"] == seed)
+    / sum(r["seed"] == seed for r in rows)
+    for seed in record["seeds"]
+  ]
+  each = ", ".join(f"{error:.3f}" for error in of_seeds)
+  apart = f" ({each} apart)" if len(of_seeds) > 1 else ""
+  text = (
+    f"Mean absolute error in nats, {record['config']['samples']:,} pairs a "
+    f"task, seeds {', '.join(map(str, record['seeds']))}{apart}; furthest off: "
+    f"`{worst['task']}`, "
+    f"{worst['nats'] - worst['truth']:+.3f}; median {median:.0f} s a task"
+  )
+  return lines, text
+
+
+FAMILIES = {
+  "Gaussian, also distorted": ("normal", "dense", "sparse", "half_cube"),
+  "one pair, bent or bounded": (
+    *("uniform", "additive", "bimodal", "wiggly", "swiss"),
+  ),
+  "Student t": ("student", "asinh"),
+  "spirals": ("spiral",),
+}
+
+
+def _in_family(rows, family):
+  return [row for row in rows if row["task"].startswith(FAMILIES[family])]
+
+
+def coverage(record: dict) -> tuple[list[str], str]:
+  """How often the 95 % interval holds the truth."""
+  lines = ["| task | truth | mean value | truth in the interval |"]
+  lines.append("|---|---|---|---|")
+  for task, share in record["summary"]["coverage"].items():
+    some = [row for row in record["values"] if row["task"] == task]
+    mean = sum(row["nats"] for row in some) / len(some)
+    lines.append(
+      f"| `{task}` | {some[0]['truth']:.3f} | {mean:.3f} | {share:.0%} of "
+      f"{len(some)} |"
+    )
+  text = f"95 % intervals of {record['config']['samples']:,} pairs"
+  return lines, text
+
+
+def files(record: dict) -> tuple[list[str], str]:
+  """What `infomin estimate` gives and takes on files."""
+  lines = ["| samples | nats | 95 % interval | seconds | peak MiB |"]
+  lines.append("|---|---|---|---|---|")
+  for row in record["values"]:
+    low, high = row["interval"]
+    lines.append(
+      f"| {row['samples']:,} | {row['nats']:.3f} | {low:.3f} to {high:.3f} | "
+      f"{row['seconds']:.1f} | {row['peak_bytes'] / 2**20:,.0f} |"
+    )
+  first = record["values"][0]
+  text = f"`{first['task']}`, truth {first['truth']:.3f} nats; whole process"
+  return lines, text
+
+
+def hard_gaussian(record: dict) -> tuple[list[str], str]:
+  """Bounds of 18.41 nats in batches of 128."""
+  lines = ["| estimator | nats here | published |", "|---|---|---|"]
+  for row in record["values"]:
+    published = row["published"]
+    known = "" if published is None else f"{published:.2f}"
+    cells = f"{row['nats']:.2f} ± {row['deviation']:.2f} | {known}"
+    lines.append(f"| {row['estimator']} | {cells} |")
+  text = (
+    f"Truth {record['values'][0]['truth']:.2f} nats; ± is the deviation of one "
+    "batch, in the last row a quarter of the 95 % interval. Published: the "
+    "best of 100 runs by its distance to the truth, on one batch (`doe`)"
+  )
+  return lines, text
