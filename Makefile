@@ -1,7 +1,11 @@
 PYTHON ?= python3
 BIN = .venv/bin
+# What `make lowest` runs beside what a user does first.
+TESTS = tests/completion_test.py tests/critics_test.py tests/data_tfds_test.py \
+	tests/estimators_test.py tests/scikit_test.py tests/views_ops_test.py \
+	tests/train_loop_test.py::test_sigterm_saves_and_says_how_to_go_on
 
-.PHONY: install run test soak tables docs
+.PHONY: install run test soak dist lowest tables docs
 
 install: .venv/installed
 
@@ -13,6 +17,10 @@ install: .venv/installed
 
 .venv/tested: .venv/installed
 	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@
+
+.venv/released: .venv/installed
+	$(BIN)/pip install --quiet --editable '.[release]'
 	touch $@
 
 # Pretrains on colorful digits, evaluates, and prints what was learned.
@@ -29,6 +37,14 @@ test: .venv/tested
 # The tests that take minutes.
 soak: .venv/tested
 	$(BIN)/pytest -m long
+
+# Wheel and sdist of HEAD in dist/, tried in an environment of their own.
+dist: .venv/released
+	.ci/release
+
+# The same wheel with the oldest versions that setup.cfg declares.
+lowest: dist
+	.ci/release lowest $(TESTS)
 
 # The README's tables, from docs/evidence/*.json.
 tables: install

@@ -8,7 +8,14 @@ The layers, in the order in which they may import each other: `data` (records)
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the names of `_PLACES`
+  from infomin_jax.estimation.estimate import Estimate as Estimate
+  from infomin_jax.estimation.estimate import estimate as estimate
+  from infomin_jax.eval.encoder import load as load
+  from infomin_jax.scikit import Embedder as Embedder
+  from infomin_jax.scikit import mutual_information as mutual_information
 
 __version__ = "0.1.0"
 

@@ -33,6 +33,7 @@ VERBS = {
   "doctor": "look at this machine: what is here and what to do next",
   "views": "draw what the views of a config look like",
   "data": "list the data sets, prepare one, look into one",
+  "completion": "a script that completes all this at TAB in your shell",
 }
 
 
@@ -105,7 +106,7 @@ def _said(error: BaseException) -> str:
 
 
 def _usage() -> str:
-  rows = "\n".join(f"  {verb:10s}{text}" for verb, text in VERBS.items())
+  rows = "\n".join(f"  {verb:12s}{text}" for verb, text in VERBS.items())
   return (
     "Usage: infomin VERB [--flags]\n\n"
     f"{rows}\n\n"

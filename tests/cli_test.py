@@ -67,6 +67,18 @@ def test_a_wrong_call_gets_one_line(arguments, words, capsys):
   assert words in lines[0]
 
 
+def test_a_config_that_pip_put_below_the_users_folder(tmp_path, monkeypatch):
+  monkeypatch.setenv("PYTHONUSERBASE", str(tmp_path))
+  configs = tmp_path / "share/infomin_jax/configs"
+  configs.mkdir(parents=True)
+  text = "import ml_collections\nget_config = ml_collections.ConfigDict\n"
+  (configs / "theirs.py").write_text(text)
+  _, _, said, _ = run("train", "--config=configs/theirs.py")
+  assert "--workdir is missing" in said[0]
+  _, _, said, _ = run("train", "--config=configs/nobodys.py")
+  assert "no such file" in said[0]
+
+
 def test_no_verb_prints_the_usage(capsys):
   with pytest.raises(SystemExit) as error:
     cli.main([])

@@ -14,7 +14,7 @@ JAX_COORDINATOR_ADDRESS=HOST:PORT, JAX_NUM_PROCESSES and JAX_PROCESS_ID.
 
 import os
 import pathlib
-import sys
+import sysconfig
 
 from absl import flags
 from ml_collections import config_flags
@@ -86,9 +86,16 @@ def define_config(values: flags.FlagValues, argv: list[str]) -> None:
 def packaged(config: str) -> str:
   """`FILE:VARIANT`, the file being the package's own if there is no other."""
   path, colon, variant = config.partition(":")
-  ours = pathlib.Path(sys.prefix) / "share/infomin_jax" / path
-  if not pathlib.Path(path).is_file() and ours.is_file():
-    path = str(ours)
+  # pip puts them below the environment, or below the user's own folder.
+  schemes = (
+    sysconfig.get_default_scheme(),
+    sysconfig.get_preferred_scheme("user"),
+  )
+  for scheme in schemes:
+    data = pathlib.Path(sysconfig.get_path("data", scheme))
+    ours = data / "share/infomin_jax" / path
+    if not pathlib.Path(path).is_file() and ours.is_file():
+      path = str(ours)
   return f"{path}{colon}{variant}"
 
 

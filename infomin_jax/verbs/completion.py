@@ -1,0 +1,102 @@
+"""Print a script that makes a shell complete `infomin` at TAB.
+
+  eval "$(infomin completion bash)"       # in ~/.bashrc
+  eval "$(infomin completion zsh)"        # in ~/.zshrc, after compinit
+  infomin completion fish > ~/.config/fish/completions/infomin.fish
+
+It knows the verbs, their flags, and the words, files and folders that they
+take, and runs no Python at TAB; print it again after an update. A value is
+completed after a space (--config FILE), not after an equals sign.
+"""
+
+import argparse
+import importlib
+import pkgutil
+from typing import Any
+
+import shtab
+from absl import flags
+
+from infomin_jax import __version__, verbs
+from infomin_jax.errors import UserError, lookup
+
+SHELLS = ("bash", "zsh", "fish")
+
+# What a flag takes, or a verb without one; of an enum the flag itself says it.
+TAKES = {
+  # zsh takes shtab's own single pattern, (*.py), for qualifiers of a name.
+  "--config": shtab.glob("*.py") | {"zsh": "_files -g '*.py'"},
+  "--data_dir": shtab.DIRECTORY,
+  "--evidence": shtab.FILE,
+  "--figure": shtab.FILE,
+  "--from": shtab.FILE,
+  "--manual_dir": shtab.DIRECTORY,
+  "--out": shtab.FILE,
+  "--workdir": shtab.DIRECTORY,
+  "completion": SHELLS,
+  "data": ("list", "prepare", "inspect"),
+  "embed --images": shtab.DIRECTORY,
+  "estimate": shtab.FILE,
+  "estimate --critic": ("auto", "copula", "warped", "joined"),
+  "estimate --estimators": ("best", "all"),
+  "export --format": (
+    *("detectron2", "safetensors", "stablehlo", "timm", "torchvision"),
+  ),
+  "report": shtab.DIRECTORY,
+  "runs": shtab.DIRECTORY,
+  "study": ("limits", "deep_infomax", "good_views"),
+  "study --preset": ("smoke", "local", "paper"),
+}
+
+
+def define(values: flags.FlagValues, argv: list[str]) -> None:
+  """`infomin completion` has no flags."""
+  del values, argv
+
+
+def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
+  """Prints the script; see the module's text."""
+  del values, command
+  if len(rest) != 1:
+    raise UserError(f"name one shell: {', '.join(SHELLS)}.")
+  lookup("shell", rest[0], dict.fromkeys(SHELLS))
+  print(shtab.complete(parser(), rest[0]))
+
+
+def parser() -> argparse.ArgumentParser:
+  """The verbs and their flags for argparse, which is what shtab reads."""
+  top = argparse.ArgumentParser("infomin")
+  top.add_argument("--version", action="version", version=__version__)
+  table = top.add_subparsers()
+  for found in pkgutil.iter_modules(verbs.__path__):
+    module = importlib.import_module(f"{verbs.__name__}.{found.name}")
+    about = str(module.__doc__).partition("\n")[0]
+    verb = table.add_parser(found.name, help=about, description=about)
+    values = flags.FlagValues()
+    module.define(values, [f"infomin {found.name}"])
+    for name in sorted(values):
+      _add_flag(verb, found.name, values[name])
+    if found.name in TAKES:
+      _takes(verb.add_argument(found.name, nargs="*"), TAKES[found.name])
+  return top
+
+
+def _add_flag(
+  verb: argparse.ArgumentParser, name: str, flag: flags.Flag
+) -> None:
+  about = " ".join(str(flag.help).split()).replace("%", "%%")
+  if flag.boolean:
+    names = f"--{flag.name}", f"--no{flag.name}"
+    verb.add_argument(*names, action="store_true", help=about)
+    return
+  action = verb.add_argument(f"--{flag.name}", help=about)
+  taken = TAKES.get(f"{name} --{flag.name}", TAKES.get(f"--{flag.name}"))
+  _takes(action, taken or getattr(flag.parser, "enum_values", None))
+
+
+def _takes(action: Any, taken) -> None:
+  """Words become the action's choices, files what shtab calls `complete`."""
+  if isinstance(taken, dict):
+    action.complete = taken
+  else:
+    action.choices = taken
