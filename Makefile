@@ -2,6 +2,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 # What `make lowest` runs beside what a user does first.
 TESTS = tests/completion_test.py tests/critics_test.py tests/data_tfds_test.py \
+	tests/encoders_test.py::test_remat_changes_neither_parameters_nor_gradients \
 	tests/estimators_test.py tests/scikit_test.py tests/views_ops_test.py \
 	tests/train_loop_test.py::test_sigterm_saves_and_says_how_to_go_on
 
