@@ -176,6 +176,5 @@ def test_links_lead_somewhere(page):
       assert anchor in map(slug, headings), link
 
 
-@pytest.mark.parametrize("page", ["docs/estimate.md"])
-def test_the_code_of_a_page_runs(page):
-  run("\n".join(code(page)))
+def test_the_code_on_estimates_runs():
+  assert "nats, 95 % in" in run("\n".join(code("docs/estimate.md")))
