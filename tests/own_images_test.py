@@ -79,6 +79,17 @@ def test_arrays_of_six_channels_train(tmp_path, quick_compilation):
   assert (tmp_path / "run" / "summary.json").exists()
 
 
+def test_a_broken_file_is_left_out_if_asked(tmp_path, quick_compilation):
+  folder = files(tmp_path / "images", "RGB")
+  paths = sorted((folder / "deep" / "er").glob("*.png"))
+  for path in (paths[20], paths[29]):  # of training, and held out
+    path.write_bytes(b"none")
+  with pytest.raises(SystemExit):
+    train(folder, tmp_path / "stopped")
+  train(folder, tmp_path / "run", "--config.data.broken=skip")
+  assert (tmp_path / "run" / "summary.json").exists()
+
+
 WHOLE = ("--config.data.image_size=0", "--config.data.host_crops=True")
 
 
