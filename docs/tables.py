@@ -3,8 +3,8 @@
   python docs/tables.py
 
 Rewrites what stands between `<!-- evidence: NAME -->` and `<!-- end -->`: NAME
-is that of a file, of a part of one in `PARTS`, or `all`. A test fails when a
-page differs from what this gives.
+is that of a file or one of `SUMMARIES`. A test fails when a page differs from
+what this gives.
 """
 
 import functools
@@ -205,21 +205,25 @@ TABLES = {
   "train_step": step_times,
 }
 
-# Further tables of some of them: name -> (id, table of a record).
-PARTS = {
-  name: (study, _told(functools.partial(study_tables.choice, wanted)))
-  for name, (study, wanted) in study_tables.CHOICES.items()
-}
+
+def _choice(claims: tuple[str, ...]) -> Callable[[list[dict]], str]:
+  """A table of the claims of one study that begin so."""
+  make = _told(functools.partial(study_tables.choice, claims))
+  return lambda records: make(*records)
 
 
-# Tables of several.
+# Tables of several files, or of a part of one.
 SUMMARIES = {
   "all": (evidence_tables.ledger, tuple(TABLES)),
+  **{
+    name: (_choice(claims), (study,))
+    for name, (study, claims) in study_tables.CHOICES.items()
+  },
   "studies": (study_tables.summary, tuple(study_tables.PAPERS)),
 }
 
 
-def _record(name: str) -> dict:
+def stored(name: str) -> dict:
   """What `docs/evidence` has of a name."""
   return json.loads((DOCS / "evidence" / f"{name}.json").read_text())
 
@@ -231,10 +235,9 @@ def render(page: pathlib.Path) -> str:
     name = match.group(2)
     if name in SUMMARIES:
       summary, names = SUMMARIES[name]
-      table = summary([_record(of) for of in names])
+      table = summary([stored(of) for of in names])
     else:
-      key, make = PARTS[name] if name in PARTS else (name, TABLES[name])
-      table = make(_record(key))
+      table = TABLES[name](stored(name))
     if page.parent == DOCS:
       table = table.replace("](docs/", "](")
     return f"{match.group(1)}{table}\n{match.group(3)}"

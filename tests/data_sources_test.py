@@ -400,6 +400,7 @@ IMAGES = np.zeros((4, 5, 5, 3), np.uint8)
     (dict(x=IMAGES[0, 0]), r"shape \[n, h, w\] or .*got \[5, 3\]"),
     (dict(x=IMAGES[:0]), r"got \[0, 5, 5, 3\]"),
     (dict(x=IMAGES.transpose(0, 3, 1, 2)), "channels first"),
+    (dict(x=np.zeros((4, 6, 9, 9), np.uint8)), "channels first"),
     (dict(x_train=IMAGES, x_test=IMAGES[:, 1:]), "different image shapes"),
     (dict(x=IMAGES, y=np.zeros(3, int)), r"must be 4 class numbers.*\[3\]"),
     (dict(x=IMAGES, y=np.zeros(4)), "integer type; got float64"),

@@ -1,14 +1,19 @@
 """The code of the pages runs, and does what they say."""
 
+import importlib
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
 import nbclient
 import nbformat
 import pytest
+from absl import flags
+
+from infomin_jax import cli
 
 ADDED = ("estimator", "critic", "view", "encoder", "data", "objective")
 # All that the pages add, in one run.
@@ -105,3 +110,71 @@ def test_notebooks_run(name, tmp_path, monkeypatch):
     if "image/png" in output.get("data", {})
   ]
   assert shown
+
+
+PAGES = (pathlib.Path("README.md"), *sorted(pathlib.Path("docs").rglob("*.md")))
+
+
+def commands(page):
+  """The words of each `infomin ...` in the page's shell blocks."""
+  text = page.read_text().replace("\\\n", " ")
+  for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL):
+    for line in block.splitlines():
+      words = shlex.split(line, comments=True)
+      while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+        del words[0]  # variables of the shell
+      if words and words[0] == "infomin":
+        yield words[1:]
+
+
+def parse(verb, *words):
+  """Values as the verb's own flags read them, or the flags' error."""
+  values = flags.FlagValues()
+  argv = [f"infomin {verb}", *words]
+  importlib.import_module(f"infomin_jax.verbs.{verb}").define(values, argv)
+  values(argv)
+  return values
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_commands_have_verbs_flags_and_configs_that_exist(page):
+  for verb, *words in commands(page):
+    assert verb in cli.VERBS
+    for i, word in enumerate(words[1:], 1):
+      if words[i - 1] == "--config" and word.isupper():
+        words[i] = "configs/own_images.py"  # a placeholder for one's own
+    for word in words:
+      if word.startswith("configs/"):
+        assert pathlib.Path(word.partition(":")[0]).is_file(), word
+    parse(verb, *words)
+
+
+def test_a_flag_or_key_that_does_not_exist_is_noticed():
+  with pytest.raises(flags.Error):
+    parse("evaluate", "--workdirs=runs/fm")
+  with pytest.raises(Exception, match="batchsize"):
+    parse("train", "--config=configs/own_images.py", "--config.batchsize=2")
+
+
+def slug(heading):
+  """The anchor that GitHub and MkDocs give a heading."""
+  kept = re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower())
+  return kept.strip().replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_lead_somewhere(page):
+  text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+  for link in re.findall(r"\]\(([^)\s]+)\)", text):
+    if re.match(r"https?:", link):
+      continue
+    path, _, anchor = link.partition("#")
+    target = page.parent / path if path else page
+    assert target.exists(), link
+    if anchor:
+      headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+      assert anchor in map(slug, headings), link
+
+
+def test_the_code_on_estimates_runs():
+  assert "nats, 95 % in" in run("\n".join(code("docs/estimate.md")))

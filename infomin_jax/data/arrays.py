@@ -149,7 +149,8 @@ def checked_shape(images: np.ndarray, name: str) -> tuple[int, int, int]:
       f"got {list(images.shape)}."
     )
   h, w, c = (*images.shape[1:], 1)[:3]
-  if h <= 4 < min(w, c):
+  # [n, 6, 32, 32]: an image as wide as it has channels, but not as high.
+  if h <= 4 < min(w, c) or h < w == c:
     raise UserError(
       f"data.path: array {name} of shape {list(images.shape)} seems to have "
       "its channels first; store x.transpose(0, 2, 3, 1)."

@@ -165,7 +165,8 @@ def held_out_batches(
       host = data.crops_for(config.views)
     else:
       host = data.host_center(config.evaluate.resize, config.views.size)
-  return data.epoch(source, batch_size, host=host)
+  broken = config.data.broken
+  return data.epoch(source, batch_size, host=host, broken=broken)
 
 
 def some_of(source: Source, limit: int) -> Source:

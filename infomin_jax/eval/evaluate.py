@@ -147,6 +147,12 @@ def check_probes(experiment: Experiment) -> None:
       f"config.evaluate.label_share is {options.label_share}: expected a share "
       "above 0, at most 1."
     )
+  size = experiment.config.views.size
+  if experiment.config.data.host_crops and not size <= options.resize:
+    raise UserError(
+      f"config.evaluate.resize is {options.resize}: the host cuts the middle "
+      f"of whole images, so give the shorter side, {size} (views.size) or more."
+    )
   shapes = _shapes(experiment)
   for tap in options.taps:
     lookup("tap of this encoder", tap, shapes)

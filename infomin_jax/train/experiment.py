@@ -45,7 +45,8 @@ class Experiment:
     options = self.config.data
     if not options.resident or options.host_crops:
       return {}
-    arrays = data.resident(self.source)
+    reading = dict(threads=options.threads, broken=options.broken)
+    arrays = data.resident(self.source, **reading)
     return meshes.replicate(self.mesh, arrays) if arrays else {}
 
   def init(self) -> TrainState:

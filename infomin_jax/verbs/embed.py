@@ -4,7 +4,8 @@
 
 Writes `features` (float32 `[n, d]`), `files` (paths below the folder, `[n]`)
 and, where sub-folders are classes, `label` (`[n]`). Images are brought to the
-size that the encoder was trained on, as evaluation does.
+size that the encoder was trained on, as evaluation does, and to its channels if
+these are one or three; other numbers the files must have.
 """
 
 import pathlib
@@ -52,10 +53,12 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   from infomin_jax.eval.encoder import trained_encoder
   from infomin_jax.train.log import say
   from infomin_jax.train.mesh import make_mesh
+  from infomin_jax.verbs.export import channels_of
 
-  config, learner, variables = trained_encoder(values.workdir)
+  trained = trained_encoder(values.workdir)
+  config, learner, variables = trained
   root = pathlib.Path(values.images)
-  source = folder.load("all", str(root))
+  source = folder.load("all", str(root), channels=channels_of(trained))
   tap = values.tap or config.evaluate.taps[0]
   config.evaluate.batch_size = values.batch_size
   config.data.host_crops = True  # files differ in size

@@ -104,7 +104,7 @@ def _stablehlo(trained, out: pathlib.Path) -> None:
 
   size = config.views.size
   (count,) = jax.export.symbolic_shape("b")
-  channels = _channels(trained)
+  channels = channels_of(trained)
   shape = jax.ShapeDtypeStruct((count, size, size, channels), jnp.float32)
   exported = jax.export.export(
     jax.jit(features), platforms=("cpu", "cuda", "tpu")
@@ -118,14 +118,14 @@ def _stablehlo(trained, out: pathlib.Path) -> None:
   out.write_bytes(content)
 
 
-def _channels(trained) -> int:
-  """Of the images, from the first kernel of the encoder."""
+def channels_of(trained) -> int:
+  """Of the images that an encoder takes, from its first kernel."""
   import jax
 
   kernels = jax.tree.leaves(trained.variables["params"]["encoder"])
   first = [x for x in kernels if x.ndim == 4]
   if not first:
-    raise UserError("stablehlo: the encoder has no convolution to start with.")
+    raise UserError("The encoder has no convolution that tells its channels.")
   return min(x.shape[2] for x in first)
 
 
