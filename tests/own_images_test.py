@@ -61,10 +61,12 @@ def files(folder, mode, count=80):
   ],
 )
 def test_a_folder_trains_and_is_embedded(
-  mode, words, tmp_path, quick_compilation
+  mode, words, tmp_path, quick_compilation, capsys
 ):
   folder = files(tmp_path / "images", mode)
   train(folder, tmp_path / "run", *words)
+  # Without labels there is nothing to probe.
+  assert f"Next: infomin report {tmp_path}" in capsys.readouterr().err
   out = tmp_path / "features.npz"
   places = (f"--workdir={tmp_path / 'run'}", f"--images={folder}")
   cli.main(["embed", *places, f"--out={out}"])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import flax.errors
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
@@ -69,7 +70,7 @@ def load(
 
   Raises:
     UserError: the folder is none of a run, the encoder has no such tap, or
-      what is given are no images.
+      what is given are no images, or of other channels.
   """
   config, learner, variables = trained_encoder(workdir)
   tap = tap or config.evaluate.taps[0]
@@ -88,7 +89,13 @@ def load(
       room = [(0, batch_size - len(part)), *[(0, 0)] * 3]
       # One shape, so one compilation.
       padded = part if len(images) < batch_size else np.pad(part, room)
-      found.append(np.asarray(features(variables, padded))[: len(part)])
+      try:
+        encoded = features(variables, padded)
+      except flax.errors.ScopeParamShapeError as error:
+        raise UserError(
+          f"the encoder takes no images of {part.shape[-1]} channels."
+        ) from error
+      found.append(np.asarray(encoded)[: len(part)])
     return np.concatenate(found)
 
   return encode
@@ -133,16 +140,25 @@ def from_own_arrays(config, arrays: Mapping[str, np.ndarray]) -> Trained:
   own = flax.traverse_util.unflatten_dict(dict(arrays), sep="/")
   variables = {kind: {"encoder": own.get(kind, {})} for kind in KINDS}
   trained = Trained(config, make_learner(config), variables)
-  taps = _taps(trained)
+  _, taps = _fitting(trained)
   for tap in config.evaluate.taps:
     lookup("tap of this encoder", tap, taps)
   return trained
 
 
-def _taps(trained: Trained) -> dict[str, jax.ShapeDtypeStruct]:
-  """Shapes of what the encoder gives; nothing is computed.
+def channels_of(trained: Trained) -> int:
+  """Of the images that an encoder takes.
 
-  How many channels its images have stands nowhere: the first number that fits.
+  Raises:
+    UserError: none fits, so the arrays are not the encoder's.
+  """
+  return _fitting(trained)[0]
+
+
+def _fitting(trained: Trained) -> tuple[int, dict[str, jax.ShapeDtypeStruct]]:
+  """How many channels its images have, and shapes of what the encoder gives.
+
+  The number stands nowhere: it is the first that fits. Nothing is computed.
   """
 
   def encode(variables, images):
@@ -153,7 +169,7 @@ def _taps(trained: Trained) -> dict[str, jax.ShapeDtypeStruct]:
   for channels in (3, *range(1, CHANNELS)):
     images = jax.ShapeDtypeStruct((2, size, size, channels), jnp.float32)
     try:
-      return jax.eval_shape(encode, trained.variables, images)
+      return channels, jax.eval_shape(encode, trained.variables, images)
     except Exception as error:  # Flax and JAX have many for what does not fit
       why = why or error
   raise UserError(

@@ -50,10 +50,9 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
   from infomin_jax.data import folder
   from infomin_jax.eval.embed import embed
-  from infomin_jax.eval.encoder import trained_encoder
+  from infomin_jax.eval.encoder import channels_of, trained_encoder
   from infomin_jax.train.log import say
   from infomin_jax.train.mesh import make_mesh
-  from infomin_jax.verbs.export import channels_of
 
   trained = trained_encoder(values.workdir)
   config, learner, variables = trained

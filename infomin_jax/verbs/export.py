@@ -95,6 +95,7 @@ def _stablehlo(trained, out: pathlib.Path) -> None:
   import jax.numpy as jnp
 
   from infomin_jax.encoders.features import named_taps
+  from infomin_jax.eval.encoder import channels_of
 
   config, learner, variables = trained
 
@@ -116,17 +117,6 @@ def _stablehlo(trained, out: pathlib.Path) -> None:
       "flatbuffers is not installed: pip install 'infomin-jax[export]'."
     ) from error
   out.write_bytes(content)
-
-
-def channels_of(trained) -> int:
-  """Of the images that an encoder takes, from its first kernel."""
-  import jax
-
-  kernels = jax.tree.leaves(trained.variables["params"]["encoder"])
-  first = [x for x in kernels if x.ndim == 4]
-  if not first:
-    raise UserError("The encoder has no convolution that tells its channels.")
-  return min(x.shape[2] for x in first)
 
 
 def write_safetensors(arrays, trained, out: pathlib.Path, **about) -> None:

@@ -57,9 +57,10 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
       f", held-out MI at least {final['mi_bound']:.2f} nats (this estimate "
       f"cannot exceed {final['mi_ceiling']:.2f})"
     )
+  labelled = "knn" in final
   say(
     f"Trained {summary['steps']} steps: loss {final['loss']:.4f}{bound}. Next: "
-    f"infomin evaluate --workdir {workdir}"
+    f"infomin {'evaluate --workdir' if labelled else 'report'} {workdir}"
   )
 
 
