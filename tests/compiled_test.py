@@ -8,7 +8,7 @@ import numpy as np
 from infomin_jax.train.experiment import make_experiment
 
 
-def test_a_maximum_has_a_gradient_however_it_is_compiled(quick_compilation):
+def test_a_maximum_has_a_gradient_however_it_is_compiled():
   """Without optimizations, on 8 devices, features are computed twice.
 
   The two differ in the last digits, so none of one equals the maximum of the

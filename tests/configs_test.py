@@ -18,8 +18,6 @@ from infomin_jax.train.experiment import make_experiment
 CONFIGS = sorted(p.stem for p in pathlib.Path("configs").glob("*.py"))
 COUNT = 80
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.fixture(autouse=True)
 def one_device(monkeypatch):

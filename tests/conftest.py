@@ -3,6 +3,9 @@
 import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Most programs of tests run for less time than they compile; the processes that
+# tests start have it too.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 from infomin_jax import runtime
 
@@ -18,8 +21,8 @@ jax.config.update("jax_debug_key_reuse", True)
 
 
 @pytest.fixture(scope="module")
-def quick_compilation():
-  """For programs that run for less time than they take to compile."""
-  jax.config.update("jax_disable_most_optimizations", True)
-  yield
+def optimized():
+  """For programs that are looked at, or run longer than they compile."""
   jax.config.update("jax_disable_most_optimizations", False)
+  yield
+  jax.config.update("jax_disable_most_optimizations", True)

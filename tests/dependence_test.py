@@ -6,6 +6,8 @@ from scipy.special import logsumexp
 
 from infomin_jax.eval.dependence import dv_in_blocks, image_information, ndm
 
+pytestmark = pytest.mark.usefixtures("optimized")
+
 
 def pair(rho, count, seed):
   x, noise = np.random.default_rng(seed).normal(size=(2, count))

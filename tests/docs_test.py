@@ -44,11 +44,7 @@ def run(script, *arguments):
     [sys.executable, "-c", script, *arguments],
     capture_output=True,
     text=True,
-    env=os.environ
-    | {
-      "JAX_NUM_CPU_DEVICES": "1",
-      "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # it compiles longer than it runs
-    },
+    env=os.environ | {"JAX_NUM_CPU_DEVICES": "1"},
   )
   assert done.returncode == 0, done.stderr[-2000:]
   return done.stdout

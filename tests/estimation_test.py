@@ -20,6 +20,8 @@ from infomin_jax.estimation.copula import (
 from infomin_jax.estimation.crossfit import Held, cross_fit
 from infomin_jax.estimation.networks import Joined, Parametric, Warped
 
+pytestmark = pytest.mark.usefixtures("optimized")
+
 
 def gaussian_pairs(n, rho, seed=0, dim=1):
   x, noise = np.random.default_rng(seed).normal(size=(2, n, dim))

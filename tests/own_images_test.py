@@ -60,9 +60,7 @@ def files(folder, mode, count=80):
     ("RGBA", ("--config.data.channels=4", *CROPS)),
   ],
 )
-def test_a_folder_trains_and_is_embedded(
-  mode, words, tmp_path, quick_compilation, capsys
-):
+def test_a_folder_trains_and_is_embedded(mode, words, tmp_path, capsys):
   folder = files(tmp_path / "images", mode)
   train(folder, tmp_path / "run", *words)
   # Without labels there is nothing to probe.
@@ -74,14 +72,14 @@ def test_a_folder_trains_and_is_embedded(
   assert len(np.load(out)["files"]) == 80
 
 
-def test_arrays_of_six_channels_train(tmp_path, quick_compilation):
+def test_arrays_of_six_channels_train(tmp_path):
   images = np.random.default_rng(0).random((80, 16, 16, 6), np.float32)
   np.save(tmp_path / "x.npy", images)
   train(tmp_path / "x.npy", tmp_path / "run", *ARRAYS, *CROPS)
   assert (tmp_path / "run" / "summary.json").exists()
 
 
-def test_a_broken_file_is_left_out_if_asked(tmp_path, quick_compilation):
+def test_a_broken_file_is_left_out_if_asked(tmp_path):
   folder = files(tmp_path / "images", "RGB")
   paths = sorted((folder / "deep" / "er").glob("*.png"))
   for path in (paths[20], paths[29]):  # of training, and held out
@@ -113,7 +111,7 @@ def test_a_mistake_gets_the_line_of_the_page(words, line, tmp_path, capsys):
   assert line in capsys.readouterr().err
 
 
-def test_whole_images_are_cropped_by_the_host(tmp_path, quick_compilation):
+def test_whole_images_are_cropped_by_the_host(tmp_path):
   folder = files(tmp_path / "images", "mixed")
   train(folder, tmp_path / "run", *WHOLE, "--config.evaluate.resize=18")
   assert (tmp_path / "run" / "summary.json").exists()

@@ -13,6 +13,8 @@ from infomin_jax.train import chips, plan
 from infomin_jax.train.mesh import make_mesh
 from infomin_jax.verbs.plan import changed
 
+pytestmark = pytest.mark.usefixtures("optimized")
+
 SMALL = "configs/colorful_digits.py"
 
 

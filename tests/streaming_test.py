@@ -16,6 +16,8 @@ from jax.sharding import AxisType
 from infomin_jax.estimators import ESTIMATORS, Factored, mine, streaming, tiles
 from infomin_jax.estimators.scores import log_sum_exp, positives, total
 
+pytestmark = pytest.mark.usefixtures("optimized")
+
 SCALARS = {**ESTIMATORS, "mine": lambda s, **kept: mine(s, **kept)[0]}
 # Most of these tests is compiling, and what is compiled runs once.
 QUICKLY = {"xla_backend_optimization_level": 0}

@@ -28,11 +28,8 @@ from infomin_jax.train.loop import NotFinite
 FASHION = "fashion_mnist_dim"
 
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
-
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory, quick_compilation):
+def smoke(tmp_path_factory):
   """The whole smoke preset, on eight devices, one run at a time."""
   out = tmp_path_factory.mktemp("deep_infomax")
   data = out / "data"

@@ -25,12 +25,11 @@ from infomin_jax.studies.results import Results
 from infomin_jax.train import mesh as meshes
 from infomin_jax.train.checkpoint import read_config, saved
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 TINTED = "tinted_fashion_views"
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory, quick_compilation):
+def smoke(tmp_path_factory):
   """The smoke preset, one run at a time, on one device."""
   out = tmp_path_factory.mktemp("good_views")
   FAKES[TINTED](out / "data")

@@ -38,8 +38,6 @@ from infomin_jax.studies.limits.networks import CRITICS, count, glorot
 from infomin_jax.studies.limits.train import Problem, State, train
 from infomin_jax.studies.results import Results, gather
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def study_limits(out, only, *more):
   arguments = ["study", "limits", "--preset=smoke", f"--out={out}"]
@@ -47,7 +45,7 @@ def study_limits(out, only, *more):
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory, quick_compilation):
+def smoke(tmp_path_factory):
   out = tmp_path_factory.mktemp("limits")
   evidence = out / "evidence.json"
   cli.main(

@@ -12,7 +12,6 @@ from infomin_jax.errors import UserError, build
 from infomin_jax.studies.good_views import rows
 from infomin_jax.train.optim import make_optimizer
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 B, CLASSES = 16, 4
 NETWORK = dict(name="convnet", widths=(4,), strides=(2,))
 CRITIC = dict(name="inner_product", temperature=0.5, normalize=True)

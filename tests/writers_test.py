@@ -28,7 +28,6 @@ from infomin_jax.train.writers import MetricWriter, check_writers
 
 pytestmark = [
   pytest.mark.xdist_group("writers"),
-  pytest.mark.usefixtures("quick_compilation"),
   # Of MLflow's own use of SQLAlchemy.
   pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow"),
   pytest.mark.filterwarnings("ignore:The ``noload``"),
