@@ -105,6 +105,44 @@ def parts_of(batch, parts: int):
   )
 
 
+def encode_in_parts(encoder: nn.Module, variables, key, images, parts: int):
+  """Features of images, one part of the batch after another.
+
+  Only inputs and statistics of a part are kept for the backward pass.
+
+  Args:
+    encoder: unbound.
+    variables: its own.
+    key: of dropout.
+    images: `[b, v, h, w, c]`.
+    parts: how many; the batch divides by it.
+
+  Returns:
+    Features `[b v, ...]`, and batch statistics as the last part leaves them.
+  """
+  fixed = {name: x for name, x in variables.items() if name != "batch_stats"}
+
+  @jax.checkpoint
+  def encode(stats, part):
+    i, piece = part
+    features, moved = nn.apply(each_part, encoder, mutable=["batch_stats"])(
+      {**fixed, "batch_stats": stats},
+      piece.reshape(-1, *piece.shape[2:]),
+      True,
+      rngs={"dropout": jax.random.fold_in(key, i)},
+    )
+    return moved.get("batch_stats", {}), features
+
+  def joined(x):  # [parts, b / parts v, ...]
+    x = x.reshape(parts, -1, images.shape[1], *x.shape[2:])
+    return jnp.moveaxis(x, 0, 1).reshape(-1, *x.shape[3:])
+
+  start = variables.get("batch_stats", {})
+  pieces = jnp.arange(parts), parts_of(images, parts)
+  stats, found = jax.lax.scan(encode, start, pieces)
+  return jax.tree.map(joined, found), stats
+
+
 def _every(x: jax.Array, start: int, count: int) -> jax.Array:
   """Rows `start`, `start + count`, ... of `[b count, ...]`: `[b, ...]`."""
   return x.reshape(-1, count, *x.shape[1:])[:, start]

@@ -18,9 +18,9 @@ from infomin_jax.objectives.encoding import (
   Views,
   count_parts,
   each_part,
+  encode_in_parts,
   encode_views,
   online_views,
-  parts_of,
   shuffled,
   target_views,
 )
@@ -105,30 +105,13 @@ class Learner(nn.Module):
   def _encode_cached(self, images: jax.Array):
     """Features of images `[b, v, h, w, c]`, `[b v, ...]`; see `grad_cache`."""
     encoder, variables = self.encoder.unbind()
-    fixed = {name: x for name, x in variables.items() if name != "batch_stats"}
-    key, n = self.make_rng("dropout"), self.grad_cache
-
-    @jax.checkpoint
-    def encode(stats, part):
-      i, piece = part
-      features, moved = nn.apply(each_part, encoder, mutable=["batch_stats"])(
-        {**fixed, "batch_stats": stats},
-        piece.reshape(-1, *piece.shape[2:]),
-        True,
-        rngs={"dropout": jax.random.fold_in(key, i)},
-      )
-      return moved.get("batch_stats", {}), features
-
-    def joined(x):  # [n, b / n v, ...]
-      x = x.reshape(n, -1, images.shape[1], *x.shape[2:])
-      return jnp.moveaxis(x, 0, 1).reshape(-1, *x.shape[3:])
-
-    pieces = parts_of(images, n)
-    start = variables.get("batch_stats", {})
-    stats, found = jax.lax.scan(encode, start, (jnp.arange(n), pieces))
+    key = self.make_rng("dropout")
+    features, stats = encode_in_parts(
+      encoder, variables, key, images, self.grad_cache
+    )
     if stats:
       self.put_variable("batch_stats", "encoder", stats)
-    return jax.tree.map(joined, found)
+    return features
 
   def _encode_patches(self, images: jax.Array, train: bool):
     """Features of patches, whose batch statistics may be apart."""
