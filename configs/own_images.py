@@ -73,9 +73,9 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
   config.optimizer = dict(name="adamw", weight_decay=1e-4, clip=0.0)
   config.schedule = dict(name="cosine", peak=1e-3, warmup=50)
   config.run = dict(
-    log_every=1 if tiny else 100,
-    checkpoint_every=1 if tiny else 500,
-    evaluate_every=2 if tiny else 1000,
+    log_every=1 if tiny else 20,
+    checkpoint_every=1 if tiny else 100,
+    evaluate_every=2 if tiny else 250,
     monitor_examples=64 if tiny else 1024,
     keep=2,
     writers=("tensorboard",),

@@ -10,6 +10,8 @@ The layers, in the order in which they may import each other: `data` (records)
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from infomin_jax import runtime
+
 if TYPE_CHECKING:  # the names of `_PLACES`
   from infomin_jax.estimation.estimate import Estimate as Estimate
   from infomin_jax.estimation.estimate import estimate as estimate
@@ -34,5 +36,8 @@ def __getattr__(name: str) -> Any:
   """The names of the top: `_PLACES`."""
   if name not in _PLACES:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+  # As `infomin` does: other settings of the compiler round otherwise, and an
+  # estimate from Python would not be that of the command.
+  runtime.configure()
   module = importlib.import_module(f"infomin_jax.{_PLACES[name]}")
   return getattr(module, name)

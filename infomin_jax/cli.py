@@ -5,10 +5,11 @@ mistyped verb answer at once.
 """
 
 import errno
-import importlib
+import importlib.util
+import pathlib
 import shlex
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from absl import flags
 
@@ -65,6 +66,7 @@ def _refuse(verb: str, why: str) -> NoReturn:
 def _run(verb: str, arguments: list[str]) -> None:
   if verb not in VERBS:
     raise UserError(f"no such verb. {nearest(verb, VERBS)}")
+  arguments = _without_own(arguments)
   module = importlib.import_module(f"infomin_jax.verbs.{verb}")
   values = flags.FlagValues()
   argv = [f"infomin {verb}", *arguments]
@@ -77,7 +79,10 @@ def _run(verb: str, arguments: list[str]) -> None:
   try:
     rest = values(argv)[1:]
   except (flags.Error, AttributeError, TypeError, ValueError) as error:
-    raise UserError(_said(error)) from error
+    hint = ""
+    if isinstance(error, flags.UnrecognizedFlagError) and "config" in values:
+      hint = " A key of the config is set by --config.KEY=VALUE."
+    raise UserError(_said(error) + hint) from error
   except KeyError as error:
     # ml_collections adds the nearest key; a variant fails in `get_config`.
     text = str(error.args[0])
@@ -88,6 +93,29 @@ def _run(verb: str, arguments: list[str]) -> None:
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()
   module.run(values, rest, shlex.join(["infomin", verb, *arguments]))
+
+
+def _without_own(arguments: list[str]) -> list[str]:
+  """Runs the Python files of `--with FILE`; returns the other arguments.
+
+  They add critics, views and so on to our tables, which a run that names these
+  needs in every verb.
+  """
+  left, words = [], iter(arguments)
+  for word in words:
+    flag, equals, path = word.partition("=")
+    if flag != "--with":
+      left.append(word)
+      continue
+    path = path if equals else next(words, "")
+    if not pathlib.Path(path).is_file():
+      raise UserError(f"--with {path}: expected a Python file.")
+    runtime.configure()  # before the file imports JAX
+    name = f"infomin_own_{pathlib.Path(path).stem}"
+    spec: Any = importlib.util.spec_from_file_location(name, path)
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+  return left
 
 
 def _said(error: BaseException) -> str:
@@ -111,7 +139,8 @@ def _usage() -> str:
     "Usage: infomin VERB [--flags]\n\n"
     f"{rows}\n\n"
     "Example: infomin train --config configs/fashion_mnist.py --workdir runs/fm"
-    "\n`infomin VERB --help` tells a verb's flags."
+    "\n`infomin VERB --help` tells a verb's flags. --with FILE.py runs a file "
+    "of yours first,\nwhich adds to our tables (docs: Add your own)."
   )
 
 

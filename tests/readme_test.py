@@ -80,6 +80,7 @@ def test_every_command_exists(page):
         ["apt-get", "install"],
         ["pip", "install"],
         ["tfds", "build"],
+        ["source", ".venv/bin/activate"],
       )
 
 

@@ -1,5 +1,9 @@
 """The forms that scikit-learn users expect."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -101,3 +105,17 @@ def test_columns_are_scored_by_their_information():
   np.testing.assert_allclose(nats, counted, atol=0.02)
   chosen = SelectKBest(mutual_information, k=1).fit(x, y)
   assert chosen.get_support().tolist() == [False, True]
+
+
+def test_python_and_the_command_have_one_setting():
+  """Another rounding of a product may change an estimate."""
+  code = "import infomin_jax, os; {}; print(os.environ['XLA_FLAGS'])"
+  doors = ("infomin_jax.estimate", "infomin_jax.runtime.configure()")
+  environ = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+  first, second = (
+    subprocess.check_output(
+      [sys.executable, "-c", code.format(door)], env=environ, text=True
+    )
+    for door in doors
+  )
+  assert first == second and "xla_cpu" in first

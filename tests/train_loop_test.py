@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from infomin_jax import cli, data
+from infomin_jax.train import loop
 from infomin_jax.train.checkpoint import Checkpoints, read_config
 from infomin_jax.train.experiment import make_experiment
 
@@ -247,6 +249,35 @@ def test_a_second_start_compiles_nothing_again(tmp_path):
   summary = json.loads((tmp_path / "second" / "summary.json").read_text())
   assert summary["compiled"] == 0
   assert summary["compiled_before"] > 0
+
+
+def test_a_run_that_saved_nothing_says_that_it_begins_again(tmp_path, capsys):
+  words = ["train", *SMALL, f"--workdir={tmp_path / 'run'}"]
+  cli.main(words)
+  shutil.rmtree(tmp_path / "run" / "checkpoints")
+  assert "begins again" not in capsys.readouterr().err
+  cli.main(words)
+  said = capsys.readouterr().err
+  assert "ended at step 2 or later with nothing saved" in said
+  assert "checkpoint_every is 3" in said
+
+
+def test_few_steps_are_dispatched_ahead_of_the_device():
+  """A signal ends a run after the steps that are under way."""
+  done = []
+
+  class Figure:
+    def __init__(self, step):
+      self.step = step
+
+    def block_until_ready(self):
+      done.append(self.step)
+
+  window = loop._Window(16)
+  for step in range(6):
+    window.add({"loss": Figure(step)})
+    assert step - len(done) < 2
+  assert done == [0, 1, 2, 3]
 
 
 def refused(capsys, *arguments):

@@ -30,7 +30,7 @@ WORDS = {
   ),
   "thin_partition": (
     "too few negatives carry the partition of the critic: the value may be far "
-    "too high; take more samples, or the critic `copula`"
+    "off, to either side; compare other seeds, or take more samples"
   ),
   "overfitted": (
     "the critic scores {optimism:.2f} nats more on pairs that it was fitted "

@@ -83,7 +83,8 @@ def estimate(
     y: its partners; row i of x was observed with row i of y.
     critic: `auto`, `copula`, `warped` or `joined` (`crossfit.NETWORKS`).
     seed: of folds, training, bootstrap and permutations: the same seed and
-      data give the same value on the same machine.
+      data give the same value on the same machine, if JAX has computed
+      nothing before (its settings are those of the command then).
     say: told what is being done, a line at a time.
 
   Returns:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from infomin_jax import data
+from infomin_jax.errors import UserError
 from infomin_jax.eval.case import Case, Part
 from infomin_jax.eval.embed import embed, held_out_batches
 from infomin_jax.eval.evaluate import check_probes, encoder_variables
@@ -83,6 +84,11 @@ def _pairs(experiment, test, count: int) -> list[dict]:
   config = experiment.config
   size = min(config.batch_size, count)
   size -= size % experiment.mesh.size
+  if not size:
+    raise UserError(
+      f"{count} held-out images are too few for {experiment.mesh.size} "
+      "devices: hold out more, or use fewer devices."
+    )
   return [
     batch
     for batch in held_out_batches(test, size, config, count, crops=True)

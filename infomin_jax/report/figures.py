@@ -57,7 +57,8 @@ def curves(
       x=[min(ends), max(ends)],
       y=[value, value],
       name=html.escape(name),
-      mode="lines",
+      # A line of one point is none.
+      mode="lines" if min(ends) < max(ends) else "markers",
       line=dict(dash="dash", color="#8a8f98"),
     )
   figure.update_layout(xaxis_title=across, yaxis_title=up)
@@ -141,6 +142,8 @@ def plane(
   kind = go.Scattergl if len(points) > MANY else go.Scatter
   which = np.unique(np.asarray(labels), return_inverse=True)[1]
   few = len(known) <= 20
+  # A label of one's own tells nothing by its colour.
+  many = which if len(known) < len(points) else COLOURS[0]
   for i, label in enumerate(known if few else [""]):
     rows = np.flatnonzero(which == i) if few else np.arange(len(points))
     figure.add_trace(
@@ -155,7 +158,7 @@ def plane(
         marker=dict(
           size=5,
           opacity=0.75,
-          color=_colour(i, len(known)) if few else which,
+          color=_colour(i, len(known)) if few else many,
           colorscale="Viridis",
         ),
       )

@@ -87,12 +87,13 @@ def _drawn(figure: go.Figure, name: str) -> markupsafe.Markup:
   """A figure's HTML; plotly writes its data so that no `<` is left in it."""
   layout: Any = figure.layout
   figure.update_layout(
-    margin=dict(l=56, r=16, t=16, b=44),
+    margin=dict(l=56, r=16, t=16, b=84),
     paper_bgcolor="rgba(0,0,0,0)",
     plot_bgcolor="rgba(0,0,0,0)",
-    height=layout.height or 340,
+    height=layout.height or 360,
     font=dict(size=13),
-    legend=dict(orientation="h", y=1.02, yanchor="bottom"),
+    # Below, since the buttons are above.
+    legend=dict(orientation="h", yref="container", y=0, yanchor="bottom"),
   )
   return markupsafe.Markup(
     plotly.io.to_html(

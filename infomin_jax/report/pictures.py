@@ -37,7 +37,7 @@ def features(found: Look, plane: str) -> list[Block]:
     sheet = encoded(grid(found.images, columns), "JPEG")
     mapped = Thumbnails(caption, figure, sheet, columns, side)
   histogram = figures.histograms(
-    {"two views of an image": found.alike, "of two images": found.apart},
+    {"two views of an image": found.alike, "two images": found.apart},
     "cosine of the features",
   )
   return [

@@ -95,7 +95,8 @@ def _sentences(rows, config, probed) -> list[str]:
     said.append(
       f"Two views of an image that it has not seen share at least "
       f"{row['mi_bound']:.2f}{spread} nats by its critic; this estimate cannot "
-      f"exceed {row['mi_ceiling']:.2f}."
+      f"exceed {row['mi_ceiling']:.2f} (log of "
+      f"{np.exp(row['mi_ceiling']):.0f} candidates)."
     )
   if probed:
     first = next(r for r in probed if r["features"] == "learned")
@@ -138,15 +139,16 @@ def _number(value: float, metric: str) -> str:
 def _health(rows, config) -> list[Block]:
   found = health.advise(rows, config)
   if not found:
-    count = len(health.RULES)
-    return [Words(f"Nothing wrong was found by {count} rules.", "good")]
+    names = ", ".join(name.replace("_", " ") for name in health.RULES)
+    return [Words(f"Nothing wrong was found; looked for: {names}.", "good")]
   return [Words(str(advice), "warn") for advice in found]
 
 
 def _training(rows, probed) -> list[Block]:
   blocks: list[Block] = [
     Plot(
-      "Loss.", figures.curves({"loss": series(rows, "loss")}, "step", "loss")
+      "Loss; of a bound it is minus the nats, and falls below 0.",
+      figures.curves({"loss": series(rows, "loss")}, "step", "loss"),
     )
   ]
   bounds = [row for row in rows if "mi_bound" in row]
@@ -183,7 +185,8 @@ def _training(rows, probed) -> list[Block]:
   for key, words in (
     (
       "feature_std",
-      "Standard deviation of features of length one: near 0 means collapse.",
+      "Standard deviation of features of length one: 1 / sqrt(d) where all d "
+      "are used alike, 0 where they collapse.",
     ),
     ("effective_rank", "Effective rank: how many directions features use."),
   ):

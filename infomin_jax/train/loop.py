@@ -20,6 +20,8 @@ from infomin_jax.train.log import Progress, memory_bytes, read_metrics, say
 from infomin_jax.train.state import TrainState
 from infomin_jax.train.writers import MetricWriter, check_writers
 
+_AHEAD = 2  # steps that are dispatched before one has ended
+
 
 class NotFinite(UserError):
   """The loss or its gradient became infinite or not a number."""
@@ -74,6 +76,12 @@ def _train(experiment, workdir, monitor, command) -> dict:
       state = checkpoints.restore(state)
       checkpoints.set_aside(int(state.step))
       say(f"Continuing {workdir} at step {int(state.step)}.")
+    elif rows := read_metrics(workdir):
+      say(
+        f"{workdir} ended at step {rows[-1]['step']} or later with nothing "
+        "saved (config.run.checkpoint_every is "
+        f"{config.run.checkpoint_every}): it begins again."
+      )
     writer = MetricWriter(workdir, config, int(state.step))
     with contextlib.ExitStack() as stack:
       processes.first_alone(lambda: stack.enter_context(writer.opened()))
@@ -153,6 +161,10 @@ class _Window:
 
   def add(self, metrics: dict) -> None:
     self._rows.append(metrics)
+    # Dispatched far ahead of the device, a run would go on for as long after
+    # SIGTERM, longer than schedulers wait before they kill it.
+    if len(self._rows) > _AHEAD:
+      jax.block_until_ready(self._rows[-1 - _AHEAD])
 
   def close(self) -> dict[str, float]:
     """Mean metrics and rates of the window."""

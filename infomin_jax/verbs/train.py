@@ -71,10 +71,10 @@ def define_config(values: flags.FlagValues, argv: list[str]) -> None:
   """
   for i, word in enumerate(argv):
     flag, _, path = word.partition("=")
-    if flag == "--config" and path:
-      argv[i] = f"--config={packaged(path)}"
-    elif flag == "--config" and i + 1 < len(argv):
-      argv[i + 1] = packaged(argv[i + 1])
+    if flag in ("--config", "-config") and path:
+      argv[i] = f"--config={_present(path)}"
+    elif flag in ("--config", "-config") and i + 1 < len(argv):
+      argv[i + 1] = _present(argv[i + 1])
   config_flags.DEFINE_config_file(
     "config",
     None,
@@ -100,6 +100,14 @@ def packaged(config: str) -> str:
   return f"{path}{colon}{variant}"
 
 
+def _present(config: str) -> str:
+  """The packaged file, or the file that is named, if there is one."""
+  found = packaged(config)
+  if not pathlib.Path(found.partition(":")[0]).is_file():
+    raise UserError(f"--config {config}: there is no such file.")
+  return found
+
+
 def required_config(values: flags.FlagValues, rest: list[str]):
   """The parsed --config, or a UserError that says what is missing."""
   if rest:
@@ -108,7 +116,4 @@ def required_config(values: flags.FlagValues, rest: list[str]):
     raise UserError(
       "--config is missing: name a file, such as configs/fashion_mnist.py."
     )
-  path = config_flags.get_config_filename(values["config"]).split(":")[0]
-  if not pathlib.Path(path).is_file():
-    raise UserError(f"--config {path}: there is no such file.")
   return values.config
