@@ -23,6 +23,8 @@ from infomin_jax.train.optim import make_optimizer
 from infomin_jax.views import make_views
 from infomin_jax.views.occlusion import patch
 
+pytestmark = pytest.mark.usefixtures("optimized")
+
 BATCH = 8
 ADVERSARY = dict(name="adam", peak=1e-4, b1=0.5)
 DOT = dict(name="encode_and_dot", units=16)

@@ -16,7 +16,7 @@ SMALL = [
   "--config=configs/colorful_digits.py:tiny",
   "--config.encoder.widths=(4, 4, 4, 4)",
   "--config.batch_size=16",
-  "--config.steps=60",
+  "--config.steps=30",
   "--config.run.log_every=1",
   "--config.run.checkpoint_every=5",
   "--config.run.evaluate_every=1000",
@@ -81,7 +81,7 @@ def test_a_lost_process_starts_all_again_and_the_run_ends_whole(tmp_path):
   said = log.read_text()
   assert said.count("starting all again") == 1 and "Continuing" in said
   rows = (workdir / "metrics.jsonl").read_text().splitlines()
-  assert [json.loads(row)["step"] for row in rows] == list(range(1, 61))
+  assert [json.loads(row)["step"] for row in rows] == list(range(1, 31))
 
 
 @pytest.mark.xdist_group("processes")

@@ -75,16 +75,32 @@ def wait_for_step(started, workdir, step):
   raise AssertionError(started[0][1].read_text())
 
 
-def test_it_is_the_run_of_one_process_and_goes_on_with_others(tmp_path):
-  runs = {}
-  for count in (1, 2):
-    workdir = tmp_path / str(count)
-    statuses, logs = finish(start(workdir, count, "--config.steps=6"))
-    assert statuses == [0] * count, logs
-    assert all("step 6/6" not in log for log in logs[1:])
-    runs[count] = metrics(workdir)
-    assert [row["step"] for row in runs[count]] == [1, 2, 3, 4, 5, 6]
-  # Four begin, and two take over in the middle.
+def finished(workdir, count):
+  """Metrics of a run of six steps by so many processes."""
+  statuses, logs = finish(start(workdir, count, "--config.steps=6"))
+  assert statuses == [0] * count, logs
+  assert all("step 6/6" not in log for log in logs[1:])
+  rows = metrics(workdir)
+  assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+  return rows
+
+
+def same(rows, wanted):
+  for key in ("loss", "grad_norm"):
+    want, got = ([row[key] for row in run] for run in (wanted, rows))
+    np.testing.assert_allclose(got, want, rtol=2e-5, err_msg=key)
+  np.testing.assert_allclose(rows[0]["loss"], wanted[0]["loss"], rtol=1e-6)
+
+
+def test_it_is_the_run_of_one_process(tmp_path):
+  alone, two = (finished(tmp_path / str(count), count) for count in (1, 2))
+  same(two, alone)
+  assert two[-1].keys() >= {"mi_bound", "knn", "linear"}
+
+
+@pytest.mark.long
+def test_four_processes_begin_and_two_take_over(tmp_path):
+  alone = finished(tmp_path / "alone", 1)
   workdir = tmp_path / "elastic"
   begun = start(
     workdir, 4, "--config.steps=6", "--config.run.checkpoint_every=1"
@@ -97,14 +113,7 @@ def test_it_is_the_run_of_one_process_and_goes_on_with_others(tmp_path):
     statuses, logs = finish(start(workdir, 2, "--config.steps=6"))
     assert statuses == [0, 0], logs
     assert "Continuing" in logs[0]
-  runs["elastic"] = metrics(workdir)
-  for rows in runs.values():
-    for key in ("loss", "grad_norm"):
-      want = [row[key] for row in runs[1]]
-      got = [row[key] for row in rows]
-      np.testing.assert_allclose(got, want, rtol=2e-5, err_msg=key)
-    np.testing.assert_allclose(rows[0]["loss"], runs[1][0]["loss"], rtol=1e-6)
-  assert runs[2][-1].keys() >= {"mi_bound", "knn", "linear"}
+  same(metrics(workdir), alone)
 
 
 def test_a_killed_process_ends_the_others_and_the_run_goes_on(tmp_path):

@@ -13,6 +13,8 @@ from PIL import Image, ImageEnhance, ImageOps
 from infomin_jax.errors import UserError
 from infomin_jax.views import randaugment
 
+pytestmark = pytest.mark.usefixtures("optimized")
+
 FILL = (124, 116, 104)
 NAMES = tuple(randaugment.OPS)
 WARPS = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")

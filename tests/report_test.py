@@ -18,6 +18,7 @@ from infomin_jax.report.page import (
   encoded,
   page,
 )
+from infomin_jax.report.run import times, training_blocks
 from infomin_jax.train.checkpoint import read_config
 from infomin_jax.views import sheet
 
@@ -292,3 +293,25 @@ def test_the_doctor_tells_what_is_here(capsys):
   )
   assert "colorful_digits" in found["data sets"]
   assert any("infomin train" in line for line in found["next"])
+
+
+def test_dashed_lines_are_of_the_task_that_is_probed_in_training():
+  rows = [{"step": i, "loss": 1.0, "seconds": i, "knn": 0.5} for i in (1, 2)]
+  probed = [
+    dict(task=task, protocol="knn (k=20)", features="pixels", value=value)
+    for task, value in (("digit", 0.1), ("background", 0.9))
+  ]
+  figures = [x.figure for x in training_blocks(rows, probed)]
+  lines = {line.name: line.y for figure in figures for line in figure.data}
+  assert set(lines["knn, pixels"]) == {0.1}
+
+
+def test_a_lines_seconds_end_before_its_evaluation():
+  rows = [
+    {"step": 10, "seconds": 1.0, "evaluation_seconds": 5.0},
+    {"step": 20, "seconds": 7.0, "evaluation_seconds": 5.0},
+    {"step": 30, "seconds": 13.0},
+  ]
+  lines = {line.name: line.y for line in times(rows).data}
+  assert lines["computation"] == (100.0, 100.0, 100.0)
+  assert lines["evaluation"] == (500.0, 500.0, 0.0)

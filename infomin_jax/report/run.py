@@ -45,7 +45,7 @@ def run_page(workdir: str | pathlib.Path, images: int, plane: str) -> str:
     {
       "What was learned": [Words(s) for s in _sentences(rows, config, probed)],
       "Health": _health(rows, config),
-      "Training": _training(rows, probed),
+      "Training": training_blocks(rows, probed),
       "Probes": [probe_table(probed)] if probed else [],
       **shown,
       "How to do it again": _how(workdir, config),
@@ -144,7 +144,8 @@ def _health(rows, config) -> list[Block]:
   return [Words(str(advice), "warn") for advice in found]
 
 
-def _training(rows, probed) -> list[Block]:
+def training_blocks(rows, probed) -> list[Block]:
+  """Curves of a run's lines, beside its evaluation (`probed_rows`)."""
   blocks: list[Block] = [
     Plot(
       "Loss; of a bound it is minus the nats, and falls below 0.",
@@ -170,10 +171,13 @@ def _training(rows, probed) -> list[Block]:
   probes = {k: series(rows, k) for k in ("knn", "linear")}
   probes = {k: found for k, found in probes.items() if found[0]}
   if probes:
+    # While it trains, the first task is probed.
     flat = {
       f"{_plain(r['protocol'])}, {r['features']}": r["value"]
       for r in probed
-      if r["features"] != "learned" and _plain(r["protocol"]) in probes
+      if r["task"] == probed[0]["task"]
+      and r["features"] != "learned"
+      and _plain(r["protocol"]) in probes
     }
     blocks.append(
       Plot(
@@ -193,17 +197,19 @@ def _training(rows, probed) -> list[Block]:
     if series(rows, key)[0]:
       plot = figures.curves({key: series(rows, key)}, "step", key)
       blocks.append(Plot(words, plot))
-  return [*blocks, Plot("Where the time went.", _times(rows))]
+  return [*blocks, Plot("Where the time went.", times(rows))]
 
 
-def _times(rows):
-  """Seconds of input, computation and evaluation between log lines."""
+def times(rows):
+  """Milliseconds a step of input, computation and evaluation."""
   steps = np.diff([0, *(row["step"] for row in rows)])
   total = np.diff([0, *(row["seconds"] for row in rows)])
   looked = np.array([row.get("evaluation_seconds", 0.0) for row in rows])
   share = np.array([row.get("input_wait_share", 0.0) for row in rows])
-  # A run that went on counts its seconds anew.
-  rest = np.maximum(np.where(total < 0, 0, total) - looked, 0)
+  # A line's seconds are those before its evaluation; a run that went on counts
+  # them anew.
+  before = np.array([0.0, *looked[:-1]])
+  rest = np.maximum(np.where(total < 0, 0, total) - before, 0)
   at = [row["step"] for row in rows]
   parts = {
     "computation": rest * (1 - share),
