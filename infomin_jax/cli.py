@@ -38,6 +38,10 @@ VERBS = {
 }
 
 
+_WITH = """  --with: a Python file of yours, run first, that adds to our tables
+    (docs: Add your own)"""
+
+
 def main(argv: list[str] | None = None) -> None:
   """Runs `infomin VERB ...`; exits with 0, or with 2 and one line on why."""
   argv = sys.argv[1:] if argv is None else argv
@@ -73,7 +77,7 @@ def _run(verb: str, arguments: list[str]) -> None:
   module.define(values, argv)
   if {"-h", "--help"} & set(arguments):
     own = values.main_module_help() or values.get_help()
-    print(f"{str(module.__doc__).strip()}\n\nFlags:\n{own.strip()}")
+    print(f"{str(module.__doc__).strip()}\n\nFlags:\n{own.strip()}\n{_WITH}")
     return
   runtime.configure()  # before a config file imports JAX
   try:
@@ -81,7 +85,7 @@ def _run(verb: str, arguments: list[str]) -> None:
   except (flags.Error, AttributeError, TypeError, ValueError) as error:
     hint = ""
     if isinstance(error, flags.UnrecognizedFlagError) and "config" in values:
-      hint = " A key of the config is set by --config.KEY=VALUE."
+      hint = ". A key of the config is set by --config.KEY=VALUE."
     raise UserError(_said(error) + hint) from error
   except KeyError as error:
     # ml_collections adds the nearest key; a variant fails in `get_config`.
@@ -139,8 +143,7 @@ def _usage() -> str:
     "Usage: infomin VERB [--flags]\n\n"
     f"{rows}\n\n"
     "Example: infomin train --config configs/fashion_mnist.py --workdir runs/fm"
-    "\n`infomin VERB --help` tells a verb's flags. --with FILE.py runs a file "
-    "of yours first,\nwhich adds to our tables (docs: Add your own)."
+    f"\n`infomin VERB --help` tells a verb's flags. Of every verb:\n{_WITH}"
   )
 
 
