@@ -12,6 +12,7 @@ import yaml
 
 import infomin_jax
 
+PACKAGE = pathlib.Path(infomin_jax.__file__).parent
 USER = """
 import infomin_jax
 
@@ -33,10 +34,14 @@ def test_there_is_one_version():
 
 
 def test_a_users_type_checker_sees_our_types(tmp_path):
+  assert (PACKAGE / "py.typed").exists()
   (tmp_path / "user.py").write_text(USER)
   pyrefly = pathlib.Path(sys.executable).parent / "pyrefly"
   done = subprocess.run(
-    [pyrefly, "check", "--output-format=min-text", "user.py"],
+    [
+      *(pyrefly, "check", "--output-format=min-text", "user.py"),
+      f"--search-path={PACKAGE.parent}",  # an editable one is found by code
+    ],
     cwd=tmp_path,
     capture_output=True,
     text=True,
