@@ -173,7 +173,14 @@ def files_of(folder):
   return [path for path in folder.rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("damage", ["truncated", "changed", "gone"])
+@pytest.mark.parametrize(
+  "damage",
+  [
+    "changed",
+    pytest.param("truncated", marks=pytest.mark.long),
+    pytest.param("gone", marks=pytest.mark.long),
+  ],
+)
 def test_of_a_damaged_checkpoint_the_one_before_is_used(damage, tmp_path):
   workdir = tmp_path / "run"
   often = ("--config.run.checkpoint_every=1", "--config.steps=3")
