@@ -145,11 +145,7 @@ def views(record: dict) -> str:
 def _study(lines_of: Callable[[dict], list[str]]) -> Callable[[dict], str]:
   """A study's tables, and under them how its claims fared."""
 
-  def table(record):
-    text = study_tables.verdicts(record)
-    return "\n".join([*lines_of(record), "", _about(record, text)])
-
-  return table
+  return _told(lambda record: (lines_of(record), study_tables.verdicts(record)))
 
 
 def _told(table_of: Callable[[dict], tuple]) -> Callable[[dict], str]:

@@ -40,4 +40,6 @@ def __getattr__(name: str) -> Any:
   # estimate from Python would not be that of the command.
   runtime.configure()
   module = importlib.import_module(f"infomin_jax.{_PLACES[name]}")
-  return getattr(module, name)
+  # Found by Python itself from now on.
+  found = globals()[name] = getattr(module, name)
+  return found

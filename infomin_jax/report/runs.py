@@ -76,8 +76,7 @@ def find_runs(root: pathlib.Path) -> list[dict]:
   rows = []
   for path in sorted(root.rglob("metrics.jsonl")):
     folder = path.parent
-    lines = read_metrics(folder)
-    if (folder / "config.json").exists() and lines:
+    if (folder / "config.json").exists() and (lines := read_metrics(folder)):
       config = read_config(folder)
       about = {
         "run": str(folder),
