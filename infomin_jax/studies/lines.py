@@ -1,17 +1,13 @@
 """A line of a study's table: a config's row, with changes, and its probes."""
 
 import dataclasses
-import pathlib
 import runpy
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import ml_collections
 
-import infomin_jax
-from infomin_jax.errors import UserError
-
-CONFIGS = pathlib.Path(infomin_jax.__file__).parents[1] / "configs"
+from infomin_jax import config_files
 
 
 class Change(NamedTuple):
@@ -84,18 +80,8 @@ def label(row: str, changes: Iterable[Change]) -> str:
 
 
 def load(name: str, variant: str = "") -> ml_collections.ConfigDict:
-  """`configs/NAME.py:VARIANT`.
-
-  Raises:
-    UserError: the configs are not beside the package.
-  """
-  path = CONFIGS / f"{name}.py"
-  if not path.exists():
-    raise UserError(
-      f"{path} is not there: this study trains the files of configs/, so run "
-      "it from a checkout of the project (pip install -e .)."
-    )
-  make = runpy.run_path(str(path))["get_config"]
+  """Returns the config of `configs/NAME.py:VARIANT`."""
+  make = runpy.run_path(str(config_files.packaged(f"{name}.py")))["get_config"]
   return make(variant) if variant else make()
 
 

@@ -10,6 +10,7 @@ import rich.console
 import rich.progress
 
 METRICS = "metrics.jsonl"  # in the workdir
+SILENCE = 5.0  # seconds without a line, after which a step is worth one
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
@@ -31,6 +32,7 @@ class Progress:
     self._bar = None
     self._total = total
     self._quiet = jax.process_index() != 0
+    self._shown = time.monotonic()
     if console.is_terminal and not self._quiet:
       self._bar = rich.progress.Progress(
         "{task.description}",
@@ -54,9 +56,11 @@ class Progress:
       self._bar.stop()
 
   def advance(self, step: int) -> None:
-    """Moves the bar to `step`."""
+    """Moves the bar to `step`, or writes a line if there was none for long."""
     if self._bar:
       self._bar.update(self._task, completed=step)
+    elif not self._quiet and time.monotonic() - self._shown > SILENCE:
+      self._write(f"step {step}/{self._total}")
 
   def show(self, step: int, text: str, seconds_left: float) -> None:
     """The newest figures, beside the bar or as a line."""
@@ -66,7 +70,11 @@ class Progress:
       self._bar.update(self._task, completed=step, text=text)
     else:
       left = time.strftime("%H:%M:%S", time.gmtime(seconds_left))
-      say(f"step {step}/{self._total}  {text}  ETA {left}")
+      self._write(f"step {step}/{self._total}  {text}  ETA {left}")
+
+  def _write(self, line: str) -> None:
+    say(line)
+    self._shown = time.monotonic()
 
 
 def say(line: str) -> None:

@@ -14,11 +14,11 @@ JAX_COORDINATOR_ADDRESS=HOST:PORT, JAX_NUM_PROCESSES and JAX_PROCESS_ID.
 
 import os
 import pathlib
-import sysconfig
 
 from absl import flags
 from ml_collections import config_flags
 
+from infomin_jax import config_files
 from infomin_jax.errors import UserError
 
 
@@ -49,6 +49,10 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   processes.join(os.environ, values.patience)
   with processes.together():
     experiment = make_experiment(config)
+    say(
+      f"{len(experiment.source):,} images of {config.data.name}, "
+      f"{config.steps:,} steps of {config.batch_size:,}. The first is compiled."
+    )
     summary = train(experiment, workdir, make_monitor(experiment), command)
   final = summary["final"]
   bound = ""
@@ -84,25 +88,9 @@ def define_config(values: flags.FlagValues, argv: list[str]) -> None:
   )
 
 
-def packaged(config: str) -> str:
-  """`FILE:VARIANT`, the file being the package's own if there is no other."""
-  path, colon, variant = config.partition(":")
-  # pip puts them below the environment, or below the user's own folder.
-  schemes = (
-    sysconfig.get_default_scheme(),
-    sysconfig.get_preferred_scheme("user"),
-  )
-  for scheme in schemes:
-    data = pathlib.Path(sysconfig.get_path("data", scheme))
-    ours = data / "share/infomin_jax" / path
-    if not pathlib.Path(path).is_file() and ours.is_file():
-      path = str(ours)
-  return f"{path}{colon}{variant}"
-
-
 def _present(config: str) -> str:
   """The packaged file, or the file that is named, if there is one."""
-  found = packaged(config)
+  found = config_files.find(config)
   if not pathlib.Path(found.partition(":")[0]).is_file():
     raise UserError(f"--config {config}: there is no such file.")
   return found
