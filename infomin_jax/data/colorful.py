@@ -56,46 +56,14 @@ class ColorfulDigits:
   image_shape = (SIZE, SIZE, 3)
 
   def __init__(self, split: str):
-    digits, copies, seed, columns = lookup(
-      "split of colorful_digits", split, SPLITS
-    )
+    lookup("split of colorful_digits", split, SPLITS)
     self.tasks = {
       "digit": Task("label", 10),
       "position": Task("position", CELLS**2),
       "background": Task("background", len(PHOTOS)),
     }
-    self.digits = digits  # of load_digit_images()
-    images, labels = load_digit_images()
-    images = np.repeat(images[digits], copies, axis=0)
-    rng = np.random.default_rng(seed)
-    n = len(images)
-    place = rng.integers(0, SIZE - DIGIT + 1, (n, 2))
-    crop = np.stack(
-      [
-        rng.integers(0, len(PHOTOS), n),
-        rng.integers(0, PHOTO[0] - SIZE + 1, n),
-        rng.integers(columns[0], columns[1] - SIZE + 1, n),
-      ],
-      axis=1,
-    )
-    colour = rng.uniform(0.5, 1, (n, 3)).astype(np.float32)
-    backgrounds = jax.vmap(crop_photo, (None, 0))(load_photos(), crop)
-    draw = jax.jit(jax.vmap(_drawn))
-    image, ink = draw(backgrounds, images, place, colour)
-    cell = place * CELLS // (SIZE - DIGIT + 1)
-    label = np.repeat(labels[digits], copies).astype(np.int32)
-    mask = np.where(np.asarray(ink) > 0.5, 1 + label[:, None, None], 0)
-    self._fields = {
-      "image": np.asarray(jnp.round(image * 255), np.uint8),
-      "label": label,
-      "index": np.arange(n, dtype=np.int32),
-      "position": (cell[:, 0] * CELLS + cell[:, 1]).astype(np.int32),
-      "background": crop[:, 0].astype(np.int32),
-      "digit": images,
-      "place": place.astype(np.int32),
-      "crop": crop.astype(np.int32),
-      "mask": mask.astype(np.uint8),
-    }
+    self.digits = SPLITS[split][0]  # of load_digit_images()
+    self._fields = _draw_split(split)
 
   def __len__(self) -> int:
     return len(self._fields["label"])
@@ -104,10 +72,55 @@ class ColorfulDigits:
     return {name: field[index] for name, field in self._fields.items()}
 
 
-def _drawn(background, digit, place, colour) -> tuple[jax.Array, jax.Array]:
-  """An image as the set has it, and where its ink is."""
+@functools.cache
+def _draw_split(split: str) -> dict[str, np.ndarray]:
+  """Returns the fields of a split's records, `[n, ...]` each."""
+  digits, copies, seed, columns = SPLITS[split]
+  images, labels = load_digit_images()
+  images = np.repeat(images[digits], copies, axis=0)
+  rng = np.random.default_rng(seed)
+  n = len(images)
+  place = rng.integers(0, SIZE - DIGIT + 1, (n, 2))
+  crop = np.stack(
+    [
+      rng.integers(0, len(PHOTOS), n),
+      rng.integers(0, PHOTO[0] - SIZE + 1, n),
+      rng.integers(columns[0], columns[1] - SIZE + 1, n),
+    ],
+    axis=1,
+  )
+  color = rng.uniform(0.5, 1, (n, 3)).astype(np.float32)
+  # Not in one program: it would divide with another last digit.
+  cut, draw = jax.vmap(crop_photo, (None, 0)), jax.jit(jax.vmap(_drawn))
+  drawn = []
+  for rows in np.split(np.arange(n), copies):  # all at once take 700 MB
+    backgrounds = cut(load_photos(), crop[rows])
+    image, ink = draw(backgrounds, images[rows], place[rows], color[rows])
+    pixels = np.asarray(jnp.round(image * 255), np.uint8)
+    drawn.append((pixels, np.asarray(ink) > 0.5))
+  pixels, inked = map(np.concatenate, zip(*drawn, strict=True))
+  cell = place * CELLS // (SIZE - DIGIT + 1)
+  label = np.repeat(labels[digits], copies).astype(np.int32)
+  fields = {
+    "image": pixels,
+    "label": label,
+    "index": np.arange(n, dtype=np.int32),
+    "position": (cell[:, 0] * CELLS + cell[:, 1]).astype(np.int32),
+    "background": crop[:, 0].astype(np.int32),
+    "digit": images,
+    "place": place.astype(np.int32),
+    "crop": crop.astype(np.int32),
+    "mask": (inked * (1 + label)[:, None, None]).astype(np.uint8),
+  }
+  for field in fields.values():
+    field.setflags(write=False)  # all sources of the split share them
+  return fields
+
+
+def _drawn(background, digit, place, color) -> tuple[jax.Array, jax.Array]:
+  """Returns an image as the set has it, and where its ink is."""
   affine = jnp.eye(2, 3)
-  image = compose(background, digit, place, affine, colour)
+  image = compose(background, digit, place, affine, color)
   return image, draw_ink(digit, place, affine)
 
 

@@ -64,8 +64,27 @@ def make_tap(learner, tap: str) -> Callable:
   return read
 
 
+def make_features(learner, taps, config, mesh) -> Callable:
+  """Returns jitted `(variables, images) -> {tap: [b, d]}`; see `embed`."""
+
+  # Every process gets the features of all images.
+  @functools.partial(jax.jit, out_shardings=whole(mesh))
+  def features(variables, images):
+    return read_taps(learner, variables, _centred(images, config), taps)
+
+  return features
+
+
 def embed(
-  learner, variables, source, taps, *, config, mesh, limit: int = 0
+  learner,
+  variables,
+  source,
+  taps,
+  *,
+  config,
+  mesh,
+  limit: int = 0,
+  features: Callable | None = None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
   """Features of a source's images in evaluation mode.
 
@@ -77,16 +96,12 @@ def embed(
     config: gives the image size, batch size and host-side decoding.
     mesh: the devices to use.
     limit: use this many images, spread evenly over the source; 0 for all.
+    features: of `make_features`, where several calls share one program.
 
   Returns:
     `{tap: float32 [n, d]}` and `{field: [n]}`, the records' other numbers.
   """
-
-  # Every process gets the features of all images.
-  @functools.partial(jax.jit, out_shardings=whole(mesh))
-  def features(variables, images):
-    return read_taps(learner, variables, _centred(images, config), taps)
-
+  features = features or make_features(learner, taps, config, mesh)
   collected, fields = [], []
   batch_size = config.evaluate.batch_size
   for batch in held_out_batches(source, batch_size, config, limit):

@@ -1,5 +1,7 @@
 """Mutual information between views on held-out data, and collapse figures."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,22 +10,22 @@ from infomin_jax.estimators import infonce, infonce_ceiling
 from infomin_jax.estimators.scores import Scores, log_sum_exp, positives
 
 
-def held_out_bound(
-  learner, variables, views, batches, seed: int
-) -> dict[str, float]:
-  """InfoNCE bound on I(v1; v2) with the trained critic on held-out data.
+def make_held_out_bound(
+  learner, views, batches, seed: int
+) -> Callable[[dict], dict[str, float]]:
+  """InfoNCE bound on I(v1; v2) with a trained critic on held-out data.
 
   InfoNCE is a bound for whatever critic, so this is comparable between runs
   that were trained with other estimators.
 
   Args:
     learner: gives the scores of two views.
-    variables: its parameters and statistics.
     views: `(key, batch) -> views`.
     batches: a list of held-out batches of one size n.
     seed: of the views.
 
   Returns:
+    `variables -> metrics`, of the learner's parameters and statistics:
     `mi_bound`, its standard error over the batches `mi_bound_error` (where
     there are several), and `mi_ceiling`, the largest value that n candidates
     allow (log n); all in nats.
@@ -35,14 +37,17 @@ def held_out_bound(
     scores = learner.apply(variables, views(key, batch), method="scores")
     return infonce(scores), infonce_ceiling(scores.shape)
 
-  values = [
-    bound(variables, batch, np.int32(i)) for i, batch in enumerate(batches)
-  ]
-  nats, ceilings = np.array(jax.device_get(values)).T
-  found = {"mi_bound": nats.mean(), "mi_ceiling": ceilings.mean()}
-  if len(nats) > 1:
-    found["mi_bound_error"] = nats.std(ddof=1) / len(nats) ** 0.5
-  return {name: float(x) for name, x in found.items()}
+  def held_out_bound(variables):
+    values = [
+      bound(variables, batch, np.int32(i)) for i, batch in enumerate(batches)
+    ]
+    nats, ceilings = np.array(jax.device_get(values)).T
+    found = {"mi_bound": nats.mean(), "mi_ceiling": ceilings.mean()}
+    if len(nats) > 1:
+      found["mi_bound_error"] = nats.std(ddof=1) / len(nats) ** 0.5
+    return {name: float(x) for name, x in found.items()}
+
+  return held_out_bound
 
 
 def pair_nats(scores: Scores) -> jax.Array:

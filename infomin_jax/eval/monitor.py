@@ -1,15 +1,16 @@
 """What is measured while training: held-out MI, collapse, two quick probes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from infomin_jax import data
 from infomin_jax.errors import UserError
 from infomin_jax.eval.case import Case, Part
-from infomin_jax.eval.embed import embed, held_out_batches
+from infomin_jax.eval.embed import embed, held_out_batches, make_features
 from infomin_jax.eval.evaluate import check_probes, encoder_variables
-from infomin_jax.eval.mi import effective_rank, held_out_bound
+from infomin_jax.eval.mi import effective_rank, make_held_out_bound
 from infomin_jax.eval.protocols import PROTOCOLS
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.state import TrainState
@@ -37,15 +38,20 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
   tap = options.taps[0]
   pairs = _pairs(experiment, test, count)
   copied = copies([batch["image"] for batch in pairs])
+  # Made once: each would be traced and compiled again at every evaluation.
+  held_out_bound = make_held_out_bound(
+    learner, experiment.views, pairs, config.seed
+  )
+  features = make_features(learner, (tap,), config, experiment.mesh)
 
   def monitor(state: TrainState) -> dict[str, float]:
     variables = encoder_variables(state, options.weights)
     metrics = {"held_out_images": float(count)}
     if learner.has_scores:
-      metrics |= held_out_bound(
-        learner, variables, experiment.views, pairs, config.seed
-      )
-    place = dict(config=config, mesh=experiment.mesh, limit=count)
+      metrics |= held_out_bound(variables)
+    place: dict[str, Any] = dict(
+      config=config, mesh=experiment.mesh, features=features, limit=count
+    )
     test_x, test_y = embed(learner, variables, test, (tap,), **place)
     metrics["effective_rank"] = effective_rank(test_x[tap])
     metrics["copies"] = copied

@@ -294,11 +294,15 @@ def init_learner(learner: Learner, views: Callable, key, batch):
 
   `stats["ema"]` is not in it: the training state adds the copy.
   """
-  params_key, view_key = jax.random.split(key)
-  images = views(view_key, batch)
-  variables = dict(
-    learner.init({"params": params_key}, images, _record(batch), method="start")
-  )
+
+  @jax.jit  # one program; outside of one, each operation would be its own
+  def init(key, batch):
+    params_key, view_key = jax.random.split(key)
+    images = views(view_key, batch)
+    keys = {"params": params_key}
+    return dict(learner.init(keys, images, _record(batch), method="start"))
+
+  variables = init(key, batch)
   return variables.pop("params"), variables
 
 
