@@ -6,7 +6,10 @@ TESTS = tests/completion_test.py tests/critics_test.py tests/data_tfds_test.py \
 	tests/estimators_test.py tests/scikit_test.py tests/views_ops_test.py \
 	tests/train_loop_test.py::test_sigterm_saves_and_says_how_to_go_on
 
-.PHONY: install run test soak dist lowest tables docs
+# What `make check` runs: all that `make test` may leave out.
+CHECKED = slow or needs
+
+.PHONY: install run test check newest soak dist lowest tables docs
 
 install: .venv/installed
 
@@ -20,6 +23,10 @@ install: .venv/installed
 	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@
 
+.venv/checked: .venv/tested
+	$(BIN)/pip install --quiet --editable '.[check]'
+	touch $@
+
 .venv/released: .venv/installed
 	$(BIN)/pip install --quiet --editable '.[release]'
 	touch $@
@@ -29,14 +36,24 @@ run: install
 	$(BIN)/infomin train --config configs/colorful_digits.py --workdir runs/quickstart
 	$(BIN)/infomin evaluate --workdir runs/quickstart
 
+# Lint, types and the quick tests: needs Python and a package index only.
 test: .venv/tested
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyrefly check
 	$(BIN)/pytest
 
-# The tests that take minutes.
-soak: .venv/tested
+# The slow tests, and those that need more: chromium and Debian's
+# dataset-fashion-mnist (apt-get), and the packages of the extra `check`.
+check: .venv/checked
+	$(BIN)/pytest -m "($(CHECKED)) and not long"
+
+# The quick tests with the newest Python and the newest versions there are.
+newest:
+	.ci/newest
+
+# The tests that take minutes each.
+soak: .venv/checked
 	$(BIN)/pytest -m long
 
 # Wheel and sdist of HEAD in dist/, tried in an environment of their own.

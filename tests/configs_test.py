@@ -152,7 +152,18 @@ def test_every_config_has_a_set():
   assert CONFIGS == sorted(FAKES)
 
 
-@pytest.mark.parametrize("name", [n for n in FAKES if n not in TRACED])
+# The quickest; `make check` trains the others.
+QUICK = ("fashion_mnist", "fashion_mnist_dim")
+
+
+@pytest.mark.parametrize(
+  "name",
+  [
+    pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK))
+    for name in FAKES
+    if name not in TRACED
+  ],
+)
 def test_tiny_trains_two_steps_and_is_evaluated(name, tmp_path, capsys):
   FAKES[name](tmp_path / "data")
   workdir = tmp_path / "run"
@@ -193,6 +204,7 @@ VARIANTS += [("div2k_patches", ""), ("photo_patches", "")]
 VARIANTS += [("stl10_views", row) for row in ("lab,", "frequency,", "semi,")]
 VARIANTS += [("imagenet_infomin", row) for row in ("pirl,large,", "cmc_v2,")]
 VARIANTS += [("stl10_crops", row) for row in ("dim,", "multi,", "cpc,")]
+VARIANTS += [(name, "") for name in FAKES if name not in (*QUICK, *TRACED)]
 
 
 @pytest.mark.parametrize("name,row", VARIANTS)
@@ -200,6 +212,8 @@ def test_every_row_of_a_table_takes_a_step(name, row, tmp_path):
   FAKES[name](tmp_path)
   config = get_config(name, f"{row}tiny")
   config.data.data_dir = str(tmp_path)
+  if name == "own_images":
+    config.data.update(path=str(tmp_path), image_size=32)
   experiment = make_experiment(config)  # traces a step
   assert set(experiment.learner.terms) == set(config.objective)
 
@@ -252,6 +266,7 @@ def test_views_are_drawn(tmp_path, capsys):
   assert str(out) in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_labels_missing_where_a_probe_needs_them(tmp_path, capsys):
   images = tmp_path / "images.npy"
   np.save(images, pixels(40, 32, 32, 3))

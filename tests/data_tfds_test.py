@@ -445,6 +445,7 @@ def test_damaged_idx_files_are_named(idx_files, damage, message):
   assert not (idx_files / fashion_mnist.NAME).exists()
 
 
+@pytest.mark.needs("debian_fashion_mnist")
 def test_the_debian_files_hold_70_000_images():
   shapes = {}
   for stem in ("train", "t10k"):

@@ -23,8 +23,6 @@ from infomin_jax.train.optim import make_optimizer
 from infomin_jax.views import make_views
 from infomin_jax.views.occlusion import patch
 
-pytestmark = pytest.mark.usefixtures("optimized")
-
 BATCH = 8
 ADVERSARY = dict(name="adam", peak=1e-4, b1=0.5)
 DOT = dict(name="encode_and_dot", units=16)
@@ -41,8 +39,8 @@ OBJECTIVES = {
     ),
   ),
   "vae": dict(vae=dict(beta=2.0, spread="conv")),
-  "bigan": dict(bigan=dict(adversary=ADVERSARY)),
-  "generator": dict(generator=dict(adversary=ADVERSARY)),
+  "bigan": dict(bigan=dict(adversary=ADVERSARY, width=32)),
+  "generator": dict(generator=dict(adversary=ADVERSARY, width=8)),
   "nat": dict(nat=dict(size=20)),
   "supervised": dict(supervised=dict(classes=3)),
   "global, concatenated": dict(
@@ -103,9 +101,9 @@ def build(options):
     encoder = ENCODERS["convnet"](widths=(8, 16), strides=(2, 2))
   learner = objectives.Learner(encoder, terms, weights)
   objective = objectives.make_objective(learner, one_view)
-  params, stats = objectives.init_learner(
-    learner, one_view, jax.random.key(0), make_batch()
-  )
+  # One program; eagerly they would be a hundred.
+  init = jax.jit(functools.partial(objectives.init_learner, learner, one_view))
+  params, stats = init(jax.random.key(0), make_batch())
   return terms, objective, params, stats
 
 
@@ -125,7 +123,7 @@ def test_a_few_steps_lower_the_loss(name):
 
   @jax.jit
   def step(params, stats, opt_state, key):
-    grads, (stats, metrics) = jax.grad(objective, has_aux=True)(
+    grads, (stats, metrics) = jax.jit(jax.grad(objective, has_aux=True))(
       params, stats, batch, key
     )
     updates, opt_state = tx.update(grads, opt_state, params)
@@ -253,7 +251,7 @@ def test_each_player_moves_by_its_own_loss():
   )
   _, objective, params, stats = build(options)
   batch = make_batch()
-  grads, (_, metrics) = jax.grad(objective, has_aux=True)(
+  grads, (_, metrics) = jax.jit(jax.grad(objective, has_aux=True))(
     params, stats, batch, jax.random.key(0)
   )
 
@@ -261,7 +259,7 @@ def test_each_player_moves_by_its_own_loss():
     options["prior"]["weight"] = weight
     _, other, *_ = build(options)
     key = jax.random.key(0)
-    return jax.grad(other, has_aux=True)(params, stats, batch, key)[0]
+    return jax.jit(jax.grad(other, has_aux=True))(params, stats, batch, key)[0]
 
   # The weight scales what the encoder feels, and not the discriminator.
   single = without_weight(1.0)
@@ -314,7 +312,7 @@ def test_only_the_generator_moves_its_codes_to_the_real_ones():
   params["discriminator"] = jax.tree.map(
     jnp.zeros_like, params["discriminator"]
   )
-  by_params, by_encoder = jax.grad(loss, (0, 1))(params, 1.0)
+  by_params, by_encoder = jax.jit(jax.grad(loss, (0, 1)))(params, 1.0)
   assert by_encoder == 0
   assert optax.tree.norm(by_params["generator"]) > 0
   assert optax.tree.norm(by_params["discriminator"]) == 0
@@ -430,7 +428,9 @@ def test_coordinates_of_features_that_tell_them():
         )
         return found.loss, (moved, found.metrics["nats"])
 
-      grads, (moved, nats) = jax.grad(loss, has_aux=True)(variables["params"])
+      grads, (moved, nats) = jax.jit(jax.grad(loss, has_aux=True))(
+        variables["params"]
+      )
       updates, state = tx.update(grads, state)
       params = optax.apply_updates(variables["params"], updates)
       return {"params": params, **moved}, state, nats

@@ -421,9 +421,9 @@ def test_void_pixels_change_no_gradient():
   logits = functools.partial(pixel_logits, head, 0 * one, one, (8, 8))
   loss = pixel_loss(logits)
   grads = [
-    jax.grad(lambda p, x=x: loss(p, {}, {"maps": x, "masks": masks}, None)[0])(
-      params
-    )
+    jax.jit(
+      jax.grad(lambda p, x=x: loss(p, {}, {"maps": x, "masks": masks}, None)[0])
+    )(params)
     for x in (maps, changed)
   ]
   jax.tree.map(np.testing.assert_array_equal, *grads)

@@ -8,9 +8,9 @@ import shlex
 import subprocess
 import sys
 
-import nbclient
 import nbformat
 import pytest
+import yaml
 from absl import flags
 
 from infomin_jax import cli
@@ -57,6 +57,7 @@ def test_what_one_adds_is_short(part):
   assert "assert" in check
 
 
+@pytest.mark.slow
 def test_what_one_adds_works_and_trains():
   # Each page alone, in a namespace of its own, but in one process.
   pages = ["\n".join(code(f"docs/add/{part}.md")) for part in ADDED]
@@ -85,7 +86,11 @@ def test_notebooks_are_stored_without_outputs(name):
     pytest.param("good_views", marks=pytest.mark.long),
   ],
 )
+@pytest.mark.needs("nbclient")
+@pytest.mark.slow
 def test_notebooks_run(name, tmp_path, monkeypatch):
+  import nbclient
+
   notebook = nbformat.read(NOTEBOOKS[name], as_version=4)
   # As where the package is installed: its verbs on the path, its configs found.
   scripts = pathlib.Path(sys.executable).parent
@@ -175,5 +180,21 @@ def test_links_lead_somewhere(page):
       assert anchor in map(slug, headings), link
 
 
+def test_the_navigation_has_every_page_once():
+  site = yaml.safe_load(pathlib.Path("mkdocs.yml").read_text())
+
+  def pages(entry):
+    if isinstance(entry, str):
+      return [entry]
+    entries = entry.values() if isinstance(entry, dict) else entry
+    return [page for part in entries for page in pages(part)]
+
+  listed = [*pages(site["nav"]), *site["not_in_nav"].split()]
+  docs = pathlib.Path("docs")
+  found = [*docs.rglob("*.md"), *docs.rglob("*.ipynb")]
+  assert sorted(listed) == sorted(str(p.relative_to(docs)) for p in found)
+
+
+@pytest.mark.slow
 def test_the_code_on_estimates_runs():
   assert "nats, 95 % in" in run("\n".join(code("docs/estimate.md")))

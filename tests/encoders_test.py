@@ -437,7 +437,7 @@ def test_remat_changes_neither_parameters_nor_gradients():
       )
       return jnp.mean(features.global_**2), updated
 
-    grad = jax.grad(loss, has_aux=True)
+    grad = jax.jit(jax.grad(loss, has_aux=True))
     text = str(jax.make_jaxpr(grad)(variables["params"]))
     return variables, jax.jit(grad)(variables["params"]), "remat" in text
 

@@ -235,6 +235,7 @@ def test_monotone_distortions_change_nothing():
   np.testing.assert_allclose(bent.nats, plain.nats, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_dependence_that_no_copula_has_is_found_by_a_network():
   x = np.random.default_rng(0).normal(size=2000)
   y = np.abs(x) + 0.1 * np.random.default_rng(1).normal(size=2000)
@@ -261,6 +262,7 @@ def test_classes_are_counted():
   assert "independent" in independent.flags
 
 
+@pytest.mark.slow
 def test_a_class_and_a_number():
   rng = np.random.default_rng(0)
   x = rng.integers(2, size=3000)
@@ -274,6 +276,7 @@ def test_a_class_and_a_number():
   assert abs(found.nats - truth) < 0.06
 
 
+@pytest.mark.slow
 def test_images_share_what_they_show():
   rng = np.random.default_rng(0)
   shown = rng.integers(2, size=600)

@@ -35,7 +35,8 @@ def all_nats(scores, **kept):
 def all_slopes(scores, **kept):
   """`{name: (value, gradient)}`."""
   return {
-    name: jax.value_and_grad(f)(scores, **kept) for name, f in SCALARS.items()
+    name: jax.jit(jax.value_and_grad(f))(scores, **kept)
+    for name, f in SCALARS.items()
   }
 
 

@@ -279,11 +279,11 @@ def test_mine_divides_its_gradient_by_the_moving_average():
   value, average = mine(MATRIX)
   np.testing.assert_allclose(value, VECTORS["dv"], atol=1e-6)
   np.testing.assert_allclose(np.exp(average), partition, rtol=1e-6)
-  got = jax.grad(lambda s: mine(s)[0])(MATRIX)
+  got = jax.jit(jax.grad(lambda s: mine(s)[0]))(MATRIX)
   np.testing.assert_allclose(got, own - slope / partition, atol=1e-6)
   # From a far-off average; 0.9 of it stays.
-  (value, average), got = jax.value_and_grad(
-    lambda s: mine(s, jnp.log(40.0)), has_aux=True
+  (value, average), got = jax.jit(
+    jax.value_and_grad(lambda s: mine(s, jnp.log(40.0)), has_aux=True)
   )(MATRIX)
   np.testing.assert_allclose(value, VECTORS["dv"], atol=1e-6)
   moved = 0.9 * 40 + 0.1 * partition
@@ -293,16 +293,19 @@ def test_mine_divides_its_gradient_by_the_moving_average():
 
 @pytest.mark.parametrize("estimate", [js_nwj, smile])
 def test_hybrids_have_the_gradient_of_js(estimate):
-  got, want = jax.grad(estimate)(MATRIX), jax.grad(jsd)(MATRIX)
+  got, want = (
+    jax.jit(jax.grad(estimate))(MATRIX),
+    jax.jit(jax.grad(jsd))(MATRIX),
+  )
   np.testing.assert_allclose(got, want, rtol=1e-6)
 
 
 def test_a_learned_baseline_gets_a_gradient():
   # The best constant is the mean of exp(scores) over negatives: slope zero.
   best = jnp.log(jnp.mean(jnp.exp(MATRIX[~np.eye(3, dtype=bool)])))
-  slopes = jax.grad(lambda a: tuba(MATRIX, jnp.full(3, 1.0) * a))(best)
+  slopes = jax.jit(jax.grad(lambda a: tuba(MATRIX, jnp.full(3, 1.0) * a)))(best)
   np.testing.assert_allclose(slopes, 0, atol=1e-6)
-  assert jax.grad(lambda a: tuba(MATRIX, a))(best + 1) < -0.1
+  assert jax.jit(jax.grad(lambda a: tuba(MATRIX, a)))(best + 1) < -0.1
 
 
 def test_sharding_the_batch_changes_nothing():

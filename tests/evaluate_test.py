@@ -140,6 +140,7 @@ def write_run(workdir, config):
   save_run(workdir, config, make_experiment(config).init())
 
 
+@pytest.mark.slow
 def test_runs_of_one_data_set_share_the_probes_of_pixels(
   tmp_path, monkeypatch, capsys
 ):

@@ -49,19 +49,21 @@ def test_a_sound_run_is_left_alone(tmp_path, capsys):
   assert "Advice" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_bound_at_its_ceiling(tmp_path, capsys):
-  config = small(300)
+  config = small(900)
   config.views.update(share=("digit", "position", "background"), warp=0.0)
   config.batch_size = 4
   config.encoder.update(widths=(8, 16, 16), strides=(2, 2, 2))
   config.schedule.peak = 5e-3
-  config.run.update(evaluate_every=300, log_every=100)
+  config.run.update(evaluate_every=900, log_every=300)
   config.objective.contrastive.critic.temperature = 0.05
   found, _ = trained(config, tmp_path / "run")
   assert "log of 4 candidates is 1.39" in found["pinned"]
   assert "Advice: The bound on the information" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_features_that_are_all_alike(tmp_path):
   config = arrays(
     tmp_path, np.full((400, 28, 28), 99, np.uint8), np.arange(400) % 4
@@ -81,6 +83,7 @@ def test_negatives_of_the_anchors_class(tmp_path):
   )
 
 
+@pytest.mark.slow
 def test_a_queue_older_than_its_encoder(tmp_path):
   config = small()
   critic = config.objective.contrastive.critic.to_dict() | {"batch_norm": False}
@@ -101,6 +104,7 @@ def test_a_temperature_at_which_nothing_can_be_told(tmp_path):
   assert "allow a bound of 0.37 nats" in found["temperature"]
 
 
+@pytest.mark.slow
 def test_steps_that_wait_for_images(tmp_path):
   rng = np.random.default_rng(0)
   for i in range(40):
@@ -130,6 +134,7 @@ def dimmed(image_shape, size):
   return views
 
 
+@pytest.mark.slow
 def test_a_probe_that_falls_while_the_bound_rises(
   tmp_path, monkeypatch, capsys
 ):
@@ -187,6 +192,7 @@ def test_a_bound_of_training_batches_alone(tmp_path, monkeypatch):
   assert health.leaking_statistics(known, config) is None
 
 
+@pytest.mark.slow
 def test_gradients_on_their_way_to_infinity(tmp_path, capsys):
   """Advice comes before the run breaks."""
   config = small(40)

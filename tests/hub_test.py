@@ -29,7 +29,7 @@ from infomin_jax.train.checkpoint import as_json, read_config, save_run
 from infomin_jax.train.experiment import make_experiment
 
 pytestmark = [
-  pytest.mark.xdist_group("hub"),
+  pytest.mark.needs("huggingface_hub"),
   # Of how the client uses its HTTP library.
   pytest.mark.filterwarnings("ignore:Use 'content:DeprecationWarning"),
 ]

@@ -71,7 +71,7 @@ def wait_for_steps(process, workdir, steps):
   raise AssertionError(f"ended with {process.returncode}")
 
 
-@pytest.mark.xdist_group("processes")
+@pytest.mark.slow
 def test_a_lost_process_starts_all_again_and_the_run_ends_whole(tmp_path):
   workdir = tmp_path / "run"
   process, log = launch(workdir)
@@ -84,7 +84,7 @@ def test_a_lost_process_starts_all_again_and_the_run_ends_whole(tmp_path):
   assert [json.loads(row)["step"] for row in rows] == list(range(1, 31))
 
 
-@pytest.mark.xdist_group("processes")
+@pytest.mark.slow
 def test_term_saves_and_a_mistake_is_not_tried_again(tmp_path):
   workdir = tmp_path / "run"
   process, log = launch(workdir, "--config.steps=100000")

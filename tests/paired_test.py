@@ -386,6 +386,7 @@ def parquet(tmp_path):
   return write
 
 
+@pytest.mark.needs("pyarrow")
 def test_parquet_columns(parquet):
   import pyarrow as pa
 
@@ -411,6 +412,7 @@ def test_parquet_columns(parquet):
   )
 
 
+@pytest.mark.needs("pyarrow")
 def test_bad_parquet_is_refused(parquet, tmp_path):
   path = parquet(x=[1.0, None, 2.0], y=[1, 2, 3])
   refused("row 1 .*column 'x': the value is missing", read_paired, path)

@@ -55,11 +55,13 @@ def test_other_chips_are_refused(name, words):
     chips.absent(name)
 
 
+@pytest.mark.needs("libtpu")
 def test_a_form_that_does_not_exist_is_refused_in_one_line():
   with pytest.raises(UserError, match="v5e:3x5 cannot be compiled for"):
     chips.absent("v5e:3x5")
 
 
+@pytest.mark.needs("libtpu")
 def test_a_mesh_over_slices_has_each_in_one_piece():
   joined = chips.absent("v5e:2x4", 2)
   assert (joined.slices, joined.chips) == (2, 16)
@@ -95,6 +97,8 @@ def rows():
   return found
 
 
+@pytest.mark.needs("libtpu")
+@pytest.mark.slow
 def test_a_chips_share_does_not_grow_with_the_chips(rows):
   few, many = rows["v5e:2x2"], rows["v5e:4x4"]
   assert (few["chips"], many["chips"]) == (4, 16)
@@ -105,6 +109,8 @@ def test_a_chips_share_does_not_grow_with_the_chips(rows):
   assert few["bytes_per_chip"]["peak"] < 2**30
 
 
+@pytest.mark.needs("libtpu")
+@pytest.mark.slow
 def test_only_gradients_and_embeddings_are_sent(rows):
   config = small(512)
   found = rows["v5e:4x4"]["collectives"]
@@ -126,6 +132,8 @@ def test_only_gradients_and_embeddings_are_sent(rows):
       assert row["bytes"] <= embeddings
 
 
+@pytest.mark.needs("libtpu")
+@pytest.mark.slow
 def test_what_does_not_fit_says_how_much_it_needs():
   config = small(2**20, "configs/fashion_mnist.py")
   config.data.update(name="cifar10", resident=False)
@@ -133,6 +141,8 @@ def test_what_does_not_fit_says_how_much_it_needs():
   assert not row["fits"] and "B of 15.75GB" in row["why"]
 
 
+@pytest.mark.needs("libtpu")
+@pytest.mark.slow
 def test_the_command_prints_what_programs_read(capsys):
   cli.main(
     [
@@ -160,6 +170,7 @@ def test_the_command_prints_what_programs_read(capsys):
 
 
 @pytest.mark.long
+@pytest.mark.needs("libtpu")
 def test_the_imagenet_step_sends_gradients_and_embeddings():
   """ResNet-50, 32 images a chip, of 4 chips and of 16."""
   config = runpy.run_path("configs/imagenet_infomin.py")["get_config"]("large")
@@ -191,6 +202,7 @@ def test_the_imagenet_step_sends_gradients_and_embeddings():
 
 
 @pytest.mark.long
+@pytest.mark.needs("libtpu")
 def test_slices_are_joined_by_a_network():
   row = plan.plan(small(256), chips.absent("v5e:2x2", 2), 500)
   assert row["fits"] and (row["slices"], row["chips"]) == (2, 8)
@@ -206,6 +218,7 @@ def test_slices_are_joined_by_a_network():
     (["--topology=v5e:2x2", "--batch=130"], "config.batch_size is 130"),
   ],
 )
+@pytest.mark.needs("libtpu")
 def test_mistakes_get_one_line(flags, words, capsys):
   with pytest.raises(SystemExit):
     cli.main(["plan", f"--config={SMALL}", *flags])
@@ -221,6 +234,8 @@ def test_without_libtpu_the_extra_is_named(monkeypatch):
     chips.absent("v5e:2x2")
 
 
+@pytest.mark.needs("libtpu")
+@pytest.mark.slow
 def test_gradients_are_summed_in_float32_where_networks_compute_in_bfloat16():
   config = small(128)
   config.encoder.dtype = "bfloat16"

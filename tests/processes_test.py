@@ -23,7 +23,6 @@ SMALL = [
   "--patience=20",
 ]
 HOST = "127.0.0.1"
-pytestmark = pytest.mark.xdist_group("processes")
 
 
 def free_port():
@@ -92,6 +91,7 @@ def same(rows, wanted):
   np.testing.assert_allclose(rows[0]["loss"], wanted[0]["loss"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_it_is_the_run_of_one_process(tmp_path):
   alone, two = (finished(tmp_path / str(count), count) for count in (1, 2))
   same(two, alone)
@@ -116,6 +116,7 @@ def test_four_processes_begin_and_two_take_over(tmp_path):
   same(metrics(workdir), alone)
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_others_and_the_run_goes_on(tmp_path):
   workdir = tmp_path / "run"
   often = ["--config.steps=400", "--config.run.checkpoint_every=2"]
@@ -140,6 +141,7 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on(tmp_path):
   assert statuses == [128 + signal.SIGTERM] and "Continuing" in logs[0]
 
 
+@pytest.mark.slow
 def test_a_stopped_process_ends_the_others(tmp_path):
   begun = start(
     tmp_path / "run", 2, "--config.steps=100000", "--patience=10", devices=2
@@ -155,6 +157,7 @@ def test_a_stopped_process_ends_the_others(tmp_path):
   assert "another task died" in begun[0][1].read_text()
 
 
+@pytest.mark.slow
 def test_a_process_that_never_comes_ends_the_others(tmp_path):
   begun = start(tmp_path / "run", 2, "--patience=8", devices=2, missing=[1])
   statuses, logs = finish(begun)
@@ -163,6 +166,7 @@ def test_a_process_that_never_comes_ends_the_others(tmp_path):
   assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_mistake_is_said_once_and_ends_all(tmp_path):
   workdir = tmp_path / "run"
   workdir.mkdir()

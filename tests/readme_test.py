@@ -1,26 +1,59 @@
 """What the README says is what is stored, and its commands run."""
 
+import collections
 import importlib
+import itertools
 import json
 import pathlib
 import re
+import runpy
 import shlex
 import subprocess
 import sys
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
-from infomin_jax import cli
+import infomin_jax
+from infomin_jax import cli, estimators
+from infomin_jax.encoders import features
 
 README = pathlib.Path("README.md").read_text()
 EVIDENCE = sorted(pathlib.Path("docs/evidence").glob("*.json"))
+CHOICES = (
+  "choose_bound",
+  "choose_critic",
+  "choose_objective",
+  "choose_views",
+  "choose_shared",
+)
+# What makes a run on images of one's own smaller still.
+SMALL = (
+  "--config.batch_size=8",
+  "--config.data.image_size=16",
+  "--config.views.size=16",
+  "--config.encoder.widths=(8, 8)",
+  "--config.encoder.strides=(2, 2)",
+  "--config.run.monitor_examples=8",
+)
 
 
 def tables():
   with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend("docs")
     return importlib.import_module("tables")
+
+
+def stored(name):
+  return json.loads(pathlib.Path(f"docs/evidence/{name}.json").read_text())
+
+
+def cells(table):
+  """The rows of a Markdown table below its heading, as lists of cells."""
+  lines = [line for line in table.splitlines() if line.startswith("|")]
+  return [[c.strip() for c in line[1:-1].split("|")] for line in lines[2:]]
 
 
 def blocks(language):
@@ -30,12 +63,129 @@ def blocks(language):
 def test_tables_are_those_of_the_evidence():
   module = tables()
   assert set(module.TABLES) == {path.stem for path in EVIDENCE}
-  shown = set()
+  shown = []
   for page in module.PAGES:
     text = page.read_text()
     assert module.render(page) == text, page
-    shown |= {name for _, name, _ in module.MARK.findall(text)}
-  assert shown == {*module.TABLES, *module.SUMMARIES}
+    shown += [name for _, name, _ in module.MARK.findall(text)]
+  # Each on one page only.
+  assert sorted(shown) == sorted({*module.TABLES, *module.SUMMARIES})
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_choices_are_decided_and_no_two_rows_read_the_same(name):
+  module = tables()
+  summary, names = module.SUMMARIES[name]
+  rows = cells(summary([module.stored(of) for of in names]))
+  assert {row[-1] for row in rows} <= {"holds", "fails"}
+  assert all(row[0] and row[4] for row in rows)  # its family and its unit
+  assert len({(row[0], row[1]) for row in rows}) == len(rows)
+
+
+def test_only_the_smallest_error_is_bold():
+  lines, _ = tables().mi_tables.accuracy(stored("mi_suite"))
+  for row in cells("\n".join(lines)):
+    errors = [float(cell.strip("*")) for cell in row[2:]]
+    bold = [cell.startswith("**") for cell in row[2:]]
+    assert bold == [error == min(errors) for error in errors]
+
+
+def test_numbers_in_sentences_are_those_of_the_evidence():
+  suite, quick = stored("mi_suite"), stored("quickstart")
+  knn = {
+    row["features"]: f"{100 * row['mean']:.1f} %"
+    for row in quick["values"]
+    if row["task"] == "digit" and row["protocol"].startswith("knn")
+  }
+  (training,) = quick["training"]
+  verdicts = collections.Counter(
+    claim["verdict"]
+    for study in ("limits", "deep_infomax", "good_views")
+    for claim in stored(study)["claims"]
+  )
+  ratio = {row["case"]: row["ratio"] for row in stored("train_step")["values"]}
+  covered = sum(row["covered"] for row in suite["values"])
+  tasks = {row["task"] for row in suite["values"]}
+  error = suite["summary"]["mean_absolute_error"]["nats"]
+  for sentence in (
+    f"On {len(tasks)} tasks of known MI the mean absolute error is "
+    f"{error:.3f} nats",
+    f"holds the truth in {covered} of {len(suite['values'])} runs",
+    f"On two cores it took {training['seconds'] / 60:.1f} minutes and raised "
+    f"the kNN accuracy on digits to {knn['learned']}, from {knn['pixels']} on "
+    f"raw pixels and {knn['untrained']} before training",
+    f"Of {verdicts.total()} claims of three papers, {verdicts['holds']} hold "
+    f"at this size, {verdicts['fails']} fail, and {verdicts['unmeasured']} are "
+    "undecided or not measured",
+    f"A training step takes {ratio['resnet18_contrastive']:.2f} times as long "
+    f"as PyTorch's for ResNet-18 and {ratio['basic32x32_dim']:.2f} times for "
+    "Deep InfoMax",
+  ):
+    assert sentence in " ".join(README.split())
+  assert quick["device"]["cores"] == 2
+
+
+def test_it_is_short_and_has_two_tables():
+  assert len(README.splitlines()) <= 150
+  assert len(re.findall(r"^\|---", README, re.MULTILINE)) == 2
+
+
+class Mean:
+  """`MEAN[values]`: the mean of the entries of a matrix that `where` marks."""
+
+  def __init__(self, where):
+    self.where = where
+
+  def __getitem__(self, values):
+    return np.mean(np.broadcast_to(values, self.where.shape)[self.where])
+
+
+def test_estimator_tables_have_all_names_directions_and_equations():
+  pages = README, pathlib.Path("docs/estimators.md").read_text()
+  rows = [
+    row
+    for page in pages
+    for row in cells(page[page.index("| estimator |") :].partition("\n\n")[0])
+  ]
+  names = [re.findall(r"`(\w+)`", row[0]) for row in rows]
+  assert sorted(itertools.chain(*names)) == sorted(estimators.ESTIMATORS)
+  s = np.random.default_rng(0).normal(size=(6, 6))
+  pair = np.eye(6, dtype=bool)
+  meaning = {
+    **{name: getattr(np, name) for name in ("exp", "log", "clip")},
+    "softplus": lambda x: np.logaddexp(0, x),
+    "row_mean": lambda x: np.mean(x, axis=1, keepdims=True),
+    "column_mean": lambda x: np.mean(x, axis=0, keepdims=True),
+    "other_rows_mean": lambda x: np.mean(x, axis=0, keepdims=True, where=~pair),
+    **{"s": s, "a": 1.0, "P": Mean(pair), "N": Mean(~pair)},
+  }
+  in_words = {"infonce_symmetric", "i_alpha"}  # rows without a formula
+  for own, (_, bound, equation, _) in zip(names, rows, strict=True):
+    for name in own:
+      direction = estimators.PROPERTIES[name].direction
+      assert re.split(r"[ ,]", bound)[0] == direction
+      if name not in in_words:
+        value = eval(re.match("`(.*?)`", equation).group(1), dict(meaning))
+        found = estimators.ESTIMATORS[name](jnp.asarray(s, jnp.float32))
+        assert float(found) == pytest.approx(value, abs=1e-5), name
+
+
+def test_methods_name_all_configs():
+  table = README[README.index("| method |") :].partition("\n\n")[0]
+  named = set()
+  for before, choices, after in re.findall(
+    r"`(configs/\w*)(?:{([\w,]+)})?(\w*\.py)`", table
+  ):
+    named |= {f"{before}{one}{after}" for one in choices.split(",")}
+  assert named == {str(path) for path in pathlib.Path("configs").glob("*.py")}
+
+
+def test_the_key_of_bfloat16_exists():
+  (word,) = re.findall(r"`(--config\.[^`]+)`", README)
+  key, _, value = word.removeprefix("--config.").partition("=")
+  config = runpy.run_path("configs/cifar10_infomin.py")["get_config"]()
+  config.update_from_flattened_dict({key: value})  # KeyError if it is not there
+  assert value in features.DTYPES
 
 
 @pytest.mark.parametrize("path", EVIDENCE, ids=lambda path: path.stem)
@@ -48,14 +198,26 @@ def test_evidence_can_be_rerun(path):
   assert "dirty" not in record["commit"]
 
 
-def test_the_python_example_prints_truth_and_estimates():
-  (code,) = blocks("python")
+def run(code):
   done = subprocess.run(
     [sys.executable, "-c", code], capture_output=True, text=True, check=True
   )
-  true, found = (float(line.split()[1]) for line in done.stdout.splitlines())
+  return done.stdout.splitlines()
+
+
+def test_the_python_example_prints_truth_and_estimates():
+  code, _ = blocks("python")
+  true, found = (float(line.split()[1]) for line in run(code))
   assert true == pytest.approx(0.830366, abs=1e-5)
   assert found == pytest.approx(true, abs=0.05)
+
+
+@pytest.mark.slow
+def test_the_parts_train():
+  _, code = blocks("python")
+  nats = [float(line.removesuffix(" nats")) for line in run(code)]
+  assert len(nats) == 20
+  assert nats[-1] > nats[0] + 0.3
 
 
 @pytest.mark.parametrize(
@@ -84,13 +246,18 @@ def test_every_command_exists(page):
       )
 
 
-def infomin_commands(*verbs):
-  lines = [line for block in blocks("bash") for line in block.splitlines()]
+def infomin_commands(page, *verbs):
+  text = page.read_text()
+  found = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+  lines = [line for block in found for line in block.splitlines()]
   words = [shlex.split(line, comments=True) for line in lines]
-  return [w[1:] for w in words if w[0] == "infomin" and w[1] in verbs]
+  return [w[1:] for w in words if w[:1] == ["infomin"] and w[1] in verbs]
 
 
 def test_the_estimate_commands_run(tmp_path, monkeypatch, capsys):
+  (command,) = infomin_commands(pathlib.Path("README.md"), "estimate")
+  more = infomin_commands(pathlib.Path("docs/estimate.md"), "estimate")
+  (of_table,) = (words for words in more if "age,income" in words)
   monkeypatch.chdir(tmp_path)
   x, noise = np.random.default_rng(0).normal(size=(2, 200, 3))
   np.save("X.npy", x)
@@ -98,21 +265,30 @@ def test_the_estimate_commands_run(tmp_path, monkeypatch, capsys):
   table = np.column_stack([x[:, :2], x[:, 0] + noise[:, 0]])
   header = "age,income,spending"
   np.savetxt("people.csv", table, delimiter=",", header=header, comments="")
-  commands = infomin_commands("estimate")
-  assert len(commands) == 2
-  for command in commands:
-    cli.main([*command, "--critic=copula"])
+  for words in (command, of_table):
+    cli.main([*words, "--critic=copula"])
     assert "nats, 95 % in [" in capsys.readouterr().out
 
 
-def test_the_training_commands_run_when_tiny(tmp_path, monkeypatch):
-  commands = infomin_commands("train", "evaluate")
-  assert [command[0] for command in commands] == ["train", "evaluate"]
+@pytest.mark.slow
+def test_the_other_commands_run_when_tiny(tmp_path, monkeypatch):
+  page = pathlib.Path("README.md")
+  commands = infomin_commands(page, *(set(cli.VERBS) - {"estimate"}))
+  (load,) = re.findall(r"`(infomin_jax\.load\(.*?\)\(images\))`", README)
+  verbs = [command[0] for command in commands]
+  mentioned = re.findall(r"`infomin (\w+)", README)  # tables and sentences
+  assert verbs == ["train", "evaluate", "report", "train"]
+  assert set(mentioned) <= set(cli.VERBS)
+  monkeypatch.chdir(tmp_path)
+  images = np.random.default_rng(0).integers(0, 256, (80, 64, 64, 3), np.uint8)
+  pathlib.Path("PHOTOS").mkdir()
+  for i, image in enumerate(images):
+    Image.fromarray(image).save(f"PHOTOS/{i}.png")
   for command in commands:
-    cli.main(
-      [
-        word.replace("runs/", f"{tmp_path}/").replace(".py", ".py:tiny")
-        for word in command
-      ]
-    )
-  assert (tmp_path / "fm" / "evaluation.json").exists()
+    small = SMALL if "--config.data.path=PHOTOS" in command else ()
+    cli.main([word.replace(".py", ".py:tiny") for word in command] + [*small])
+  assert pathlib.Path("runs/first/evaluation.json").exists()
+  assert pathlib.Path("runs/first/report.html").exists()
+  assert pathlib.Path("runs/mine/summary.json").exists()
+  found = eval(load, {"infomin_jax": infomin_jax, "images": images[:2]})
+  assert found.ndim == 2 and len(found) == 2

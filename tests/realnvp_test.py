@@ -108,5 +108,5 @@ def test_image_norm_adds_epsilon_to_the_deviation_and_sees_one_image():
     want = (image - image.mean()) / (image.std() + 1e-6) * [2, 3] + 1
     np.testing.assert_allclose(out, want, atol=1e-5)
   blank = jnp.zeros((1, 3, 5, 2))
-  slope = jax.grad(lambda v: jnp.sum(norm.apply(variables, v)))(blank)
+  slope = jax.jit(jax.grad(lambda v: jnp.sum(norm.apply(variables, v))))(blank)
   assert np.all(np.isfinite(slope))

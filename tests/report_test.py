@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
+from conftest import browser as find_browser
 
 from infomin_jax import cli
 from infomin_jax.report import figures, run_page, runs_page, study_page
@@ -23,17 +23,17 @@ from infomin_jax.train.checkpoint import read_config
 from infomin_jax.views import sheet
 
 EVIL = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-pytestmark = pytest.mark.xdist_group("report")
 
 
 @pytest.fixture(scope="module")
 def browser():
-  found = [path for name in BROWSERS if (path := shutil.which(name))]
-  assert found, "The pages are looked at in a browser: apt-get install chromium"
+  from playwright.sync_api import sync_playwright
+
   options = ["--no-sandbox", "--enable-unsafe-swiftshader"]
   with sync_playwright() as playwright:
-    made = playwright.chromium.launch(executable_path=found[0], args=options)
+    made = playwright.chromium.launch(
+      executable_path=find_browser(), args=options
+    )
     yield made
     made.close()
 
@@ -93,6 +93,7 @@ class Shown:
 
 
 @pytest.mark.parametrize("width, scheme", [(400, "dark"), (1600, "light")])
+@pytest.mark.needs("browser")
 def test_the_page_of_a_run(browser, run, tmp_path, width, scheme):
   text = run_page(run, images=64, plane="pca")
   shown = Shown(browser, text, tmp_path, width, scheme)
@@ -121,6 +122,7 @@ def test_the_page_of_a_run(browser, run, tmp_path, width, scheme):
   shown.check()
 
 
+@pytest.mark.needs("browser")
 def test_a_plot_can_be_zoomed(browser, tmp_path):
   lines = {"loss": (range(100), np.linspace(3, 1, 100))}
   text = page("Zoom", {"A": [Plot("", figures.curves(lines, "step", "nats"))]})
@@ -138,6 +140,7 @@ def test_a_plot_can_be_zoomed(browser, tmp_path):
   shown.check()
 
 
+@pytest.mark.needs("browser")
 def test_what_strangers_wrote_is_shown_and_never_run(browser, tmp_path):
   points = np.random.default_rng(0).normal(size=(20, 2))
   picture = encoded(np.zeros((80, 80, 3), np.uint8))
@@ -163,6 +166,7 @@ def test_what_strangers_wrote_is_shown_and_never_run(browser, tmp_path):
   shown.check()
 
 
+@pytest.mark.needs("browser")
 def test_a_page_of_200_runs(browser, run, tmp_path):
   rows = [
     json.loads(x) for x in (run / "metrics.jsonl").read_text().splitlines()
@@ -184,6 +188,7 @@ def test_a_page_of_200_runs(browser, run, tmp_path):
   shown.check()
 
 
+@pytest.mark.needs("browser")
 def test_a_map_of_100_000_points(browser, tmp_path):
   points = np.random.default_rng(0).normal(size=(100_000, 2))
   labels = [str(i % 10) for i in range(len(points))]
@@ -195,6 +200,7 @@ def test_a_map_of_100_000_points(browser, tmp_path):
   shown.check()
 
 
+@pytest.mark.needs("browser")
 def test_a_page_of_a_study(browser, tmp_path):
   folder = tmp_path / "study"
   folder.mkdir()

@@ -19,8 +19,6 @@ from infomin_jax import cli, data
 from infomin_jax.errors import UserError
 from infomin_jax.scikit import Embedder, mutual_information
 
-pytestmark = pytest.mark.xdist_group("scikit")
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

@@ -167,6 +167,7 @@ def test_similarities_take_pixels_to_the_decoder_s_range():
   np.testing.assert_allclose(similarities(decoded, images), 1, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_features_that_hold_the_image_are_decoded_better():
   # Two numbers make each image; the other features know nothing of them.
   rng = np.random.default_rng(0)

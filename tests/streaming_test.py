@@ -69,7 +69,7 @@ def assert_same(got, want, tolerance=1e-6):
 @functools.partial(jax.jit, compiler_options=QUICKLY)
 def slopes_of_all(scores, options):
   return {
-    name: jax.value_and_grad(f)(scores, **options)
+    name: jax.jit(jax.value_and_grad(f))(scores, **options)
     for name, f in SCALARS.items()
   }
 
@@ -109,7 +109,7 @@ def halved(score, row, col):
 def slopes(form, options=None):
   """Jitted `x, y -> ((value, reductions), gradients)`."""
   run = functools.partial(reductions, form=form, options=options or {})
-  run = jax.value_and_grad(run, (0, 1), has_aux=True)
+  run = jax.jit(jax.value_and_grad(run, (0, 1), has_aux=True))
   return jax.jit(run, compiler_options=QUICKLY)
 
 
@@ -128,7 +128,9 @@ def test_any_width_of_strips(width, monkeypatch):
   set_width(monkeypatch, width)
   # A new function, so that it is traced at this width.
   streamed = jax.jit(jax.value_and_grad(lambda *xy: infonce_of(*xy), (0, 1)))
-  held = jax.value_and_grad(functools.partial(infonce_of, form=matrix), (0, 1))
+  held = jax.jit(
+    jax.value_and_grad(functools.partial(infonce_of, form=matrix), (0, 1))
+  )
   for scale, tolerance in ((1.0, 1e-6), (100.0, 1e-5)):
     x, y = factors(scale)
     assert_same(streamed(x, y), held(x, y), tolerance)
@@ -181,7 +183,7 @@ def test_under_vmap():
     return nats, pull(jnp.ones_like(nats))
 
   held = functools.partial(infonce_of, form=matrix)
-  want = [jax.value_and_grad(held, (0, 1))(*pair) for pair in pairs]
+  want = [jax.jit(jax.value_and_grad(held, (0, 1)))(*pair) for pair in pairs]
   got_inside, got_outside = jax.jit(lambda x, y: (inside(x, y), outside(x, y)))(
     x, y
   )
@@ -207,7 +209,11 @@ def on_ring():
   return jax.set_mesh(jax.make_mesh((8,), ("data",), (AxisType.Auto,)))
 
 
-@pytest.mark.parametrize("locations", [(), (L,)], ids=["rows", "places"])
+@pytest.mark.parametrize(
+  "locations",
+  [pytest.param((), id="rows", marks=pytest.mark.slow),
+   pytest.param((L,), id="places")],
+)  # fmt: skip
 def test_every_estimator_in_a_ring(locations):
   x, y = factors(3.0, b=16, n=24, locations=locations)
   want = slopes_of_all(Factored(x, y), {})

@@ -9,7 +9,7 @@ import pytest
 import rich
 from configs_test import FAKES
 
-from infomin_jax import cli
+from infomin_jax import cli, config_files
 from infomin_jax.errors import UserError
 from infomin_jax.studies import runs, store, work
 from infomin_jax.studies.deep_infomax import (
@@ -21,7 +21,7 @@ from infomin_jax.studies.deep_infomax import (
   table,
 )
 from infomin_jax.studies.deep_infomax.rows import ROWS
-from infomin_jax.studies.lines import CONFIGS, Line
+from infomin_jax.studies.lines import Line
 from infomin_jax.studies.results import Results
 from infomin_jax.train.loop import NotFinite
 
@@ -43,7 +43,7 @@ def call(out, data, *more):
   cli.main(["study", "deep_infomax", "--preset=smoke", *flags, *more])
 
 
-@pytest.mark.xdist_group("deep_infomax")
+@pytest.mark.slow
 def test_the_smoke_preset_runs_all_of_it(smoke):
   out = smoke / "study"
   found = store.read_runs(out)
@@ -76,7 +76,7 @@ def test_the_smoke_preset_runs_all_of_it(smoke):
   assert negatives["effect"] is not None
 
 
-@pytest.mark.xdist_group("deep_infomax")
+@pytest.mark.slow
 def test_a_run_is_what_train_and_evaluate_make(smoke):
   """Its folder is a run's: `infomin evaluate` gives the recorded accuracy."""
   name = f"{FASHION}-vae"
@@ -90,7 +90,7 @@ def test_a_run_is_what_train_and_evaluate_make(smoke):
   assert record["curve"] == [work.short(record["rows"])]
 
 
-@pytest.mark.xdist_group("deep_infomax")
+@pytest.mark.slow
 def test_only_what_is_missing_is_run_again(smoke, monkeypatch):
   out, data = smoke / "study", smoke / "data"
   path = store.run_path(out, f"{FASHION}-local_jsd-svm", 0)
@@ -111,7 +111,7 @@ def test_only_what_is_missing_is_run_again(smoke, monkeypatch):
   assert after["curve"] == before["curve"]
 
 
-@pytest.mark.xdist_group("deep_infomax")
+@pytest.mark.slow
 def test_a_folder_of_another_preset_is_refused(smoke):
   with pytest.raises(UserError, match="preset 'smoke', not 'paper'"):
     store.open_folder(smoke / "study", "deep_infomax", "paper", {})
@@ -204,7 +204,7 @@ def test_a_mixture_s_terms_have_its_weights():
 def test_published_numbers_are_of_rows():
   for name in published.PAPER:
     config, _, row = name.partition("-")
-    assert (CONFIGS / f"{config}.py").exists()
+    assert config_files.packaged(f"{config}.py")
     assert row in {*ROWS, "dim", "multi", "cpc"}
   best = published.PAPER["cifar10_dim-local_infonce"]
   assert best["mlp_y"] == pytest.approx(0.6913)
@@ -296,6 +296,7 @@ def test_jobs_share_the_cores(monkeypatch):
   assert work.core_shares(2) == [[5], [5]]
 
 
+@pytest.mark.slow
 def test_processes_run_the_runs(tmp_path):
   """Two workers; their log goes to a file."""
   data = tmp_path / "data"

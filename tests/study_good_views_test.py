@@ -9,7 +9,7 @@ import pytest
 from configs_test import FAKES
 from matplotlib.figure import Figure
 
-from infomin_jax import cli
+from infomin_jax import cli, config_files
 from infomin_jax.estimators import infonce
 from infomin_jax.eval.mi import pair_nats
 from infomin_jax.studies import store
@@ -20,7 +20,6 @@ from infomin_jax.studies.good_views import (
   statements,
   table,
 )
-from infomin_jax.studies.lines import CONFIGS
 from infomin_jax.studies.results import Results
 from infomin_jax.train import mesh as meshes
 from infomin_jax.train.checkpoint import read_config, saved
@@ -49,7 +48,7 @@ def smoke(tmp_path_factory):
   return out
 
 
-@pytest.mark.xdist_group("good_views")
+@pytest.mark.slow
 def test_the_smoke_preset_runs_all_of_it(smoke):
   out = smoke / "study"
   found = store.read_runs(out)
@@ -69,7 +68,7 @@ def test_the_smoke_preset_runs_all_of_it(smoke):
   assert len(stored["values"]) == len(rows)
 
 
-@pytest.mark.xdist_group("good_views")
+@pytest.mark.slow
 def test_the_second_stage_keeps_the_generator_of_the_first(smoke):
   folder = smoke / "study" / "workdirs"
   first, then = lines.learned(TINTED, "floor", "rgb")
@@ -91,7 +90,7 @@ def test_every_line_is_a_config_that_takes_its_changes(preset):
   assert len(set(names)) == len(names)
   probes = settings.probes(preset)
   for line in found:
-    assert (CONFIGS / f"{line.config}.py").exists()
+    assert config_files.packaged(f"{line.config}.py")
     assert set(line.probes) <= set(probes)
     assert not line.after or line.after in names
     config = line.make_config(True, seed=3).to_dict()

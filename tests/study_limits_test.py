@@ -66,7 +66,19 @@ def records(out):
   return found
 
 
-@pytest.mark.xdist_group("limits")
+def test_one_experiment_runs_alone(tmp_path):
+  study_limits(tmp_path, "E6")
+  rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
+  assert {row["done"] for row in rows} == {"2"}
+  claims = json.loads((tmp_path / "claims.json").read_text())
+  by_id = {row["id"]: row for row in claims}
+  assert by_id["E6-dependent-infonce-above-true"]["effect"] > 0.03
+  assert by_id["E6-independent-infonce-not-above-true"]["effect"] < 0.01
+  assert by_id["E4-concat-highest-nwj"]["verdict"] == "unmeasured"
+  assert (tmp_path / "figure4.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.slow
 def test_the_smoke_preset_runs_all_of_it(smoke):
   found = records(smoke)
   assert {r["line"]["experiment"] for r in found.values()} == {
@@ -82,7 +94,7 @@ def test_the_smoke_preset_runs_all_of_it(smoke):
     assert header == b"\x89PNG"
 
 
-@pytest.mark.xdist_group("limits")
+@pytest.mark.slow
 def test_every_claim_has_a_verdict_and_a_reason(smoke):
   rows = json.loads((smoke / "claims.json").read_text())
   assert len({row["id"] for row in rows}) == len(rows) > 40
@@ -98,9 +110,9 @@ def test_every_claim_has_a_verdict_and_a_reason(smoke):
   assert stored["claims"] == rows
 
 
-@pytest.mark.xdist_group("limits")
+@pytest.mark.slow
 def test_a_run_that_goes_nan_is_counted_and_shown(smoke, capsys, monkeypatch):
-  """At the smoke preset's learning rate NWJ overflows on 392 raw pixels."""
+  """At the smoke preset's learning rate NWJ overflows on raw pixels."""
   record = json.loads((smoke / "runs" / "E3-nwj-seed0.json").read_text())
   assert record["status"] == "nan"
   assert "not finite at step" in record["error"]
@@ -122,7 +134,7 @@ def test_a_run_that_goes_nan_is_counted_and_shown(smoke, capsys, monkeypatch):
   assert claim["lost_runs"] == 2
 
 
-@pytest.mark.xdist_group("limits")
+@pytest.mark.slow
 def test_a_resumed_study_equals_an_uninterrupted_one(smoke):
   before = records(smoke)
   table = (smoke / "table.csv").read_text()
@@ -144,7 +156,7 @@ def test_a_resumed_study_equals_an_uninterrupted_one(smoke):
   assert (smoke / "table.csv").read_text().splitlines() == without_reason
 
 
-@pytest.mark.xdist_group("limits")
+@pytest.mark.slow
 def test_another_preset_is_refused(smoke, capsys):
   with pytest.raises(SystemExit) as error:
     cli.main(

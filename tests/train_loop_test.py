@@ -85,7 +85,13 @@ def still_running(workdir):
   return found
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+  "kills",
+  [
+    pytest.param(3, marks=pytest.mark.slow),
+    pytest.param(20, marks=pytest.mark.long),
+  ],
+)
 def test_killed_at_random_moments_it_ends_bitwise_equal(kills, tmp_path):
   """Every second kill is in the middle of a save."""
   steps = f"--config.steps={20 * kills}"
@@ -133,6 +139,7 @@ cli.main()
 """
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_set_back_changes_nothing(tmp_path):
   whole, run = tmp_path / "whole", tmp_path / "run"
   options = "--config.steps=12", "--config.run.checkpoint_every=1"
@@ -181,6 +188,7 @@ def files_of(folder):
     pytest.param("gone", marks=pytest.mark.long),
   ],
 )
+@pytest.mark.slow
 def test_of_a_damaged_checkpoint_the_one_before_is_used(damage, tmp_path):
   workdir = tmp_path / "run"
   often = ("--config.run.checkpoint_every=1", "--config.steps=3")
@@ -203,6 +211,7 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used(damage, tmp_path):
   assert len(list((workdir / "damaged").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_on_a_full_disk_the_last_checkpoint_stays_whole(tmp_path):
   workdir = tmp_path / "run"
   steps = "--config.steps=8", "--config.run.checkpoint_every=4"
@@ -225,6 +234,7 @@ def test_on_a_full_disk_the_last_checkpoint_stays_whole(tmp_path):
   assert all(jax.tree.leaves(jax.tree.map(np.array_equal, *states)))
 
 
+@pytest.mark.slow
 def test_a_run_without_a_readable_checkpoint_is_refused(tmp_path):
   workdir = tmp_path / "run"
   assert start(workdir).wait() == 0
@@ -235,6 +245,7 @@ def test_a_run_without_a_readable_checkpoint_is_refused(tmp_path):
   assert files_of(workdir / "checkpoints")  # nothing is lost
 
 
+@pytest.mark.slow
 def test_two_runs_in_one_folder_are_one_too_many(tmp_path):
   workdir = tmp_path / "run"
   first = start(workdir, "--config.steps=100000")
@@ -249,6 +260,7 @@ def test_two_runs_in_one_folder_are_one_too_many(tmp_path):
   assert "another process is training there" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_second_start_compiles_nothing_again(tmp_path):
   for name in ("first", "second"):
     process = start(tmp_path / name)
@@ -258,6 +270,7 @@ def test_a_second_start_compiles_nothing_again(tmp_path):
   assert summary["compiled_before"] > 0
 
 
+@pytest.mark.slow
 def test_a_run_that_saved_nothing_says_that_it_begins_again(tmp_path, capsys):
   words = ["train", *SMALL, f"--workdir={tmp_path / 'run'}"]
   cli.main(words)
@@ -315,6 +328,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path, capsys):
   assert os.listdir(tmp_path) == ["thesis.tex"]
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_is_kept_and_replayed(tmp_path, capsys):
   workdir = tmp_path / "run"
   wild = [*SMALL, f"--workdir={workdir}", "--config.schedule.peak=1e30"]

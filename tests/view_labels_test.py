@@ -56,7 +56,7 @@ def build_row(row, **changes):
 def gradients(row, stats_changes=None, **changes):
   objective, params, stats = build_row(row, **changes)
   stats = stats | (stats_changes or {})
-  run = jax.value_and_grad(objective, has_aux=True)
+  run = jax.jit(jax.value_and_grad(objective, has_aux=True))
   (_, (moved, metrics)), grads = jax.jit(run)(
     params, stats, batch(), jax.random.key(2)
   )

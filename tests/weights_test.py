@@ -130,10 +130,12 @@ def test_what_does_not_fit_is_named():
 
 
 @pytest.mark.parametrize("depth", [18, 50])
+@pytest.mark.needs("torchvision")
 def test_features_are_torchvision_s(depth):
   """On two real photographs, within 1e-4 of the features' size."""
-  torch = pytest.importorskip("torch")
-  torchvision = pytest.importorskip("torchvision")
+  import torch
+  import torchvision
+
   theirs = getattr(torchvision.models, f"resnet{depth}")(weights=None)
   theirs.fc = torch.nn.Identity()
   theirs.eval()
@@ -167,10 +169,7 @@ def call(verb, **flags):
   cli.main([verb, *(f"--{name}={value}" for name, value in flags.items())])
 
 
-GROUP = pytest.mark.xdist_group("weights")
-
-
-@GROUP
+@pytest.mark.slow
 def test_an_exported_encoder_comes_back(run):
   """torchvision's names in safetensors, imported as a run of its own."""
   out, back = run / "encoder.safetensors", run / "back"
@@ -188,7 +187,7 @@ def test_an_exported_encoder_comes_back(run):
     call("import", **{"from": out, "config": path, "workdir": back})
 
 
-@GROUP
+@pytest.mark.slow
 def test_detectron2_s_file_has_its_keys(run):
   out = run / "encoder.pkl"
   call("export", workdir=run / "run", format="detectron2", out=out)
@@ -197,7 +196,7 @@ def test_detectron2_s_file_has_its_keys(run):
   assert record["model"]["stem.conv1.weight"].shape == (8, 3, 3, 3)
 
 
-@GROUP
+@pytest.mark.slow
 def test_stablehlo_computes_the_features(run):
   out = run / "encoder.stablehlo"
   call("export", workdir=run / "run", format="stablehlo", out=out)
@@ -210,7 +209,6 @@ def test_stablehlo_computes_the_features(run):
   np.testing.assert_allclose(found["global"], wanted.global_, atol=1e-5)
 
 
-@GROUP
 def test_a_folder_s_images_are_embedded(run):
   """As evaluation cuts them, whatever their size; classes are sub-folders."""
   rng = np.random.default_rng(0)
@@ -230,7 +228,6 @@ def test_a_folder_s_images_are_embedded(run):
   np.testing.assert_allclose(features[:1], wanted, atol=1e-5)
 
 
-@GROUP
 @pytest.mark.parametrize(
   "verb,flags,words",
   [
@@ -256,9 +253,8 @@ def test_other_encoders_are_not_exported_as_resnets(run):
     export.resnet_arrays(trained)
 
 
+@pytest.mark.needs("torchvision")
 def test_a_pickle_that_runs_code_is_refused(tmp_path, run, capsys):
-  pytest.importorskip("torch")
-
   class Harmful:
     def __reduce__(self):
       return (open, (str(tmp_path / "touched"), "w"))

@@ -13,11 +13,9 @@ import sys
 import time
 
 import jax
-import mlflow
 import pytest
-import wandb
+from conftest import optional
 from tensorboardX.proto.event_pb2 import Event, SessionLog
-from wandb.proto.wandb_internal_pb2 import Record
 
 from infomin_jax.errors import UserError
 from infomin_jax.train.checkpoint import as_json, check_workdir, read_config
@@ -26,8 +24,8 @@ from infomin_jax.train.log import read_metrics
 from infomin_jax.train.loop import train
 from infomin_jax.train.writers import MetricWriter, check_writers
 
+mlflow, wandb = optional("mlflow"), optional("wandb")
 pytestmark = [
-  pytest.mark.xdist_group("writers"),
   # Of MLflow's own use of SQLAlchemy.
   pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow"),
   pytest.mark.filterwarnings("ignore:The ``noload``"),
@@ -55,7 +53,8 @@ def services(tmp_path_factory):
     patch.setenv("WANDB_MODE", "offline")
     patch.setenv("WANDB_SILENT", "true")
     yield folder / "mlflow.db"
-    wandb.teardown()
+    if wandb:
+      wandb.teardown()
 
 
 class Lost(Exception):
@@ -84,6 +83,7 @@ def kept_id(workdir, name):
   return json.loads((workdir / "writers.json").read_text())[name]
 
 
+@pytest.mark.needs("mlflow", "wandb")
 def test_mlflow_has_each_line_once(run):
   client = mlflow.MlflowClient()
   found = client.get_run(kept_id(run, "mlflow"))
@@ -102,6 +102,8 @@ def test_mlflow_has_each_line_once(run):
 
 def wandb_records(path):
   """The records of a W&B file: LevelDB's log of protocol buffers."""
+  from wandb.proto.wandb_internal_pb2 import Record
+
   data, at, whole = path.read_bytes(), 7, b""
   assert data[:4] == b":W&B"
   while at + 7 <= len(data):
@@ -116,6 +118,7 @@ def wandb_records(path):
       whole = b""
 
 
+@pytest.mark.needs("mlflow", "wandb")
 def test_wandb_has_the_lines_under_one_name(run):
   name = kept_id(run, "wandb")
   starts = sorted((run / "wandb").glob(f"offline-run-*/run-{name}.wandb"))
@@ -148,6 +151,7 @@ def events(path):
     at += 16 + size
 
 
+@pytest.mark.needs("mlflow", "wandb")
 def test_tensorboard_shows_each_line_once(run):
   """As it reads: a start forgets what was written from its step on."""
   shown = []
@@ -173,6 +177,7 @@ def mlflow_steps(workdir):
   return [metric.step for metric in history]
 
 
+@pytest.mark.needs("mlflow")
 def test_a_writer_chosen_later_has_the_lines_before(tmp_path):
   with opened(tmp_path / "run", 0) as writer:
     for step in (1, 2, 3):
@@ -186,6 +191,7 @@ def test_a_writer_chosen_later_has_the_lines_before(tmp_path):
   assert found.info.status == "KILLED"  # of 6 steps
 
 
+@pytest.mark.needs("mlflow")
 def test_lines_wait_while_mlflow_is_away(tmp_path, services, capsys):
   def rename(old, new):
     with contextlib.closing(sqlite3.connect(services)) as store:
@@ -205,6 +211,7 @@ def test_lines_wait_while_mlflow_is_away(tmp_path, services, capsys):
   assert len(read_metrics(tmp_path / "run")) == 4
 
 
+@pytest.mark.needs("mlflow", "wandb")
 def test_a_service_that_is_not_there_gets_one_line(tmp_path, monkeypatch):
   monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
   with pytest.raises(UserError, match="MLflow refuses") as error:
@@ -220,6 +227,7 @@ def test_a_service_that_is_not_there_gets_one_line(tmp_path, monkeypatch):
   wandb.teardown()
 
 
+@pytest.mark.needs("mlflow")
 def test_a_run_that_mlflow_does_not_know_is_not_begun_anew(tmp_path):
   (tmp_path / "writers.json").write_text('{"mlflow": "0123"}')
   with pytest.raises(UserError, match=r"writers\.json, its store is sqlite"):
@@ -275,6 +283,7 @@ def services_of(process):
   return found
 
 
+@pytest.mark.needs("wandb")
 def test_wandb_leaves_no_process_behind(tmp_path):
   env = {k: x for k, x in os.environ.items() if k != "WANDB_SERVICE"}
   numbers = {"killed": signal.SIGKILL, "stopped": signal.SIGINT}
