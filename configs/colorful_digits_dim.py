@@ -6,7 +6,7 @@
 Rows are those of `studies/deep_infomax/rows.py`; the default is local_infonce.
 The encoder, basic32x32, is an eighth as wide as published, critics and decoders
 a sixteenth; a run takes half a minute. `infomin study
-deep_infomax --preset local` trains these rows; the README has its numbers.
+deep_infomax --preset local` trains these rows; docs/studies.md has its numbers.
 `:tiny` and `:vae,tiny` are for tests.
 """
 

@@ -3,8 +3,8 @@
   infomin train --config configs/fashion_mnist.py --workdir runs/fm
   infomin evaluate --workdir runs/fm
 
-The images come from Debian's package dataset-fashion-mnist, or from TFDS. The
-README says how long it takes and what it gives. `:tiny` is for tests.
+The images come from Debian's package dataset-fashion-mnist, or from TFDS.
+docs/evaluate.md has the time it takes and its accuracies. `:tiny` is for tests.
 """
 
 import ml_collections

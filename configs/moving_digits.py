@@ -8,7 +8,7 @@ background, position, or several with `_` between); `supervised` is trained on
 labels and places of still frames. Tian et al. 2020, section 4.1; errors of
 their eight rows are in `studies/good_views/published.py`. `paper` takes MNIST
 on STL-10, 64 pixels, frames 1 to 10 and 20; otherwise it is scikit-learn's
-digits on photographs, 32 pixels, frames 1 to 4 and 6. `infomin study
+digits on photographs, 32 pixels, frames 1 to 3 and 5. `infomin study
 good_views --family moving` trains them all. `:tiny` and `:digit,tiny` are for
 tests.
 

@@ -14,9 +14,11 @@ def accuracy(record: dict) -> tuple[list[str], str]:
       sum(abs(row[who] - row["truth"]) for row in some) / len(some)
       for who in ("nats", "ksg", "gaussian")
     ]
-    ours, *others = (f"{error:.3f}" for error in errors)
     count = len({row["task"] for row in some})
-    cells = [family, str(count), f"**{ours}**", *others]
+    cells = [family, str(count)]
+    for error in errors:  # the smallest is bold
+      text = f"{error:.3f}"
+      cells.append(f"**{text}**" if error == min(errors) else text)
     lines.append(f"| {' | '.join(cells)} |")
   median = sorted(row["seconds"] for row in rows)[len(rows) // 2]
   worst = max(rows, key=lambda row: abs(row["nats"] - row["truth"]))

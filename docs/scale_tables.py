@@ -1,4 +1,4 @@
-"""The README's tables of how runs scale; each gives lines, and what to say."""
+"""Tables of how runs scale; each gives lines, and what to say of them."""
 
 # Loss memory by Inf-CL's README, GB on each of 8 A800: CLIP's loss, OpenCLIP's
 # with local rows, and theirs.

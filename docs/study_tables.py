@@ -1,4 +1,4 @@
-"""The README's tables of studies: ours, and the paper's in brackets."""
+"""Tables of the studies: results here, and the paper's in brackets."""
 
 from infomin_jax.studies.tables import cell
 
@@ -176,24 +176,91 @@ CHOICES = {
 }
 
 
+# Claims whose name begins so -> what was varied.
+FAMILIES = {
+  "E1-infonce": "invertible encoder, I_NCE",
+  "E1-nwj": "invertible encoder, I_NWJ",
+  "E1": "invertible encoder",
+  "E2": "invertible encoder, adversarial",
+  "E4": "critic",
+  "E5": "encoder at equal bounds",
+  "E6": "dependent negatives",
+  "metric": "metric learning",
+  "T1": "objective",
+  "T4": "objective, other measures",
+  "T5": "coordinates, occlusion",
+  "negatives": "number of negatives",
+  "weights": "weights of the terms",
+  "jitter": "jitter strength",
+  "crop": "crop size",
+  "patch": "patch distance",
+  "frequency": "frequency (blur)",
+  "colour": "color space",
+  "recipe": "recipe of views",
+  "moving": "moving digits",
+  "learned": "learned views",
+}
+# A part of a claim's name -> unit of its effect, and the scale to show it in.
+# Accuracies are the others.
+UNITS = {
+  "bound-rises": ("nats", 1),
+  "above-log-k": ("nats", 1),
+  "concat-highest": ("nats", 1),
+  "concat-lowest": ("nats", 1),
+  "bounds-matched": ("nats", 1),
+  "E6-": ("nats", 1),
+  "kpair-is-infonce": ("nats", 1),
+  "depends": ("nats", 1),
+  "informs": ("nats", 1),
+  "ndm": ("nats", 1),
+  "lowers-information": ("nats", 1),
+  "two-branches": ("nats", 1),
+  "shares-more": ("nats", 1),
+  "-invertible": ("pixel value, 0 to 1", 1),
+  "reconstructs": ("SSIM", 1),
+  "segments": ("mIoU, points", 100),
+  "position-alone": ("pixels", 1),
+  "beats-position": ("pixels", 1),
+}
+ACCURACY = ("accuracy, points", 100)
+
+
 def choice(wanted: tuple[str, ...], record: dict) -> tuple[list[str], str]:
-  """Claims with the effect here and in the paper."""
-  lines = ["| claim | here | paper | |", "|---|---|---|---|"]
-  absent = []
-  for claim in record["claims"]:
-    if not claim["id"].startswith(wanted):
-      continue
-    if claim["effect"] is None:
-      absent.append(claim["id"])
-      continue
-    low, high = claim["interval"]
-    here = f"{claim['effect']:.3g} ({low:.3g} to {high:.3g})"
+  """Decided claims, with the effect here and in the paper."""
+  lines = [
+    "| family | claim | here | paper | unit | verdict |",
+    "|---|---|---|---|---|---|",
+  ]
+  some = [c for c in record["claims"] if c["id"].startswith(wanted)]
+  decided = [c for c in some if c["verdict"] in ("holds", "fails")]
+  for claim in decided:
+    unit, scale = _unit(claim["id"])
+    effect, low, high = (
+      f"{scale * x:.3g}" for x in (claim["effect"], *claim["interval"])
+    )
     known = claim["paper_value"]
-    paper = "" if known is None else f"{known:.3g}"
-    verdict = claim["verdict"].replace("unmeasured", "undecided")
-    lines.append(f"| {claim['claim']} | {here} | {paper} | {verdict} |")
-  without = f" Not measured: {', '.join(absent)}." if absent else ""
+    paper = "" if known is None else f"{scale * known:.3g}"
+    cells = (
+      _family(claim["id"]),
+      claim["claim"],
+      f"{effect} ({low} to {high})",
+      paper,
+      unit,
+      claim["verdict"],
+    )
+    lines.append(f"| {' | '.join(cells)} |")
   return lines, (
-    "Effects with 95 % intervals over seeds; accuracies are shares of 1, "
-    f"bounds are nats.{without} Preset `{record['config']['preset']}`"
+    "Effects with 95 % intervals over seeds. Claims of this kind that are "
+    f"undecided or were not measured: {len(some) - len(decided)}. "
+    f"Preset `{record['config']['preset']}`"
   )
+
+
+def _family(name: str) -> str:
+  return next(
+    text for start, text in FAMILIES.items() if name.startswith(start)
+  )
+
+
+def _unit(name: str) -> tuple[str, float]:
+  return next((unit for part, unit in UNITS.items() if part in name), ACCURACY)

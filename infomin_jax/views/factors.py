@@ -34,8 +34,9 @@ def shared_factors(
 ):
   """Makes `views(key, batch)` whose views share only the factors in `share`.
 
-  The handwriting is always the record's own; without "digit" in `share` each
-  view gets that of another record of the batch. Colours are always drawn anew.
+  With "digit" in `share` every view shows the record's own handwriting.
+  Without it each view shows that of another record of the batch. Colors are
+  always drawn at random.
 
   Args:
     share: some of "digit", "position", "background".
