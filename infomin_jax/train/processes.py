@@ -11,7 +11,7 @@ import importlib.util
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import jax
@@ -119,7 +119,7 @@ def end(why: str) -> None:
 
 
 @contextlib.contextmanager
-def together() -> Iterator[None]:
+def together() -> Generator[None]:
   """While open, a collective that fails ends the process with one line.
 
   At once: what is open, such as a checkpoint, would wait for the lost process.

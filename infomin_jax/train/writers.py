@@ -12,7 +12,7 @@ import os
 import pathlib
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 import flax.traverse_util
@@ -41,7 +41,7 @@ class MetricWriter:
     self._writes: list[Write] = []
 
   @contextlib.contextmanager
-  def opened(self) -> Iterator[None]:
+  def opened(self) -> Generator[None]:
     """Opens the file and the writers of `config.run.writers`.
 
     Lines past the step are dropped: a resumed run does their steps again.

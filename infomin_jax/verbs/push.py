@@ -14,7 +14,7 @@ import json
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from absl import flags
 
@@ -139,7 +139,7 @@ def _header(config: dict, terms: str) -> str:
 
 
 @contextlib.contextmanager
-def reaching(repo: str) -> Iterator[None]:
+def reaching(repo: str) -> Generator[None]:
   """One line for what goes wrong with the hub, or because it is not here."""
   try:
     yield
