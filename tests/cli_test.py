@@ -73,8 +73,9 @@ def test_a_config_that_pip_put_below_the_users_folder(tmp_path, monkeypatch):
   configs.mkdir(parents=True)
   text = "import ml_collections\nget_config = ml_collections.ConfigDict\n"
   (configs / "theirs.py").write_text(text)
-  _, _, said, _ = run("train", "--config=configs/theirs.py")
-  assert "--workdir is missing" in said[0]
+  for name in ("configs/theirs.py", "theirs.py"):
+    _, _, said, _ = run("train", f"--config={name}")
+    assert "--workdir is missing" in said[0]
   _, _, said, _ = run("train", "--config=configs/nobodys.py")
   assert "no such file" in said[0]
 

@@ -23,8 +23,18 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 from infomin_jax import runtime
 
-# Good for long runs; tests are many small ones, and memory would only grow.
-runtime.keep_memory = lambda: None
+
+def return_memory():
+  """Makes glibc return freed memory at once, where runs keep it."""
+  if platform.libc_ver()[0] == "glibc":
+    libc = ctypes.CDLL(None)
+    libc.mallopt(runtime._ARENA_MAX, 1)
+    libc.mallopt(runtime._MMAP_THRESHOLD, 2**17)
+    libc.mallopt(runtime._TRIM_THRESHOLD, 2**17)
+
+
+# Tests are many small programs, after which memory would only grow.
+runtime.keep_memory = return_memory
 runtime.configure()
 # jaxlib 0.10 compiles in a third of the time without its newer emitters.
 _QUICK = "--xla_cpu_use_fusion_emitters=false"

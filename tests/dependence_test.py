@@ -74,6 +74,7 @@ def bright_or_dark(count, flipped, seed):
 
 
 @pytest.mark.parametrize("flipped", [0.05, 0.5])
+@pytest.mark.slow
 def test_mine_finds_the_information_of_a_noisy_bit(flipped):
   p = np.array([flipped, 1 - flipped])
   truth = np.log(2) + (p * np.log(p)).sum()  # 0.49 nats, 0 nats

@@ -247,6 +247,7 @@ def test_dependence_that_no_copula_has_is_found_by_a_network():
   assert again.nats == found.nats and again.interval == found.interval
 
 
+@pytest.mark.slow
 def test_classes_are_counted():
   rng = np.random.default_rng(0)
   x = rng.integers(4, size=3000)

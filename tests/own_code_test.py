@@ -21,6 +21,7 @@ CRITICS["mine"] = Mine
 """
 
 
+@pytest.mark.slow
 def test_a_run_with_a_critic_of_ones_own(tmp_path, capsys, monkeypatch):
   for i in range(96):
     pixels = np.random.default_rng(i).integers(0, 256, (20, 20, 3), np.uint8)

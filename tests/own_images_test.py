@@ -60,6 +60,7 @@ def files(folder, mode, count=80):
     ("RGBA", ("--config.data.channels=4", *CROPS)),
   ],
 )
+@pytest.mark.slow
 def test_a_folder_trains_and_is_embedded(mode, words, tmp_path, capsys):
   folder = files(tmp_path / "images", mode)
   train(folder, tmp_path / "run", *words)

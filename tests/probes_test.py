@@ -186,6 +186,7 @@ def encode(variables, images, key):
   return out, moved["batch_stats"]
 
 
+@pytest.mark.slow
 def test_finetuning_improves_on_the_frozen_encoder(digits):
   x, y = digits
   images = (255 * x).astype(np.uint8).reshape(-1, 8, 8, 1)

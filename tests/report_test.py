@@ -44,6 +44,7 @@ def run(tmp_path_factory):
   workdir = tmp_path_factory.mktemp("runs") / "a run & <b>more</b>"
   config = "--config=configs/colorful_digits.py:tiny"
   options = ["--config.steps=6", "--config.run.evaluate_every=3"]
+  options.append("--config.encoder.widths=(4, 4, 4, 4)")
   cli.main(["train", config, *options, f"--workdir={workdir}"])
   cli.main(["evaluate", f"--workdir={workdir}", "--protocols=knn"])
   return workdir
@@ -291,6 +292,7 @@ def test_runs_are_listed_sorted_and_compared(run, tmp_path, capsys):
   assert "Unknown metric 'no'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_doctor_tells_what_is_here(capsys):
   cli.main(["doctor", "--json"])
   found = json.loads(capsys.readouterr().out)

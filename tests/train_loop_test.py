@@ -309,6 +309,7 @@ def refused(capsys, *arguments):
   return lines[-1]
 
 
+@pytest.mark.slow
 def test_a_workdir_of_another_config_is_refused(tmp_path, capsys):
   workdir = f"--workdir={tmp_path / 'run'}"
   cli.main(["train", *SMALL, workdir])

@@ -12,7 +12,7 @@ import os
 import pathlib
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 import flax.traverse_util
@@ -105,7 +105,7 @@ def _missing(name: str) -> UserError:
 @contextlib.contextmanager
 def _tensorboard(
   workdir: pathlib.Path, config: dict, rows: list[Row]
-) -> Iterator[Write]:
+) -> Generator[Write]:
   """Event files in the run's folder."""
   del config
   # TensorBoard forgets what an earlier start wrote from this step on.
@@ -123,7 +123,7 @@ def _tensorboard(
 @contextlib.contextmanager
 def _wandb(
   workdir: pathlib.Path, config: dict, rows: list[Row]
-) -> Iterator[Write]:
+) -> Generator[Write]:
   """Weights & Biases, as its own environment variables say."""
   import wandb
 
@@ -158,7 +158,7 @@ def _wandb(
 @contextlib.contextmanager
 def _mlflow(
   workdir: pathlib.Path, config: dict, rows: list[Row]
-) -> Iterator[Write]:
+) -> Generator[Write]:
   """MLflow, at MLFLOW_TRACKING_URI."""
   import mlflow
 
