@@ -12,6 +12,7 @@ import jax
 import ml_collections
 import numpy as np
 import optax
+from jax.dtypes import canonicalize_dtype
 from jax.sharding import Mesh
 
 from infomin_jax import data, encoders, objectives
@@ -88,7 +89,8 @@ class Experiment:
   def shape_of_batch(self, size: int) -> dict[str, jax.ShapeDtypeStruct]:
     """A batch without numbers: `[size, ...]` each."""
     return {
-      name: jax.ShapeDtypeStruct((size, *x.shape), x.dtype)
+      # JAX's type: what a host counts in 64 bits has 32 on a device.
+      name: jax.ShapeDtypeStruct((size, *x.shape), canonicalize_dtype(x.dtype))
       for name, x in self._example().items()
     }
 
