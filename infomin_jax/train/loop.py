@@ -108,7 +108,6 @@ def _steps(experiment, workdir, state, checkpoints, monitor, writer) -> int:
       batch = window.wait_for(batches)
       state, metrics = train_step(state, batch, experiment.resident)
       window.add(metrics)
-      progress.advance(step)
       stopped = signals.stops(step)
       last = step == config.steps or stopped
       evaluates = step % run.evaluate_every == 0 or step == config.steps
@@ -134,6 +133,8 @@ def _steps(experiment, workdir, state, checkpoints, monitor, writer) -> int:
             say(f"Advice: {advice}")
             told.add(advice.rule)
         window.open()
+      else:
+        progress.advance(step)
       if stopped:
         say(f"Stopped and saved at step {step}: the same command goes on.")
         return stopped
