@@ -20,6 +20,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from typing import Any
 
 ROOT = pathlib.Path(__file__).parents[1]
 TRAIN = ("infomin", "train", "--config=configs/colorful_digits.py")
@@ -53,7 +54,7 @@ def measure(python: str, tests: bool) -> dict:
     folder = pathlib.Path(name)
     environ, clone = environment(folder, python), folder / "project"
     subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
-    row = {
+    row: dict[str, Any] = {
       "python": python,
       "install_seconds": timed(clone, environ, "install"),
     }
@@ -103,7 +104,8 @@ def first_lines(clone, environ) -> dict:
     text=True,
   )
   times = [time.monotonic()]
-  for _ in process.stderr:
+  lines: Any = process.stderr
+  for _ in lines:
     times.append(time.monotonic())
     if times[-1] - times[0] > 60:
       break

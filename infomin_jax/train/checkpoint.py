@@ -9,7 +9,7 @@ import dataclasses
 import json
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import filelock
@@ -237,7 +237,7 @@ def check_workdir(workdir: str | pathlib.Path, config) -> None:
 @contextlib.contextmanager
 def opened_workdir(
   workdir: str | pathlib.Path, config
-) -> Iterator[pathlib.Path]:
+) -> Generator[pathlib.Path]:
   """Makes the run's folder, and keeps others from training in it while open.
 
   Raises:
