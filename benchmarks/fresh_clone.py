@@ -189,6 +189,13 @@ def main():
   parser.add_argument("--evidence", help="also store the result as this file")
   arguments = parser.parse_args()
   rows = []
+  head = subprocess.run(
+    ["git", "rev-parse", "--short=12", "HEAD"],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=True,
+  ).stdout.strip()
   for python in arguments.pythons.split(","):
     rows.append(measure(python, not arguments.no_tests))
     rows[-1]["python"] = rows[-1]["versions"].pop("python")
@@ -207,6 +214,7 @@ def main():
       config={},
       seeds=[],
       values=rows,
+      extra={"commit": head},  # what was cloned, whatever else lies here
     )
 
 

@@ -124,3 +124,30 @@ def survival(record: dict) -> tuple[list[str], str]:
       f"| {row['what']} | {row['end']} | {row['well']} of {row['times']} |"
     )
   return lines, "Real processes, each case a test"
+
+
+def fresh_clone(record: dict) -> tuple[list[str], str]:
+  """What a newcomer waits for, by Python."""
+  lines = [
+    "| Python, JAX | `make install` | `.venv` | first line of training "
+    "| longest silence | `make test` | its memory |",
+    "|---|---|---|---|---|---|---|",
+  ]
+  for row in record["values"]:
+    cells = (
+      f"{row['python']}, {row['versions']['jax']}",
+      f"{row['install_seconds']:.0f} s",
+      f"{row['install_bytes'] / 1e9:.1f} GB",
+      f"{row['first_line_seconds']:.0f} s",
+      f"{row['longest_silence_seconds']:.0f} s",
+      f"{row['test_seconds'] / 60:.1f} min",
+      f"{row['test_bytes'] / 2**30:.1f} GiB",
+    )
+    lines.append(f"| {' | '.join(cells)} |")
+  more = max(r["tested_bytes"] - r["install_bytes"] for r in record["values"])
+  text = (
+    "A fresh clone, empty caches; `make test` also installs "
+    f"{more / 1e9:.1f} GB of tools once, not counted in its time; memory is "
+    "the largest sum over its processes"
+  )
+  return lines, text

@@ -187,6 +187,7 @@ TABLES = {
   "dim_step": epoch_times,
   "estimate_files": _told(mi_tables.files),
   "fashion_mnist": probes,
+  "fresh_clone": _told(scale_tables.fresh_clone),
   "hard_gaussian": _told(mi_tables.hard_gaussian),
   "input": _told(scale_tables.reading),
   "good_views": _study(study_tables.good_views),

@@ -103,6 +103,7 @@ def test_numbers_in_sentences_are_those_of_the_evidence():
     for study in ("limits", "deep_infomax", "good_views")
     for claim in stored(study)["claims"]
   )
+  clone = stored("fresh_clone")["values"][0]
   ratio = {row["case"]: row["ratio"] for row in stored("train_step")["values"]}
   covered = sum(row["covered"] for row in suite["values"])
   tasks = {row["task"] for row in suite["values"]}
@@ -111,6 +112,9 @@ def test_numbers_in_sentences_are_those_of_the_evidence():
     f"On {len(tasks)} tasks of known MI the mean absolute error is "
     f"{error:.3f} nats",
     f"holds the truth in {covered} of {len(suite['values'])} runs",
+    f"took {clone['install_seconds']:.0f} s and "
+    f"{clone['install_bytes'] / 1e9:.1f} GB to install, and "
+    f"{clone['test_seconds'] / 60:.1f} minutes for `make test`",
     f"On two cores it took {training['seconds'] / 60:.1f} minutes and raised "
     f"the kNN accuracy on digits to {knn['learned']}, from {knn['pixels']} on "
     f"raw pixels and {knn['untrained']} before training",
