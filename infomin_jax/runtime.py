@@ -143,9 +143,11 @@ def jaxlib_accepts(flag: str) -> bool:
       check=False,
     )
     answers[flag] = child.returncode == 0
-    with contextlib.suppress(OSError):  # asked again at the next start
-      answer.parent.mkdir(parents=True, exist_ok=True)
-      _write_whole(answer, json.dumps(answers).encode())
+    # A child that ended for another reason is asked again at the next start.
+    if answers[flag] or b"Unknown flag" in child.stderr:
+      with contextlib.suppress(OSError):
+        answer.parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(answer, json.dumps(answers).encode())
   return answers[flag]
 
 

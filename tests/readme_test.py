@@ -14,6 +14,7 @@ import sys
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from own_images_test import SMALL
 from PIL import Image
 
 import infomin_jax
@@ -28,15 +29,6 @@ CHOICES = (
   "choose_objective",
   "choose_views",
   "choose_shared",
-)
-# What makes a run on images of one's own smaller still.
-SMALL = (
-  "--config.batch_size=8",
-  "--config.data.image_size=16",
-  "--config.views.size=16",
-  "--config.encoder.widths=(8, 8)",
-  "--config.encoder.strides=(2, 2)",
-  "--config.run.monitor_examples=8",
 )
 
 
