@@ -6,14 +6,13 @@ mistyped verb answer at once.
 
 import errno
 import importlib.util
-import pathlib
 import shlex
 import sys
 from typing import Any, NoReturn
 
 from absl import flags
 
-from infomin_jax import __version__, runtime
+from infomin_jax import __version__, paths, runtime
 from infomin_jax.errors import UserError, nearest
 
 # verb -> what it does; its module is infomin_jax.verbs.VERB.
@@ -112,11 +111,12 @@ def _without_own(arguments: list[str]) -> list[str]:
       left.append(word)
       continue
     path = path if equals else next(words, "")
-    if not pathlib.Path(path).is_file():
+    file = paths.local("--with", path)
+    if not file.is_file():
       raise UserError(f"--with {path}: expected a Python file.")
     runtime.configure()  # before the file imports JAX
-    name = f"infomin_own_{pathlib.Path(path).stem}"
-    spec: Any = importlib.util.spec_from_file_location(name, path)
+    name = f"infomin_own_{file.stem}"
+    spec: Any = importlib.util.spec_from_file_location(name, file)
     sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[name])
   return left

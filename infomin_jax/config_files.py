@@ -7,7 +7,7 @@ import sysconfig
 def find(config: str) -> str:
   """Returns `FILE:VARIANT` with the user's file, or else the package's."""
   name, colon, variant = config.partition(":")
-  path = pathlib.Path(name)
+  path = pathlib.Path(name).expanduser()
   if not path.is_file() and path.parent.name in ("", "configs"):
     path = packaged(path.name) or path
   return f"{path}{colon}{variant}"

@@ -25,7 +25,7 @@ ORDER = [
   "cli",
 ]
 # Belong to no layer: importable by all, importing none.
-BELOW = {"config_files", "errors", "runtime", "evidence"}
+BELOW = {"config_files", "errors", "evidence", "paths", "runtime"}
 
 
 def imported(path):

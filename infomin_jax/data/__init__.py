@@ -14,6 +14,7 @@ from typing import Any
 # its limit when it is loaded, which TFDS does.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**27))
 
+from infomin_jax import paths
 from infomin_jax.data import (
   arrays,
   fashion_mnist,
@@ -91,6 +92,9 @@ def load(options: Mapping[str, Any], split: str) -> Source:
     if key not in options and parameter.default is parameter.empty:
       raise UserError(f"config.data.{key} is missing: {name!r} needs it.")
   given = {key: options[key] for key in takes if key in options}
+  for key in ("path", "data_dir"):
+    if given.get(key):
+      given[key] = str(paths.local(f"config.data.{key}", given[key]))
   return make(split=split, **given)
 
 

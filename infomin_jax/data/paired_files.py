@@ -12,6 +12,7 @@ import numpy as np
 
 from infomin_jax.data import tables
 from infomin_jax.errors import UserError, nearest
+from infomin_jax.paths import local
 
 SUFFIXES = (".npy", ".npz", *tables.SUFFIXES)
 
@@ -101,10 +102,10 @@ def _table_side(which, path, columns):
 
 def _locate(argument, text) -> tuple[pathlib.Path, str]:
   """The file and, after a colon, the array in it."""
-  path, member = pathlib.Path(text).expanduser(), ""
+  path, member = local(argument, text), ""
   if not path.exists() and ".npz:" in str(text):
     before, member = str(text).rsplit(":", 1)
-    path = pathlib.Path(before).expanduser()
+    path = local(argument, before)
   if path.suffix not in SUFFIXES or not path.is_file():
     is_what = "is a folder" if path.is_dir() else "does not exist"
     if path.is_file():

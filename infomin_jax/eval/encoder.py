@@ -18,6 +18,7 @@ from infomin_jax.errors import UserError, lookup
 from infomin_jax.eval.embed import read_taps
 from infomin_jax.eval.evaluate import encoder_variables
 from infomin_jax.objectives import Learner
+from infomin_jax.paths import local
 from infomin_jax.train.checkpoint import ORIGIN, read_config, save_run, saved
 from infomin_jax.train.experiment import make_learner
 from infomin_jax.train.state import TrainState
@@ -201,4 +202,4 @@ def save_encoder(
   encoder_variables(state, config.evaluate.weights)  # its name is known
   save_run(workdir, config, jax.device_put(state))
   text = json.dumps(origin, indent=2) + "\n"
-  (pathlib.Path(workdir) / ORIGIN).write_text(text)
+  (local("workdir", workdir) / ORIGIN).write_text(text)

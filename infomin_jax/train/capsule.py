@@ -20,6 +20,7 @@ import numpy as np
 from infomin_jax import data
 from infomin_jax.errors import UserError
 from infomin_jax.objectives.encoding import parts_of
+from infomin_jax.paths import local
 from infomin_jax.train.checkpoint import Checkpoints, newest, read_config
 from infomin_jax.train.experiment import Experiment, make_experiment
 from infomin_jax.train.state import TrainState
@@ -75,7 +76,7 @@ def replay(workdir: str | pathlib.Path) -> dict[str, Any]:
   Raises:
     UserError: the folder has no capsule, or the data are not here.
   """
-  folder = pathlib.Path(workdir) / FOLDER
+  folder = local("workdir", workdir) / FOLDER
   config = read_config(workdir)
   if not (folder / "step.json").exists():
     raise UserError(

@@ -20,6 +20,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from infomin_jax.errors import UserError
+from infomin_jax.paths import local
 from infomin_jax.train.log import say
 from infomin_jax.train.state import TrainState
 
@@ -35,7 +36,7 @@ class Checkpoints:
   """The checkpoints of one run; saving goes on while training does."""
 
   def __init__(self, workdir: str | pathlib.Path, keep: int = 2):
-    self.folder = pathlib.Path(workdir).absolute() / "checkpoints"
+    self.folder = local("workdir", workdir).absolute() / "checkpoints"
     self._manager = ocp.CheckpointManager(
       self.folder,
       options=ocp.CheckpointManagerOptions(max_to_keep=keep),
@@ -168,7 +169,7 @@ def newest(workdir: str | pathlib.Path, like: TrainState) -> TrainState:
 
   Of an encoder that was pulled there is no more: the rest is that of `like`.
   """
-  if (pathlib.Path(workdir) / ORIGIN).exists():
+  if (local("workdir", workdir) / ORIGIN).exists():
     return _with_encoder(saved(workdir), like)
   with contextlib.closing(Checkpoints(workdir)) as checkpoints:
     return checkpoints.restore(like)
@@ -214,7 +215,7 @@ def check_workdir(workdir: str | pathlib.Path, config) -> None:
     UserError: the folder holds another configuration (the keys that differ are
       named) or files that no run of ours wrote. Nothing is changed.
   """
-  workdir = pathlib.Path(workdir)
+  workdir = local("workdir", workdir)
   if (workdir / "config.json").exists():
     old = read_config(workdir).to_dict()
     changed = [
@@ -243,7 +244,7 @@ def opened_workdir(
   Raises:
     UserError: as `check_workdir`, or another process trains there.
   """
-  workdir = pathlib.Path(workdir)
+  workdir = local("workdir", workdir)
   check_workdir(workdir, config)
   workdir.mkdir(parents=True, exist_ok=True)
   try:
@@ -267,7 +268,7 @@ def as_json(config) -> dict:
 
 def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
   """The configuration that `infomin train` wrote into the run's folder."""
-  path = pathlib.Path(workdir) / "config.json"
+  path = local("workdir", workdir) / "config.json"
   if not path.exists():
     raise UserError(
       f"--workdir {workdir} holds no config.json: expected a folder made by "

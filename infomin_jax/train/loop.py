@@ -13,6 +13,7 @@ import numpy as np
 
 from infomin_jax import evidence
 from infomin_jax.errors import UserError
+from infomin_jax.paths import local
 from infomin_jax.train import capsule, health, processes
 from infomin_jax.train.checkpoint import Checkpoints, opened_workdir
 from infomin_jax.train.experiment import Experiment
@@ -59,7 +60,7 @@ def train(
   with contextlib.ExitStack() as stack:
     opened = opened_workdir(workdir, experiment.config)
     processes.first_alone(lambda: stack.enter_context(opened))
-    return _train(experiment, pathlib.Path(workdir), monitor, command)
+    return _train(experiment, local("workdir", workdir), monitor, command)
 
 
 def _train(experiment, workdir, monitor, command) -> dict:

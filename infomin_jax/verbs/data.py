@@ -13,6 +13,7 @@ import json
 
 from absl import flags
 
+from infomin_jax import paths
 from infomin_jax.errors import UserError, nearest
 
 ACTIONS = ("list", "prepare", "inspect")
@@ -21,15 +22,10 @@ ACTIONS = ("list", "prepare", "inspect")
 def define(values: flags.FlagValues, argv: list[str]) -> None:
   """The flags of `infomin data`."""
   del argv
-  flags.DEFINE_string(
-    "data_dir",
-    "",
-    "folder of prepared sets (default: TFDS's own)",
-    flag_values=values,
+  paths.define(
+    "data_dir", "", "folder of prepared sets (default: TFDS's own)", values
   )
-  flags.DEFINE_string(
-    "manual_dir", "", "folder with files fetched by hand", flag_values=values
-  )
+  paths.define("manual_dir", "", "folder with files fetched by hand", values)
   flags.DEFINE_string(
     "split", "train", "the split to look into", flag_values=values
   )

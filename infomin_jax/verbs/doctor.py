@@ -15,7 +15,7 @@ from typing import Any
 
 from absl import flags
 
-from infomin_jax import runtime
+from infomin_jax import paths, runtime
 from infomin_jax.errors import UserError
 from infomin_jax.verbs.train import define_config
 
@@ -29,7 +29,7 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
   flags.DEFINE_boolean(
     "quick", False, "leave the speed out", flag_values=values
   )
-  flags.DEFINE_string("data_dir", "", "of prepared sets", flag_values=values)
+  paths.define("data_dir", "", "of prepared sets", values)
   flags.DEFINE_boolean("json", False, "print JSON", flag_values=values)
 
 

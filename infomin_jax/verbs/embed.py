@@ -12,15 +12,16 @@ import pathlib
 
 from absl import flags
 
+from infomin_jax import paths
 from infomin_jax.errors import UserError
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
   """The flags of `infomin embed`."""
   del argv
-  flags.DEFINE_string("workdir", None, "folder of a run", flag_values=values)
-  flags.DEFINE_string("images", None, "folder of images", flag_values=values)
-  flags.DEFINE_string("out", None, "the .npz to write", flag_values=values)
+  paths.define("workdir", None, "folder of a run", values)
+  paths.define("images", None, "folder of images", values)
+  paths.define("out", None, "the .npz to write", values)
   flags.DEFINE_string(
     "tap",
     None,

@@ -14,6 +14,7 @@ import pathlib
 
 from absl import flags
 
+from infomin_jax import paths
 from infomin_jax.errors import UserError
 
 _SHARES = (8, 4, 2, 1)
@@ -47,11 +48,11 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
   flags.DEFINE_boolean(
     "json", False, "print JSON, not sentences", flag_values=values
   )
-  flags.DEFINE_string(
+  paths.define(
     "figure",
     None,
     "draw the bounds against the number of samples, as this PNG",
-    flag_values=values,
+    values,
   )
 
 

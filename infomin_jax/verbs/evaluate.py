@@ -22,15 +22,14 @@ from typing import Any
 
 from absl import flags
 
+from infomin_jax import paths
 from infomin_jax.errors import UserError
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
   """The flags of `infomin evaluate`."""
   del argv
-  flags.DEFINE_list(
-    "workdir", [], "folder(s) of runs, separated by commas", flag_values=values
-  )
+  paths.define_list("workdir", "folder(s) of runs, separated by commas", values)
   flags.DEFINE_list(
     "protocols",
     [],
@@ -67,9 +66,7 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
   flags.DEFINE_boolean(
     "json", False, "print the rows as JSON, not a table", flag_values=values
   )
-  flags.DEFINE_string(
-    "evidence", None, "also store the result as this file", flag_values=values
-  )
+  paths.define("evidence", None, "also store the result as this file", values)
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
@@ -117,16 +114,23 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 def changed_data(words: list[str]) -> dict[str, Any]:
   """Changes of `config.data` from `key=value` words.
 
+  A word without `=` belongs to the value before it, which has a comma.
+
   Raises:
-    UserError: a word without `=`, or a key that `config.data` cannot have.
+    UserError: no `=`, or a key that `config.data` cannot have.
   """
   from infomin_jax import data
   from infomin_jax.errors import lookup
   from infomin_jax.train.keys import SECTIONS
 
   known = dict.fromkeys((*SECTIONS["data"], *sorted(data.option_names())))
-  changes = {}
+  changes, whole = {}, list[str]()
   for word in words:
+    if "=" in word or not whole:
+      whole.append(word)
+    else:
+      whole[-1] += f",{word}"
+  for word in whole:
     key, equals, value = word.partition("=")
     lookup("key of --data", key, known)
     if not equals:

@@ -21,15 +21,16 @@ import pickle
 
 from absl import flags
 
+from infomin_jax import paths
 from infomin_jax.errors import UserError, lookup
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
   """The flags of `infomin export`."""
   del argv
-  flags.DEFINE_string("workdir", None, "folder of a run", flag_values=values)
+  paths.define("workdir", None, "folder of a run", values)
   flags.DEFINE_string("format", None, ", ".join(FORMATS), flag_values=values)
-  flags.DEFINE_string("out", None, "the file to write", flag_values=values)
+  paths.define("out", None, "the file to write", values)
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:

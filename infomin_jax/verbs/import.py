@@ -16,6 +16,7 @@ from typing import Any
 
 from absl import flags
 
+from infomin_jax import paths
 from infomin_jax.errors import UserError
 from infomin_jax.verbs.train import define_config, required_config
 
@@ -23,8 +24,8 @@ from infomin_jax.verbs.train import define_config, required_config
 def define(values: flags.FlagValues, argv: list[str]) -> None:
   """The flags of `infomin import`."""
   define_config(values, argv)
-  flags.DEFINE_string("from", None, "the checkpoint", flag_values=values)
-  flags.DEFINE_string("workdir", None, "folder to make", flag_values=values)
+  paths.define("from", None, "the checkpoint", values)
+  paths.define("workdir", None, "folder to make", values)
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:

@@ -11,10 +11,12 @@ so that where the data lie is for --data to say.
 
 import json
 import pathlib
+import shlex
 import tempfile
 
 from absl import flags
 
+from infomin_jax import paths
 from infomin_jax.errors import UserError
 from infomin_jax.verbs.evaluate import changed_data
 from infomin_jax.verbs.push import (
@@ -31,7 +33,7 @@ LARGEST = 2**22  # bytes of a JSON file
 def define(values: flags.FlagValues, argv: list[str]) -> None:
   """The flags of `infomin pull`."""
   del argv
-  flags.DEFINE_string("workdir", None, "folder to make", flag_values=values)
+  paths.define("workdir", None, "folder to make", values)
   flags.DEFINE_string(
     "revision", "main", "branch, tag or commit", flag_values=values
   )
@@ -75,7 +77,8 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   if rows:
     text = json.dumps({"rows": rows}, indent=2)
     (workdir / PROBES).write_text(text + "\n")
-  say(f"Made {workdir} of {repo}. Next: infomin evaluate --workdir {workdir}")
+  place = shlex.quote(str(workdir))
+  say(f"Made {workdir} of {repo}. Next: infomin evaluate --workdir {place}")
 
 
 def _download(repo: str, revision: str, folder: pathlib.Path) -> str:

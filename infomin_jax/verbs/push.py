@@ -18,7 +18,7 @@ from collections.abc import Generator
 
 from absl import flags
 
-from infomin_jax import __version__
+from infomin_jax import __version__, paths
 from infomin_jax.errors import UserError
 
 WEIGHTS = "model.safetensors"
@@ -28,7 +28,7 @@ CONFIG, PROBES, CARD = "config.json", "evaluation.json", "README.md"
 def define(values: flags.FlagValues, argv: list[str]) -> None:
   """The flags of `infomin push`."""
   del argv
-  flags.DEFINE_string("workdir", None, "folder of a run", flag_values=values)
+  paths.define("workdir", None, "folder of a run", values)
   flags.DEFINE_string(
     "repo", None, "its name on the hub, NAME/WHAT", flag_values=values
   )

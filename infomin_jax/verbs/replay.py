@@ -9,6 +9,7 @@ import json
 
 from absl import flags
 
+from infomin_jax import paths
 from infomin_jax.errors import UserError
 
 SHOWN = 5  # arrays
@@ -17,7 +18,7 @@ SHOWN = 5  # arrays
 def define(values: flags.FlagValues, argv: list[str]) -> None:
   """The flags of `infomin replay`."""
   del argv
-  flags.DEFINE_string("workdir", None, "folder of the run", flag_values=values)
+  paths.define("workdir", None, "folder of the run", values)
   flags.DEFINE_boolean("json", False, "print JSON", flag_values=values)
 
 

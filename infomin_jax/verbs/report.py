@@ -14,17 +14,18 @@ import pathlib
 
 from absl import flags
 
+from infomin_jax import paths
 from infomin_jax.errors import UserError
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
   """The flags of `infomin report`."""
   del argv
-  flags.DEFINE_string(
+  paths.define(
     "out",
     "",
     "the page (default: report.html in the folder; of several runs, here)",
-    flag_values=values,
+    values,
   )
   flags.DEFINE_integer(
     "images", 1000, "test images to look at", lower_bound=8, flag_values=values
@@ -43,7 +44,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   del command
   if not rest:
     raise UserError("no folder given: infomin report runs/fm")
-  folders = list(map(pathlib.Path, rest))
+  folders = [paths.local("the folder", path) for path in rest]
   for folder in folders:
     if not folder.is_dir():
       raise UserError(f"{folder}: there is no such folder.")

@@ -11,11 +11,11 @@ smallest.
 """
 
 import json
-import pathlib
 import sys
 
 from absl import flags
 
+from infomin_jax import paths
 from infomin_jax.errors import UserError, lookup
 
 SHOWN = ("loss", "mi_bound", "knn", "linear", "seconds")
@@ -46,7 +46,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     return
   from infomin_jax.report.runs import find_runs
 
-  rows = find_runs(pathlib.Path(rest[0]))
+  rows = find_runs(paths.local("the folder", rest[0]))
   if not rows:
     raise UserError(f"{rest[0]} has no folder that `infomin train` made.")
   if key := values.best or values.sort:
@@ -88,8 +88,9 @@ def _differ(folders, as_json: bool) -> None:
   from infomin_jax.report.runs import changes, newest
   from infomin_jax.train import checkpoint
 
-  configs = [checkpoint.as_json(checkpoint.read_config(f)) for f in folders]
-  found = [newest(some_metrics(pathlib.Path(folder))) for folder in folders]
+  places = [paths.local("the folder", folder) for folder in folders]
+  configs = [checkpoint.as_json(checkpoint.read_config(p)) for p in places]
+  found = [newest(some_metrics(place)) for place in places]
   rows = [(f"config.{key}", *texts) for key, *texts in changes(configs)]
   for key in ("step", *SHOWN):
     if any(key in x for x in found):

@@ -15,6 +15,7 @@ import pathlib
 
 from absl import flags
 
+from infomin_jax import paths
 from infomin_jax.errors import UserError
 
 
@@ -28,10 +29,8 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
     "only", [], "experiments, separated by commas (all)", flag_values=values
   )
   flags.DEFINE_alias("family", "only", flag_values=values)
-  flags.DEFINE_string("out", None, "folder of the study", flag_values=values)
-  flags.DEFINE_string(
-    "data_dir", "", "folder of prepared data sets", flag_values=values
-  )
+  paths.define("out", None, "folder of the study", values)
+  paths.define("data_dir", "", "folder of prepared data sets", values)
   flags.DEFINE_integer(
     "jobs",
     0,
@@ -42,9 +41,7 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
   flags.DEFINE_boolean(
     "json", False, "print rows and claims as JSON", flag_values=values
   )
-  flags.DEFINE_string(
-    "evidence", None, "also store the result as this file", flag_values=values
-  )
+  paths.define("evidence", None, "also store the result as this file", values)
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:

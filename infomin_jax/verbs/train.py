@@ -14,18 +14,19 @@ JAX_COORDINATOR_ADDRESS=HOST:PORT, JAX_NUM_PROCESSES and JAX_PROCESS_ID.
 
 import os
 import pathlib
+import shlex
 
 from absl import flags
 from ml_collections import config_flags
 
-from infomin_jax import config_files
+from infomin_jax import config_files, paths
 from infomin_jax.errors import UserError
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
   """The flags of `infomin train`."""
   define_config(values, argv)
-  flags.DEFINE_string("workdir", None, "folder of the run", flag_values=values)
+  paths.define("workdir", None, "folder of the run", values)
   flags.DEFINE_integer(
     "patience",
     300,
@@ -61,10 +62,10 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
       f", held-out MI at least {final['mi_bound']:.2f} nats (this estimate "
       f"cannot exceed {final['mi_ceiling']:.2f})"
     )
-  labelled = "knn" in final
+  labelled, place = "knn" in final, shlex.quote(workdir)
   say(
     f"Trained {summary['steps']} steps: loss {final['loss']:.4f}{bound}. Next: "
-    f"infomin {'evaluate --workdir' if labelled else 'report'} {workdir}"
+    f"infomin {'evaluate --workdir' if labelled else 'report'} {place}"
   )
 
 

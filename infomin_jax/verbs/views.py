@@ -10,13 +10,14 @@ infomin views --config configs/cifar10_infomin.py --out views.png
 
 from absl import flags
 
+from infomin_jax import paths
 from infomin_jax.verbs.train import define_config, required_config
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
   """The flags of `infomin views`."""
   define_config(values, argv)
-  flags.DEFINE_string("out", "views.png", "the picture", flag_values=values)
+  paths.define("out", "views.png", "the picture", values)
   flags.DEFINE_integer(
     "count", 8, "images to draw", lower_bound=1, flag_values=values
   )

@@ -1,0 +1,87 @@
+"""Paths that users name: on local disks, with `~` as the home folder."""
+
+import os
+import pathlib
+import re
+from collections.abc import Callable
+
+from absl import flags
+
+from infomin_jax.errors import UserError
+
+# gs://bucket, s3://bucket, and gs:/bucket, which pathlib makes of the former.
+_STORE = re.compile(r"([A-Za-z][A-Za-z0-9+-]+):/+")
+
+
+def local(argument: str, path: str | pathlib.Path) -> pathlib.Path:
+  """Returns the path with `~` expanded.
+
+  Args:
+    argument: who names the path, such as `--workdir`, for messages.
+    path: as the user wrote it.
+
+  Raises:
+    UserError: the path is in an object store, or is of a user who is not here.
+  """
+  if store := _STORE.match(str(path)):
+    hint = (
+      f"write it without {store[0]}"
+      if store[1] == "file"
+      else "use a local folder, and copy it"
+    )
+    raise UserError(
+      f"{argument}: expected a path on a local disk, got {str(path)!r}: {hint}."
+    )
+  # Not pathlib's: for it, ./~ is the home folder too.
+  found = os.path.expanduser(path)
+  if str(path).startswith("~") and found == str(path):
+    raise UserError(f"{argument}: {str(path)!r} has no home folder here.")
+  return pathlib.Path(found)
+
+
+def split(argument: str, text: str) -> list[str]:
+  """Splits paths at commas, but for commas in the name of what exists.
+
+  Args:
+    argument: as in `local`.
+    text: `runs/a,runs/b`.
+  """
+  found: list[str] = []
+  words = text.split(",")
+  while words:
+    # The longest run of words that is a path, or else one word.
+    for count in range(len(words), 0, -1):
+      path = local(argument, ",".join(words[:count]))
+      if count == 1 or os.path.exists(path):  # also of names that are too long
+        break
+    found.append(str(path))
+    del words[:count]
+  return [path for path in found if path not in ("", ".")]
+
+
+class _Parser(flags.ArgumentParser):
+  """Reads a path, or several."""
+
+  def __init__(self, read: Callable[[str], str | list[str]]):
+    super().__init__()
+    self._read = read
+
+  def parse(self, argument):
+    if not argument or isinstance(argument, list):
+      return argument
+    return self._read(argument)
+
+
+def define(
+  name: str, default: str | None, about: str, values: flags.FlagValues
+) -> None:
+  """Defines a flag that is one path."""
+  parser = _Parser(lambda text: str(local(f"--{name}", text)))
+  flags.DEFINE(parser, name, default, about, flag_values=values)
+
+
+def define_list(name: str, about: str, values: flags.FlagValues) -> None:
+  """Defines a flag that is paths, separated by commas."""
+  parser = _Parser(lambda text: split(f"--{name}", text))
+  serializer = flags.CsvListSerializer(",")
+  flags.DEFINE(parser, name, [], about, values, serializer)
