@@ -5,10 +5,11 @@
   infomin report runs/mine
 
 All image files below the folder are read, cut to squares of `data.image_size`
-and kept in memory where they fit (1 GiB); every tenth is held out. Folders of
-the first level, where there are several, are classes, and are probed. For grey
-images or more than three channels set `data.channels`; for arrays see
-`infomin_jax/data/arrays.py`. `:tiny` is for tests.
+and kept in memory where they fit (1 GiB); every tenth is held out, or whole
+groups of them (`data.group`). Folders of the first level, where there are
+several, are classes, and are probed. For grey images or more than three
+channels set `data.channels`; for arrays see `infomin_jax/data/arrays.py`.
+`:tiny` is for tests.
 """
 
 import ml_collections
@@ -24,12 +25,19 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
   config.accumulate = 1
   config.grad_cache = 1
   config.ema = 0.0
+  config.init_from = ""  # a run whose weights training starts from
   config.data = dict(
     name="folder",
     data_dir="",
     path="",
     image_size=64,
     channels=3,
+    # RGB behind transparent pixels, such as (0, 0, 0); () is white.
+    background=(),
+    ignore_orientation=False,  # True: pixels as stored, not as EXIF says
+    # What stays on one side of the split: "folder", "blocks" or a pattern whose
+    # first (...) names the group, such as "(clip[0-9]+)"; "": every tenth file.
+    group="",
     split="train",
     probe_split="train",
     test_split="test",
@@ -47,6 +55,8 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     strength=1.0,
     grayscale=0.2,
     blur=0.0,
+    # Of the views D, E, infomin and randaugment; others have none of it.
+    randaugment=dict(count=2, p=0.5, magnitude=10.0, spread=0.5),
   )
   config.normalize = dict(mean=(0.5,), std=(0.5,))
   config.encoder = dict(

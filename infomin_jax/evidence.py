@@ -5,13 +5,14 @@ tables from these files and a test compares the two.
 """
 
 import importlib.metadata
-import json
 import os
 import pathlib
 import platform
 import subprocess
 
 import numpy as np
+
+from infomin_jax.output import read_json, write_json
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "infomin-jax")
 
@@ -41,7 +42,7 @@ def write(path, *, commands, config, seeds, values, extra=None) -> None:
     **(extra or {}),
   }
   path.parent.mkdir(parents=True, exist_ok=True)
-  path.write_text(json.dumps(record, indent=1) + "\n")
+  write_json(path, record, indent=1)
 
 
 def over_seeds(rows: list[dict]) -> list[dict]:
@@ -51,27 +52,32 @@ def over_seeds(rows: list[dict]) -> list[dict]:
   counts once, or its spread would look like that of several.
 
   Returns:
-    Rows with `mean`, `std` (sample; null for one seed) and `values`.
+    Rows with `mean`, `std` (sample; null for one seed) and `values`. Rows
+    without a value count for nothing; `mean` is null where there is none.
   """
-  groups: dict[tuple, list[float]] = {}
+  groups: dict[tuple, list[float | None]] = {}
   names = ("task", "protocol", "tap", "features", "metric")
   for row in {tuple(row.items()): row for row in rows}.values():
     groups.setdefault(tuple(row[n] for n in names), []).append(row["value"])
+  known = {
+    key: [value for value in found if value is not None]
+    for key, found in groups.items()
+  }
   return [
     dict(zip(names, key, strict=True))
     | {
-      "mean": float(np.mean(found)),
+      "mean": float(np.mean(found)) if found else None,
       "std": float(np.std(found, ddof=1)) if len(found) > 1 else None,
       "values": found,
     }
-    for key, found in groups.items()
+    for key, found in known.items()
   ]
 
 
 def training(workdir) -> dict:
   """What a run took and where it ended, from its `summary.json`."""
   path = pathlib.Path(workdir) / "summary.json"
-  summary = json.loads(path.read_text())
+  summary = read_json(path)
   final = summary["final"]
   kept = ("seconds", "loss", "mi_bound", "mi_ceiling", "images_per_second")
   about = {name: summary[name] for name in ("command", "steps")}

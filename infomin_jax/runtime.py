@@ -16,6 +16,7 @@ import platform
 import subprocess
 import sys
 import threading
+import warnings
 from typing import Any
 
 import wrapt
@@ -58,6 +59,11 @@ def configure() -> None:
   # Small programs count too: a second start should compile nothing again.
   os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
   os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+  # An entry that cannot be read is compiled and written again; of a folder that
+  # cannot be written `infomin doctor` says so.
+  warnings.filterwarnings(
+    "ignore", "Error (reading|writing) persistent compilation cache entry"
+  )
   global _hooked
   if not _hooked:
     _hooked = True
@@ -173,8 +179,8 @@ def _write_whole_entries(lru_cache: Any) -> None:
   def put_whole(self, key: str, value: bytes) -> None:
     if self.eviction_enabled or "://" in str(self._path):
       return put(self, key, value)  # locked by JAX, or an object store
+    # JAX comes here where it has found no entry, or a broken one: that goes.
     path = pathlib.Path(self._path) / f"{key}{lru_cache._CACHE_SUFFIX}"
-    if not path.exists():
-      _write_whole(path, value)
+    _write_whole(path, value)
 
   lru_cache.LRUCache.put = put_whole

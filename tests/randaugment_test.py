@@ -41,7 +41,7 @@ def pillow(name, image, m, sign=1, cubic=False, fill=FILL):
     "equalize": lambda: ImageOps.equalize(image),
     "invert": lambda: ImageOps.invert(image),
     "rotate": lambda: image.rotate(30 * m * sign, how, fillcolor=fill),
-    "posterize": lambda: ImageOps.posterize(image, int(4 * m)),
+    "posterize": lambda: ImageOps.posterize(image, max(1, int(4 * m))),
     "solarize": lambda: ImageOps.solarize(image, int(256 * m)),
     "solarize_add": add,
     "color": lambda: ImageEnhance.Color(image).enhance(enhance),
@@ -115,6 +115,13 @@ def test_histogram_operations_on_odd_images(name, kind):
   assert np.abs(run(name, image, 1.0) - expected).max() <= 1
 
 
+@pytest.mark.parametrize("m", [0.0, 0.1, 0.2, 0.249])
+def test_posterize_keeps_a_bit_at_any_magnitude(m):
+  image = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
+  found = run("posterize", image, m)
+  np.testing.assert_array_equal(found, 128 * (image >= 128))
+
+
 def outcomes(image):
   """Every result at magnitude 10, by name; a warp has four."""
   turns = [(s, c) for s in (1.0, -1.0) for c in (False, True)]
@@ -171,6 +178,24 @@ def test_magnitude_is_a_clipped_normal():
   for cut in (9.0, 9.5):
     expected = scipy.stats.norm.cdf(cut, 10, 0.5)
     assert abs((level < cut).mean() - expected) < 0.03
+
+
+@pytest.mark.parametrize(
+  "options, words",
+  [
+    (dict(magnitude=30), "magnitude is 30: expected a number from 0 to 10"),
+    (dict(magnitude=float("nan")), "magnitude is nan: expected a number"),
+    (dict(spread=-0.5), "spread is -0.5: expected a number from 0 to 10"),
+    (dict(spread=float("inf")), "spread is inf: expected a number"),
+    (dict(p=50), "p is 50: expected a probability from 0 to 1"),
+    (dict(count=1.5), "count is 1.5: expected a whole number from 0 to 100"),
+    (dict(count=True), "count is True: expected a whole number"),
+    (dict(p="0.5"), "p is '0.5': expected a probability"),
+  ],
+)
+def test_arguments_out_of_range_are_refused(options, words):
+  with pytest.raises(UserError, match=words):
+    randaugment.randaugment(jax.random.key(0), jnp.ones((4, 4, 3)), **options)
 
 
 def test_unknown_operations_and_channels_are_refused():

@@ -1,9 +1,11 @@
 """Pages as a browser shows them: nothing fetched, nothing broken, all there."""
 
 import json
+import math
 import pathlib
 import shutil
 
+import ml_collections
 import numpy as np
 import pytest
 from conftest import browser as find_browser
@@ -18,8 +20,9 @@ from infomin_jax.report.page import (
   encoded,
   page,
 )
-from infomin_jax.report.run import times, training_blocks
+from infomin_jax.report.run import _sentences, times, training_blocks
 from infomin_jax.train.checkpoint import read_config
+from infomin_jax.verbs.runs import ordered
 from infomin_jax.views import sheet
 
 EVIL = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
@@ -292,6 +295,25 @@ def test_runs_are_listed_sorted_and_compared(run, tmp_path, capsys):
   assert "Unknown metric 'no'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("key, order", [("knn", "cba"), ("loss", "abc")])
+def test_what_is_not_a_number_is_listed_last(key, order):
+  rows = [{"run": "x", key: math.nan}]
+  rows += [{"run": name, key: i} for i, name in enumerate("abc")]
+  assert [row["run"] for row in ordered(rows, key)] == [*order, "x"]
+
+
+def test_a_run_that_cannot_be_read_is_named_and_others_listed(run, capsys):
+  broken = run.parent / "broken"
+  broken.mkdir()
+  (broken / "config.json").write_text('{"seed": ')
+  write_metrics(broken, [{"step": 1, "loss": 1.0}])
+  cli.main(["runs", str(run.parent), "--json"])
+  said = capsys.readouterr()
+  assert [row["run"] for row in json.loads(said.out)] == [str(run)]
+  assert f"{broken} is left out: " in said.err
+  shutil.rmtree(broken)
+
+
 @pytest.mark.slow
 def test_the_doctor_tells_what_is_here(capsys):
   cli.main(["doctor", "--json"])
@@ -306,12 +328,67 @@ def test_the_doctor_tells_what_is_here(capsys):
 def test_dashed_lines_are_of_the_task_that_is_probed_in_training():
   rows = [{"step": i, "loss": 1.0, "seconds": i, "knn": 0.5} for i in (1, 2)]
   probed = [
-    dict(task=task, protocol="knn (k=20)", features="pixels", value=value)
+    dict(
+      task=task,
+      protocol="knn (k=20)",
+      metric="accuracy",
+      features="pixels",
+      value=value,
+    )
     for task, value in (("digit", 0.1), ("background", 0.9))
   ]
   figures = [x.figure for x in training_blocks(rows, probed)]
   lines = {line.name: line.y for figure in figures for line in figure.data}
   assert set(lines["knn, pixels"]) == {0.1}
+
+
+@pytest.mark.parametrize("spike", [123_457, 0, 299_999])
+def test_a_long_curve_is_thinned_and_keeps_its_spikes(spike):
+  y = np.sin(np.arange(300_000) / 5e4) + 0.1
+  y[spike], y[1000:2000] = 99.0, np.nan
+  y[200_001] = -99.0
+  lines = {"loss": (range(300_000), y)}
+  figure = figures.curves(
+    lines, "step", "loss", bands={"loss": np.ones(300_000)}
+  )
+  band, line = figure.data
+  assert len(line.x) <= figures.POINTS and len(band.x) == 2 * len(line.x)
+  for at, value in ((spike, 99.0), (200_001, -99.0)):
+    assert line.y[line.x.index(at)] == value
+  assert (line.x[0], line.x[-1]) == (0, 299_999)
+  assert list(line.x) == sorted(set(line.x))
+  assert "lowest and highest value" in figure.layout.xaxis.title.text
+  # A short one is drawn as it is, and says nothing.
+  short = figures.curves({"a": ([1, 2], [3.0, 4.0])}, "step", "loss")
+  assert short.data[0].y == (3.0, 4.0)
+  assert short.layout.xaxis.title.text == "step"
+
+
+def test_many_long_curves_share_their_points():
+  line = (range(5000), np.arange(5000.0))
+  figure = figures.curves({str(i): line for i in range(60)}, "step", "loss")
+  assert {len(x.x) for x in figure.data} <= set(range(200, 335))
+
+
+def test_the_curves_of_a_long_run_are_small():
+  rows = [
+    {"step": i, "loss": 1.0, "seconds": i, "knn": 0.5, "input_wait_share": 0.1}
+    for i in range(1, 10_001)
+  ]
+  blocks = training_blocks(rows, [])
+  assert all(len(x.x) <= figures.POINTS for b in blocks for x in b.figure.data)
+
+
+def test_minutes_are_those_of_all_starts():
+  config = ml_collections.ConfigDict({"steps": 4, "data": {"name": "set"}})
+  rows = [
+    {"step": i, "loss": 1.0, "seconds": s}
+    for i, s in ((1, 60.0), (2, 120.0), (3, 30.0), (4, 90.0))
+  ]
+  assert "in 3.5 minutes" in _sentences(rows, config, [])[0]
+  rows[-1] |= {"seconds": 360_000.0, "loss": 14860496080.42}
+  said = _sentences(rows, config, [])[0]
+  assert "in 100.0 hours" in said and "the loss to 1.49e+10." in said
 
 
 def test_a_lines_seconds_end_before_its_evaluation():
@@ -322,4 +399,6 @@ def test_a_lines_seconds_end_before_its_evaluation():
   ]
   lines = {line.name: line.y for line in times(rows).data}
   assert lines["computation"] == (100.0, 100.0, 100.0)
+  twice = {line.name: line.y for line in times([*rows[:2], *rows[1:]]).data}
+  assert math.isnan(twice["computation"][2])
   assert lines["evaluation"] == (500.0, 500.0, 0.0)

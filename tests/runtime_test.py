@@ -64,7 +64,10 @@ def test_an_entry_of_the_cache_appears_whole_or_not_at_all(
   assert cache.get("name") is None
   monkeypatch.setattr(pathlib.Path, "replace", replace)
   cache.put("name", b"program")
-  cache.put("name", b"of another process")  # the first stays
+  assert cache.get("name") == b"program"
+  (entry,) = tmp_path.glob("name-cache")
+  entry.write_bytes(b"pro")  # of a process that was killed, before
+  cache.put("name", b"program")
   assert cache.get("name") == b"program"
 
 
@@ -75,3 +78,9 @@ def test_a_second_process_reads_what_the_first_has_compiled(tmp_path):
     assert (done.returncode, done.stdout) == (0, "7.0\n"), done.stderr
     entries = {path.name for path in cache.iterdir()}
     assert entries and all(name.endswith("-cache") for name in entries)
+  for path in cache.iterdir():  # of a process that was killed, before
+    path.write_bytes(path.read_bytes()[:-9])
+  sizes = {path: path.stat().st_size for path in cache.iterdir()}
+  done = run(COMPILE, JAX_COMPILATION_CACHE_DIR=str(cache))
+  assert (done.returncode, done.stdout, done.stderr) == (0, "7.0\n", "")
+  assert all(path.stat().st_size == size + 9 for path, size in sizes.items())

@@ -1,6 +1,10 @@
 """Recipes, options and shapes of views; a record's views are its own."""
 
+import functools
+import inspect
+import json
 import re
+import runpy
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +15,8 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from PIL import Image
 
 from infomin_jax.errors import UserError
+from infomin_jax.studies.good_views import recipes, rows
+from infomin_jax.train.checkpoint import as_json, check_workdir
 from infomin_jax.views import color, make_views, ops, presets, sheet
 from infomin_jax.views.randaugment import CMC_OPS, INFOMIN_OPS, randaugment
 
@@ -72,6 +78,66 @@ def test_infomin_draws_from_15_operations_and_cmc_from_8():
   assert presets.RECIPES["D"][2].keywords["names"] == INFOMIN_OPS
   assert presets.RECIPES["E"][2].keywords["names"] == CMC_OPS
   assert presets.RECIPES["D"][1].keywords["radius"] == 11
+
+
+@pytest.mark.parametrize("name, at", [("D", 2), ("E", 2), ("randaugment", 0)])
+def test_keys_of_randaugment_reach_it(name, at):
+  recipe, own = presets.RECIPES[name], presets.RECIPES[name][at].keywords
+  given = dict(count=3, p=0.9, magnitude=2.0, spread=0.0)
+  step = presets.tuned(recipe, 1.0, None, None, given)[at]
+  assert step.func is randaugment and step.keywords == own | given
+  # Without them nothing changes, and the defaults are the function's own.
+  for options in (None, {}, presets.RANDAUGMENT):
+    assert presets.tuned(recipe, 1.0, None, None, options)[at] is recipe[at]
+  for key, value in presets.RANDAUGMENT.items():
+    assert inspect.signature(randaugment).parameters[key].default == value
+  for none in (dict(count=0), dict(p=0.0)):
+    steps = presets.tuned(recipe, 1.0, None, None, none)
+    assert len(steps) == len(recipe) - 1
+
+
+def test_magnitude_changes_the_views_of_a_config():
+  """Nearly no shear and no rotation at magnitude 0.1, much at 10."""
+  image = jnp.asarray(photos(4, 16)) / 255
+  moved = []
+  for magnitude in (0.1, 10.0):
+    step = presets.tuned(
+      presets.RECIPES["randaugment"],
+      1.0,
+      None,
+      None,
+      dict(magnitude=magnitude, spread=0.0, p=1.0),
+    )[0]
+    shear = jax.jit(
+      jax.vmap(functools.partial(step, names=("shear_x", "rotate")))
+    )
+    keys = jax.random.split(jax.random.key(0), 4)
+    moved.append(float(jnp.abs(shear(keys, image) - image).mean()))
+  assert moved[0] < 0.01 < 0.1 < moved[1]
+
+
+def test_every_config_with_randaugment_has_its_keys():
+  for row in rows.AUGMENTED:
+    name = rows.views(row, 16)["name"]
+    wanted = name in ("D", "E", "infomin", "randaugment")
+    assert ("randaugment" in rows.views(row, 16)) == wanted
+  for name in recipes.RECIPES:
+    sizes = recipes.Sizes(16, (33, 8), 64, 32, 8, dict(name="x", width=2))
+    views = recipes.sections(name, sizes)["views"]
+    wanted = views["name"] in ("D", "E", "infomin")
+    assert ("randaugment" in views) == wanted
+
+
+def test_a_run_of_before_its_keys_goes_on(tmp_path):
+  get_config = runpy.run_path("configs/cifar10_infomin.py")["get_config"]
+  config = get_config("infomin,tiny")
+  old = as_json(config)
+  del old["views"]["randaugment"]
+  (tmp_path / "config.json").write_text(json.dumps(old))
+  check_workdir(tmp_path, config)
+  config.views.randaugment.magnitude = 5
+  with pytest.raises(UserError, match=r"views.randaugment.magnitude \(10.0 t"):
+    check_workdir(tmp_path, config)
 
 
 @pytest.mark.parametrize("name", sorted(presets.RECIPES))
@@ -251,6 +317,16 @@ def test_none_is_the_middle_and_halves_are_its_parts():
     (dict(name="A", size=8, strength=-1), SHAPE, "strength is -1"),
     (dict(name="C", size=8, grayscale=0.2), SHAPE, "grayscale is 0.2, but"),
     (dict(name="A", size=8, blur=0.5), SHAPE, "blur is 0.5, but"),
+    *(
+      (dict(name=name, size=8, randaugment=options), SHAPE, words)
+      for name, options, words in (
+        ("D", dict(magnitude=11), "randaugment.magnitude is 11: expected a"),
+        ("E", dict(count=2.5), "randaugment.count is 2.5: expected a whole"),
+        ("D", dict(magnitde=5), "magnitde: did you mean magnitude"),
+        ("D", 5, "randaugment is 5: expected a mapping"),
+        ("A", dict(p=0.9), "randaugment.p is 0.9, but this recipe has no"),
+      )
+    ),
     (dict(name="A", size=8), None, "set config.data.host_crops"),
     (dict(name="simclr", size=8), (24, 24, 5), "got 5"),
     (dict(name="infomin", size=8), (24, 24, 2), "got 2"),

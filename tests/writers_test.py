@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import pathlib
 import runpy
@@ -169,6 +170,47 @@ def opened(workdir, step, *writers):
   writer = MetricWriter(workdir, small_config(*writers), step)
   with writer.opened():
     yield writer
+
+
+def test_lines_are_strict_json_and_read_as_they_were(tmp_path):
+  with opened(tmp_path / "run", 0) as writer:
+    writer.write(1, {"loss": 0.5, "mi_bound": math.nan, "knn": math.inf})
+  path = tmp_path / "run/metrics.jsonl"
+  wanted = {"step": 1, "loss": 0.5, "mi_bound": None, "knn": None}
+
+  def forbid(word):
+    raise AssertionError(word)
+
+  assert json.loads(path.read_text(), parse_constant=forbid) == wanted
+  (row,) = read_metrics(tmp_path / "run")
+  assert row["loss"] == 0.5 and math.isnan(row["knn"] + row["mi_bound"])
+  # Lines of before, which were not strict, are when the run goes on; half a
+  # line and later steps are dropped.
+  path.write_text(
+    '{"step": 1, "loss": NaN}\n{"step": 2, "loss": 1.0}\n'
+    '{"step": 3, "loss": 1.0}\n{"step": 4, "lo'
+  )
+  with opened(tmp_path / "run", 2):
+    pass
+  text = '{"step": 1, "loss": null}\n{"step": 2, "loss": 1.0}\n'
+  assert path.read_text() == text
+  path.write_text(text[:-1])  # without its last line break
+  with opened(tmp_path / "run", 2) as writer:
+    writer.write(3, {"loss": 1.0})
+  assert [row["step"] for row in read_metrics(tmp_path / "run")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("line", ['{"step": 2, "lo', "[]", "{}", "1, 2", "x"])
+def test_a_damaged_line_is_named_and_nothing_is_lost(line, tmp_path):
+  text = f'{{"step": 1, "loss": 1.0}}\n{line}\n{{"step": 3, "loss": 1.0}}\n'
+  (tmp_path / "metrics.jsonl").write_text(text)
+  with pytest.raises(
+    UserError, match=r"metrics\.jsonl has no .* line 2"
+  ) as why:
+    with opened(tmp_path, 3):
+      pass
+  assert len(str(why.value).splitlines()) == 1
+  assert (tmp_path / "metrics.jsonl").read_text() == text
 
 
 def mlflow_steps(workdir):

@@ -1,10 +1,10 @@
 """The card of an encoder that is shared: what it is and how to use it."""
 
-import json
 import pathlib
 import re
 from typing import Any
 
+from infomin_jax.output import read_json
 from infomin_jax.report.page import Table
 from infomin_jax.report.run import probe_table, probed_rows
 from infomin_jax.train.log import read_metrics
@@ -116,7 +116,7 @@ def _short(value: Any) -> str:
 
 def _versions(workdir: pathlib.Path) -> list[tuple[str, str]]:
   path = workdir / "summary.json"
-  found = json.loads(path.read_text())["versions"] if path.exists() else {}
+  found = read_json(path)["versions"] if path.exists() else {}
   return [(f"{name}, version", version) for name, version in found.items()]
 
 

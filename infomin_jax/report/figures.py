@@ -1,6 +1,7 @@
 """Plots of a report, in colours that all readers can tell apart."""
 
 import html
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,6 +10,9 @@ import plotly.graph_objects as go
 # https://jfly.uni-koeln.de/color, without black and yellow.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 MANY = 5000  # points that are drawn by the graphics card
+POINTS = 2000  # of a curve: more than a screen shows next to each other
+FEWEST = 200  # of a curve among many, which share `TOGETHER` points
+TOGETHER = 20_000
 
 
 def curves(
@@ -19,7 +23,10 @@ def curves(
   flat: Mapping[str, float] | None = None,
   bands: Mapping[str, Sequence[float]] | None = None,
 ) -> go.Figure:
-  """Lines over one axis.
+  """Draws lines over one axis.
+
+  A line of more points than a screen shows is thinned by `thinned`; the axis
+  then says so.
 
   Args:
     lines: `name -> (x, y)`.
@@ -29,10 +36,15 @@ def curves(
     bands: of a line, half the width of a band around it.
   """
   figure = go.Figure()
+  most = min(POINTS, max(FEWEST, TOGETHER // max(len(lines), 1)))
+  if any(len(x) > most for x, _ in lines.values()):
+    across += f" (the lowest and highest value of each 1/{most // 2} of a run)"
   for i, (name, (x, y)) in enumerate(lines.items()):
     colour = COLOURS[i % len(COLOURS)]
+    kept = thinned(y, most)
+    x, y = np.asarray(x)[kept], np.asarray(y)[kept]
     if bands and name in bands:
-      y, half = np.asarray(y), np.asarray(bands[name])
+      half = np.asarray(bands[name])[kept]
       edges = [*(y + half), *(y - half)[::-1]]
       figure.add_scatter(
         x=[*x, *list(x)[::-1]],
@@ -45,14 +57,14 @@ def curves(
         showlegend=False,
       )
     figure.add_scatter(
-      x=list(x),
-      y=list(y),
+      x=x.tolist(),
+      y=y.tolist(),
       name=html.escape(name),
       mode="lines+markers" if len(x) < 40 else "lines",
       line=dict(color=colour),
     )
-  for name, value in (flat or {}).items():
-    ends = [x for xs, _ in lines.values() for x in (min(xs), max(xs))]
+  ends = [x for xs, _ in lines.values() if len(xs) for x in (xs[0], xs[-1])]
+  for name, value in (flat or {}).items() if ends else ():
     figure.add_scatter(
       x=[min(ends), max(ends)],
       y=[value, value],
@@ -63,6 +75,33 @@ def curves(
     )
   figure.update_layout(xaxis_title=across, yaxis_title=up)
   return figure
+
+
+def thinned(y: Sequence[float], most: int) -> np.ndarray:
+  """Returns which values of a long curve to draw, so that no spike is lost.
+
+  Args:
+    y: `[n]` values in order; what is not finite is no extreme.
+    most: values to keep, at least 4.
+
+  Returns:
+    Indices in order: all if n <= most, else the first, the last, and the
+    lowest and highest of `most // 2 - 1` equal stretches.
+  """
+  n = len(y)
+  if n <= most:
+    return np.arange(n)
+  values = np.asarray(y, float)
+  seen = np.isfinite(values)
+  low, high = (np.where(seen, values, end) for end in (np.inf, -np.inf))
+  edges = np.linspace(0, n, most // 2, dtype=int)
+  kept = {0, n - 1}
+  for start, stop in itertools.pairwise(edges):
+    kept |= {
+      start + int(np.argmin(low[start:stop])),
+      start + int(np.argmax(high[start:stop])),
+    }
+  return np.array(sorted(kept))
 
 
 def histograms(

@@ -1,6 +1,6 @@
 """The page of one run: what it learned, whether all is well, how to redo it."""
 
-import json
+import itertools
 import pathlib
 from typing import Any
 
@@ -10,6 +10,7 @@ from flax.traverse_util import flatten_dict
 from infomin_jax import evidence
 from infomin_jax.errors import UserError
 from infomin_jax.eval.look import look
+from infomin_jax.output import number, read_json
 from infomin_jax.report import figures, pictures
 from infomin_jax.report.page import Block, Plot, Table, Words, page
 from infomin_jax.train import health
@@ -57,9 +58,15 @@ def some_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
   """`read_metrics`, at least one line.
 
   Raises:
-    UserError: there is none.
+    UserError: there is none, or it lacks what every line has.
   """
   rows = read_metrics(workdir)
+  for key in ("loss", "seconds"):
+    if rows and not all(key in row for row in rows):
+      raise UserError(
+        f"{workdir}/metrics.jsonl has lines without {key!r}: expected those of "
+        "`infomin train`."
+      )
   if not rows:
     raise UserError(
       f"{workdir} has no line of metrics.jsonl yet: wait for the first."
@@ -70,7 +77,7 @@ def some_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
 def probed_rows(workdir: pathlib.Path) -> list[dict[str, Any]]:
   """The rows of `evaluation.json`, if it is there."""
   path = workdir / "evaluation.json"
-  return json.loads(path.read_text())["rows"] if path.exists() else []
+  return read_json(path)["rows"] if path.exists() else []
 
 
 def series(rows, key: str) -> tuple[list[float], list[float]]:
@@ -83,29 +90,41 @@ def _sentences(rows, config, probed) -> list[str]:
   """What was learned, in three sentences at the most."""
   last, steps = rows[-1], config.steps
   done = "" if last["step"] >= steps else f" of {steps:,}"
-  minutes = last["seconds"] / 60
+  minutes = _seconds(rows) / 60
+  took = f"{minutes:.1f} minutes"
+  if minutes >= 120:
+    took = f"{minutes / 60:,.1f} hours"
   said = [
-    f"{int(last['step']):,}{done} steps on {config.data.name} in {minutes:.1f} "
-    f"minutes brought the loss to {last['loss']:.3f}."
+    f"{int(last['step']):,}{done} steps on {config.data.name} in {took} "
+    f"brought the loss to {number(last['loss'], 3)}."
   ]
   if bound := [row for row in rows if "mi_bound" in row]:
     row = bound[-1]
     around = 1.96 * row.get("mi_bound_error", 0.0)
-    spread = f" (± {around:.2f})" if around else ""
+    spread = f" (± {number(around)})" if around else ""
     said.append(
       f"Two views of an image that it has not seen share at least "
-      f"{row['mi_bound']:.2f}{spread} nats by its critic; this estimate cannot "
-      f"exceed {row['mi_ceiling']:.2f} (log of "
-      f"{np.exp(row['mi_ceiling']):.0f} candidates)."
+      f"{number(row['mi_bound'])}{spread} nats by its critic; this estimate "
+      f"cannot exceed {number(row['mi_ceiling'])} (log of "
+      f"{number(np.exp(row['mi_ceiling']), 0)} candidates)."
     )
-  if probed:
-    first = next(r for r in probed if r["features"] == "learned")
+  return said + _probe_sentences(probed, last)
+
+
+def _probe_sentences(probed, last) -> list[str]:
+  """Returns what is read from the features, by `evaluate` or while training."""
+  read = [r for r in probed if r["features"] == "learned"]
+  read = [r for r in read if r["value"] is not None]
+  said = []
+  if read:
+    first = read[0]
     same = ("task", "protocol", "metric")
     beside = {
       r["features"]: r["value"]
       for r in probed
       if all(r[k] == first[k] for k in same)
       and r["tap"] in (first["tap"], "pixels")
+      and r["value"] is not None
     }
     others = [
       f"{_number(beside[name], first['metric'])} from {words}"
@@ -120,20 +139,44 @@ def _sentences(rows, config, probed) -> list[str]:
       f"with {first['metric']} {_number(first['value'], first['metric'])} from "
       f"what it learned ({', '.join(others)})."
     )
+    if largest := [
+      r
+      for r in read
+      if (r["task"], r["metric"]) == (first["task"], "largest_class")
+    ]:
+      said.append(
+        f"Always guessing its largest class is right in "
+        f"{largest[0]['value']:.1%}: compare with that."
+      )
   elif "linear" in last:
     said.append(
       f"A quick linear probe reads the first label right in "
       f"{last['linear']:.1%}; `infomin evaluate` compares with raw pixels."
     )
+    if "largest_class" in last:
+      said.append(
+        f"Always guessing its largest class is right in "
+        f"{last['largest_class']:.1%}: compare with that."
+      )
   return said
+
+
+def _seconds(rows) -> float:
+  """Seconds of training; runs of before counted each start's from 0."""
+  counted = [row["seconds"] for row in rows]
+  starts = [a for a, b in itertools.pairwise(counted) if b < a]
+  return sum(starts) + counted[-1]
 
 
 def _plain(protocol: str) -> str:
   return protocol.partition(" (")[0]
 
 
-def _number(value: float, metric: str) -> str:
-  return f"{value:.1%}" if metric == "accuracy" else f"{value:.3g}"
+def _number(value: float | None, metric: str) -> str:
+  if value is None:
+    return "none"
+  shares = ("accuracy", "balanced_accuracy", "largest_class")
+  return f"{value:.1%}" if metric in shares else f"{value:.3g}"
 
 
 def _health(rows, config) -> list[Block]:
@@ -176,6 +219,8 @@ def training_blocks(rows, probed) -> list[Block]:
       f"{_plain(r['protocol'])}, {r['features']}": r["value"]
       for r in probed
       if r["task"] == probed[0]["task"]
+      and r["metric"] == "accuracy"
+      and r["value"] is not None
       and r["features"] != "learned"
       and _plain(r["protocol"]) in probes
     }
@@ -202,7 +247,8 @@ def training_blocks(rows, probed) -> list[Block]:
 
 def times(rows):
   """Milliseconds a step of input, computation and evaluation."""
-  steps = np.diff([0, *(row["step"] for row in rows)])
+  steps = np.diff([0.0, *(row["step"] for row in rows)])
+  steps[steps <= 0] = np.nan  # of a line that is there twice
   total = np.diff([0, *(row["seconds"] for row in rows)])
   looked = np.array([row.get("evaluation_seconds", 0.0) for row in rows])
   share = np.array([row.get("input_wait_share", 0.0) for row in rows])
@@ -248,7 +294,7 @@ def probe_table(probed) -> Table:
 
 def _how(workdir: pathlib.Path, config) -> list[Block]:
   path = workdir / "summary.json"
-  summary = json.loads(path.read_text()) if path.exists() else {}
+  summary = read_json(path) if path.exists() else {}
   blocks: list[Block] = []
   if "command" in summary:
     blocks.append(Words(summary["command"], "code"))

@@ -1,15 +1,16 @@
 """The page of several runs: curves over each other, tables side by side."""
 
-import json
 import pathlib
 from collections.abc import Sequence
 
+from infomin_jax.errors import UserError
+from infomin_jax.output import to_json
 from infomin_jax.report import figures
 from infomin_jax.report.page import Block, Plot, Table, Words, page
 from infomin_jax.report.run import probed_rows, series, some_metrics
 from infomin_jax.train import health
 from infomin_jax.train.checkpoint import as_json, differences, read_config
-from infomin_jax.train.log import read_metrics
+from infomin_jax.train.log import read_metrics, say
 
 # What is overlaid, and its unit.
 CURVES = {
@@ -76,8 +77,14 @@ def find_runs(root: pathlib.Path) -> list[dict]:
   rows = []
   for path in sorted(root.rglob("metrics.jsonl")):
     folder = path.parent
-    if (folder / "config.json").exists() and (lines := read_metrics(folder)):
-      config = read_config(folder)
+    if not (folder / "config.json").exists():
+      continue
+    try:
+      lines, config = read_metrics(folder), read_config(folder)
+    except UserError as error:  # the others can be listed
+      say(f"{folder} is left out: {error}")
+      continue
+    if lines:
       about = {
         "run": str(folder),
         "data": config.data.name,
@@ -124,7 +131,7 @@ def changes(configs: Sequence[dict]) -> list[tuple[str, ...]]:
   """The keys that are not the same in all configurations, with their values."""
   first, *others = configs
   keys = sorted({key for x in others for key, *_ in differences(first, x)})
-  return [(key, *(json.dumps(_at(x, key)) for x in configs)) for key in keys]
+  return [(key, *(to_json(_at(x, key)) for x in configs)) for key in keys]
 
 
 def _at(config, key: str):

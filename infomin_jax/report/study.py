@@ -1,10 +1,10 @@
 """The page of a study: claims, the table beside the paper's, figures."""
 
 import csv
-import json
 import pathlib
 
 from infomin_jax.errors import UserError
+from infomin_jax.output import read_json, to_json
 from infomin_jax.report import figures
 from infomin_jax.report.page import (
   Block,
@@ -32,8 +32,8 @@ def study_page(folder: str | pathlib.Path) -> str:
     raise UserError(
       f"{folder} holds no claims.json: expected a folder of `infomin study`."
     )
-  claims = json.loads(path.read_text())
-  settings = json.loads((folder / "settings.json").read_text())
+  claims = read_json(path)
+  settings = read_json(folder / "settings.json")
   return page(
     f"Study {settings['study']}, preset {settings['preset']}",
     {
@@ -53,7 +53,7 @@ def study_page(folder: str | pathlib.Path) -> str:
         Table(
           "Its settings.",
           ("key", "value"),
-          [(k, json.dumps(v)) for k, v in settings["settings"].items()],
+          [(k, to_json(v)) for k, v in settings["settings"].items()],
           folded=True,
         ),
       ],

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from infomin_jax import data
 from infomin_jax.errors import UserError
+from infomin_jax.output import write_json
 from infomin_jax.studies import presets, store
 from infomin_jax.studies.lines import Line
 from infomin_jax.studies.results import Results
@@ -84,7 +85,7 @@ def finish(
   rows = study.table.rows(results, chosen)
   checked = [c.check(results) for c in study.statements.claims(chosen)]
   store.write_csv(out / "table.csv", rows)
-  store.write_json(out / "claims.json", checked)
+  write_json(out / "claims.json", checked, indent=1)
   study.figures.draw_all(out, results, chosen)
   return {
     "rows": rows,

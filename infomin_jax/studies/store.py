@@ -2,11 +2,11 @@
 
 import csv
 import json
-import os
 import pathlib
 from collections.abc import Mapping
 
 from infomin_jax.errors import UserError
+from infomin_jax.output import read_json, to_json, write_json
 
 
 def open_folder(
@@ -19,9 +19,9 @@ def open_folder(
   """
   path = out / "settings.json"
   wanted = {"study": study, "preset": preset, "settings": settings}
-  wanted = json.loads(json.dumps(wanted))  # tuples become lists
+  wanted = json.loads(to_json(wanted))  # tuples become lists
   if path.exists():
-    found = json.loads(path.read_text())
+    found = read_json(path)
     for key in ("study", "preset"):
       if found.get(key) != wanted[key]:
         raise UserError(
@@ -34,7 +34,7 @@ def open_folder(
         "(see its settings.json); choose another folder."
       )
   (out / "runs").mkdir(parents=True, exist_ok=True)
-  write_json(path, wanted)
+  write_json(path, wanted, indent=1)
 
 
 def run_path(out: pathlib.Path, name: str, seed: int) -> pathlib.Path:
@@ -44,7 +44,7 @@ def run_path(out: pathlib.Path, name: str, seed: int) -> pathlib.Path:
 
 def read_runs(out: pathlib.Path) -> list[dict]:
   """All records, by name and seed."""
-  records = [json.loads(p.read_text()) for p in (out / "runs").glob("*.json")]
+  records = [read_json(p) for p in (out / "runs").glob("*.json")]
   return sorted(records, key=lambda r: (r["run"], r["seed"]))
 
 
@@ -54,10 +54,3 @@ def write_csv(path: pathlib.Path, rows: list[dict]) -> None:
     writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-
-
-def write_json(path: pathlib.Path, value) -> None:
-  """All of it or nothing, whenever the process ends."""
-  part = path.with_suffix(f".{os.getpid()}.part")
-  part.write_text(json.dumps(value, indent=1) + "\n")
-  os.replace(part, path)

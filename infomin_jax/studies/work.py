@@ -14,6 +14,7 @@ from typing import Any
 from infomin_jax import runtime
 from infomin_jax.errors import UserError
 from infomin_jax.eval.evaluate import FEATURES, evaluate
+from infomin_jax.output import write_json
 from infomin_jax.studies import information, store
 from infomin_jax.studies.lines import Line
 from infomin_jax.studies.results import one_line
@@ -118,7 +119,7 @@ def work(run: Run) -> list[dict]:
       "curve": [short(rows)] if rows else [],
       "rows": rows,
     }
-    store.write_json(run.path(probe), record)
+    write_json(run.path(probe), record, indent=1)
     records.append(record)
   return records
 
@@ -154,7 +155,7 @@ def short(rows: list[dict]) -> dict[str, float]:
   for row in rows:
     protocol = row["protocol"].partition(" ")[0]
     name = METRICS.get((protocol, row["metric"]))
-    if name is not None:
+    if name is not None and row["value"] is not None:
       key = f"{name}_{row['tap']}"
       if first.setdefault(key, row["task"]) != row["task"]:
         key = f"{key}_{row['task']}"

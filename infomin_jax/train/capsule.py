@@ -7,9 +7,8 @@ before the step is enough: `replay` sees the same records with the same keys.
 import contextlib
 import dataclasses
 import functools
-import json
+import io
 import pathlib
-import sys
 import traceback
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 from infomin_jax import data
 from infomin_jax.errors import UserError
 from infomin_jax.objectives.encoding import parts_of
+from infomin_jax.output import read_json, write_json
 from infomin_jax.paths import local
 from infomin_jax.train.checkpoint import Checkpoints, newest, read_config
 from infomin_jax.train.experiment import Experiment, make_experiment
@@ -55,7 +55,7 @@ def keep(
   )
   rows = {"step": step, "seed": config.seed, "records": next(batches).tolist()}
   if jax.process_index() == 0:
-    (folder / "step.json").write_text(json.dumps(rows) + "\n")
+    write_json(folder / "step.json", rows, indent=None)
   return (
     f"The loss or its gradient is not finite at step {step}. The state before "
     f"it and the batch's records are in {folder}: infomin replay --workdir "
@@ -83,7 +83,7 @@ def replay(workdir: str | pathlib.Path) -> dict[str, Any]:
       f"--workdir {workdir} holds no {FOLDER}: there is one after a run's loss "
       "was not finite."
     )
-  kept = json.loads((folder / "step.json").read_text())
+  kept = read_json(folder / "step.json")
   experiment = make_experiment(config, jax.devices()[:1])
   state = newest(folder, experiment.init())
   step = int(state.step)
@@ -147,11 +147,11 @@ def _largest(tree) -> dict[str, float]:
 def _where(function, params) -> str:
   """The line at which NaN or infinity first comes up, or ""."""
   try:
-    # JAX says on stdout that it looks more closely.
+    # JAX prints that it looks more closely.
     with (
       jax.debug_nans(True),
       jax.debug_infs(True),
-      contextlib.redirect_stdout(sys.stderr),
+      contextlib.redirect_stdout(io.StringIO()),
     ):
       jax.block_until_ready(jax.jit(function)(params))
   except FloatingPointError as error:

@@ -1,15 +1,19 @@
 """Advice on a run: what goes wrong, in plain words, with the figure behind it.
 
 Add a rule: write a function `(rows, config) -> (what is seen, what to try)`, or
-None where nothing is wrong, and enter it in `RULES`.
+None where nothing is wrong, and enter it in `RULES`. The rows are `Recent`.
 """
 
+import array
+import collections
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from infomin_jax.output import number
 
 Row = Mapping[str, float]
 Found = tuple[str, str] | None
@@ -33,15 +37,68 @@ class Advice(NamedTuple):
     return f"{self.seen} {self.hint}"
 
 
+class Recent(Sequence[Row]):
+  """The newest lines of a run: those that rules look at, however long it is.
+
+  Of the lines that have the same keys it holds the last `KEPT`. So the newest
+  `KEPT` lines that have certain keys are here, as in the whole run, and a line
+  costs the same at the start and at the end of a long run.
+
+  Attributes:
+    norm: the newest `grad_norm`, or None.
+    norms: those before it, all that are finite.
+    highest: the largest of these.
+  """
+
+  KEPT = _LOOKS + 1
+
+  def __init__(self, rows: Iterable[Row] = ()):
+    self.norm: float | None = None
+    self.norms = array.array("d")
+    self.highest = -math.inf
+    self._count = 0
+    self._alike: dict[tuple[str, ...], collections.deque[tuple[int, Row]]] = {}
+    self._rows: list[Row] | None = None
+    for row in rows:
+      self.append(row)
+
+  def append(self, row: Row) -> None:
+    """Takes the next line."""
+    keys, fresh = tuple(row), collections.deque(maxlen=self.KEPT)
+    self._alike.setdefault(keys, fresh).append((self._count, row))
+    self._count += 1
+    self._rows = None
+    if "grad_norm" in row:
+      if self.norm is not None and math.isfinite(self.norm):
+        self.norms.append(self.norm)
+        self.highest = max(self.highest, self.norm)
+      self.norm = row["grad_norm"]
+
+  def _newest(self) -> list[Row]:
+    if self._rows is None:
+      numbered = sorted(
+        (pair for kept in self._alike.values() for pair in kept),
+        key=lambda pair: pair[0],
+      )
+      self._rows = [row for _, row in numbered]
+    return self._rows
+
+  def __len__(self) -> int:
+    return len(self._newest())
+
+  def __getitem__(self, at):
+    return self._newest()[at]
+
+
 def pinned(rows: Sequence[Row], config: Any) -> Found:
   """The bound is as high as its number of candidates allows."""
   del config
   row = _last(rows, "mi_bound")
-  if row is None or row["mi_ceiling"] - row["mi_bound"] > 0.1:
+  if row is None or not row["mi_ceiling"] - row["mi_bound"] <= 0.1:  # or NaN
     return None
   return (
-    f"The bound on the information, {row['mi_bound']:.2f} nats, is at its "
-    f"ceiling: log of {math.exp(row['mi_ceiling']):.0f} candidates is "
+    f"The bound on the information, {number(row['mi_bound'])} nats, is at its "
+    f"ceiling: log of {number(math.exp(row['mi_ceiling']), 0)} candidates is "
     f"{row['mi_ceiling']:.2f}.",
     "It can rise no further, whatever is learned: compare more candidates "
     "(a larger batch_size, a queue), or make the views share less.",
@@ -82,8 +139,9 @@ def probe_falls(rows: Sequence[Row], config: Any) -> Found:
   if p - last["linear"] < max(0.02, 2 * math.sqrt(2 * p * (1 - p) / count)):
     return None
   return (
-    f"The bound rose from {first['mi_bound']:.2f} to {last['mi_bound']:.2f} "
-    f"nats while the linear probe fell from {first['linear']:.1%} to "
+    f"The bound rose from {number(first['mi_bound'])} to "
+    f"{number(last['mi_bound'])} nats while the linear probe fell from "
+    f"{first['linear']:.1%} to "
     f"{last['linear']:.1%}.",
     "What the views share is not what the task needs: let them share that "
     "(larger crops, weaker jitter) and differ in the rest, or stop here.",
@@ -114,7 +172,7 @@ def stale_queue(rows: Sequence[Row], config: Any) -> Found:
   """The oldest keys are of an encoder that is long gone."""
   del rows
   for name, term in _terms(config):
-    if name == "queue":
+    if term.get("term", name) == "queue":
       steps = term["size"] / config["batch_size"]
       moved = steps * (1 - config["ema"])
       if moved > 1.5:
@@ -130,8 +188,14 @@ def stale_queue(rows: Sequence[Row], config: Any) -> Found:
 
 def leaking_statistics(rows: Sequence[Row], config: Any) -> Found:
   """Training batches are told apart by more than the features."""
-  looks = [row for row in rows if "mi_bound" in row]
-  names = [f"{name}_nats" for name, _ in _terms(config)]
+  terms = dict(_terms(config))
+  names = [f"{name}_nats" for name in terms]
+  looks = [
+    row
+    for row in rows
+    if "mi_bound" in row
+    and all(_remembers(name, term, row, config) for name, term in terms.items())
+  ]
   if len(looks) < _LOOKS:
     return None
   gaps = [
@@ -150,6 +214,17 @@ def leaking_statistics(rows: Sequence[Row], config: Any) -> Found:
     "config.objective.queue.shuffle, or encoder.groups=1; or the encoder "
     "knows its few training images by heart.",
   )
+
+
+def _remembers(name: str, term: Any, row: Row, config: Any) -> bool:
+  """Returns whether a term's memory holds no random keys of its start.
+
+  Those are easy to distinguish, so the bound of training is high.
+  """
+  if term.get("term", name) == "bank":
+    epochs = row["step"] * config["batch_size"] / term["images"]
+    return epochs >= 1 and term.get("momentum", 0.5) ** epochs < 0.1
+  return row.get(f"{name}_filled", 1.0) >= 1
 
 
 def temperature(rows: Sequence[Row], config: Any) -> Found:
@@ -171,7 +246,7 @@ def temperature(rows: Sequence[Row], config: Any) -> Found:
       )
     if t < 0.01:
       return (
-        f"{where}: scores reach {1 / t:.0f}, and one negative decides.",
+        f"{where}: scores reach {number(1 / t, 0)}, and one negative decides.",
         "Make it larger, such as 0.1.",
       )
   return None
@@ -196,11 +271,15 @@ def input_bound(rows: Sequence[Row], config: Any) -> Found:
 def near_infinite(rows: Sequence[Row], config: Any) -> Found:
   """Gradients grow towards what is not finite."""
   del config
-  norms = [row["grad_norm"] for row in rows if "grad_norm" in row]
-  if len(norms) <= _LOOKS:
+  seen = rows if isinstance(rows, Recent) else Recent(rows)
+  now = seen.norm
+  if now is None or len(seen.norms) < _LOOKS:
     return None
-  usual, now = float(np.median(norms[:-1])), norms[-1]
-  if now < max(1e3 * usual, 10 * max(norms[:-1]), 1e4):
+  if now < max(10 * seen.highest, 1e4):
+    return None
+  # The median of all costs as much as there are, but few lines come this far.
+  usual = float(np.median(seen.norms))
+  if now < 1e3 * usual:
     return None
   return (
     f"The gradient's norm is {now:.1e}; usual is {usual:.1e}.",
@@ -226,10 +305,12 @@ def advise(rows: Sequence[Row], config: Any) -> list[Advice]:
   """What the rules find wrong.
 
   Args:
-    rows: the lines of `metrics.jsonl`, the newest last.
+    rows: the lines of `metrics.jsonl`, the newest last; `Recent` lines cost
+      the same however many came before.
     config: of the run.
   """
-  found = {name: rule(rows, config) for name, rule in RULES.items()}
+  recent = rows if isinstance(rows, Recent) else Recent(rows)
+  found = {name: rule(recent, config) for name, rule in RULES.items()}
   return [Advice(name, *words) for name, words in found.items() if words]
 
 

@@ -1,5 +1,6 @@
 """The keys that every config has, no more and no less."""
 
+import math
 from collections.abc import Mapping
 
 from ml_collections import ConfigDict
@@ -15,6 +16,7 @@ KEYS = (
   "accumulate",
   "grad_cache",
   "ema",
+  "init_from",
   "data",
   "views",
   "normalize",
@@ -89,13 +91,15 @@ def _exactly(where: str, config: Mapping, keys, optional=()) -> None:
 
 
 def _small(where: str, value) -> None:
-  """Refuses whole numbers that 32 bits cannot hold, and sizes below 1."""
+  """Refuses what JSON or 32 bits cannot hold, and sizes below 1."""
   if isinstance(value, Mapping | ConfigDict):
     for key, inner in value.items():
       _small(f"{where}.{key}", inner)
   elif isinstance(value, tuple | list):
     for inner in value:
       _small(where, inner)
+  elif isinstance(value, float) and not math.isfinite(value):
+    raise UserError(f"{where} is {value}: expected a finite number.")
   elif isinstance(value, int):
     if abs(value) >= 2**31:
       raise UserError(f"{where} is {value}: expected less than 2^31.")

@@ -1,8 +1,9 @@
 """Where a run's numbers go: metrics.jsonl always, and what config.run names.
 
 Only process 0 writes. A writer is a context manager `(workdir, config, rows)`:
-the run's folder, its configuration as plain values and its lines, which grow.
-What it gives is a function that takes the next line.
+the run's folder, its configuration as plain values and the lines of its earlier
+starts, a list that is emptied once all writers are open. What it gives is a
+function that takes the next line.
 """
 
 import contextlib
@@ -19,8 +20,10 @@ import flax.traverse_util
 from tensorboardX import SummaryWriter
 
 from infomin_jax.errors import UserError, lookup
+from infomin_jax.output import replace_text, to_json, write_json
+from infomin_jax.train import health
 from infomin_jax.train.checkpoint import as_json
-from infomin_jax.train.log import METRICS, read_metrics, say
+from infomin_jax.train.log import METRICS, read_metrics, say, whole_lines
 
 Row = dict[str, float]
 Write = Callable[[Row], None]
@@ -32,11 +35,11 @@ class MetricWriter:
   """The lines of a run; it writes nothing until it is opened.
 
   Attributes:
-    rows: all lines, on the process that opened it; none on others.
+    rows: the newest lines, on the process that opened it; none on others.
   """
 
   def __init__(self, workdir: pathlib.Path, config, step: int):
-    self.rows: list[Row] = []
+    self.rows = health.Recent()
     self._workdir, self._config, self._step = workdir, config, step
     self._writes: list[Write] = []
 
@@ -49,21 +52,35 @@ class MetricWriter:
     Raises:
       UserError: a service does not take the run.
     """
-    rows = [x for x in read_metrics(self._workdir) if x["step"] <= self._step]
     path = self._workdir / METRICS
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    self.rows = rows
+    rows = self._keep_lines(path)
+    self.rows = health.Recent(rows)
     with path.open("a") as file, contextlib.ExitStack() as stack:
 
       def write_line(row: Row) -> None:
-        file.write(json.dumps(row) + "\n")
+        file.write(to_json(row) + "\n")
         file.flush()
 
       self._writes = [write_line]
       for name in self._config.run.writers:
         writer = WRITERS[name](self._workdir, as_json(self._config), rows)
         self._writes.append(stack.enter_context(writer))
+      rows.clear()  # a long run has many
       yield
+
+  def _keep_lines(self, path: pathlib.Path) -> list[Row]:
+    """Returns the rows up to the step, after dropping others from the file."""
+    lines, rows = whole_lines(path), read_metrics(self._workdir)
+    kept = [
+      # Older runs wrote NaN and Infinity, which are not JSON.
+      (to_json(row) if "NaN" in line or "Infinity" in line else line, row)
+      for line, row in zip(lines, rows, strict=True)
+      if row["step"] <= self._step
+    ]
+    text = "".join(f"{line}\n" for line, _ in kept)
+    if not path.exists() or path.stat().st_size != len(text):
+      replace_text(path, text)
+    return [row for _, row in kept]
 
   def write(self, step: int, metrics: dict[str, float]) -> None:
     """Writes one line; `metrics` are plain numbers."""
@@ -141,7 +158,11 @@ def _wandb(
   except wandb.Error as error:
     raise UserError(_refused("Weights & Biases", error)) from error
 
+  last = 0
+
   def write(row: Row) -> None:
+    nonlocal last
+    last = row["step"]
     # W&B keeps the lines of an earlier start, which were the same.
     if row["step"] >= run.starting_step:
       metrics = {name: x for name, x in row.items() if name != "step"}
@@ -152,7 +173,7 @@ def _wandb(
       write(row)
     yield write
   finally:
-    run.finish(exit_code=0 if _complete(config, rows) else 1)
+    run.finish(exit_code=0 if last == config["steps"] else 1)
 
 
 @contextlib.contextmanager
@@ -176,12 +197,15 @@ def _mlflow(
       f"{_refused('MLflow', error)} The run's id is in {workdir / IDS}, its "
       f"store is {mlflow.get_tracking_uri()} (MLFLOW_TRACKING_URI)."
     ) from error
-  last = max((metric.step for metric in history), default=-1)
-  unsent = [row for row in rows if row["step"] > last]
+  sent = max((metric.step for metric in history), default=-1)
+  unsent = [row for row in rows if row["step"] > sent]
+  last = rows[-1]["step"] if rows else 0
 
   def send(row: Row) -> None:
     """Writes a line, and those that it has not taken before."""
-    if row["step"] > last:
+    nonlocal last
+    last = row["step"]
+    if last > sent:
       unsent.append(row)
     try:
       while unsent:
@@ -193,7 +217,7 @@ def _mlflow(
   try:
     yield send
   finally:
-    status = "FINISHED" if _complete(config, rows) else "KILLED"
+    status = "FINISHED" if last == config["steps"] else "KILLED"
     with contextlib.suppress(mlflow.MlflowException):
       client.set_terminated(run_id, status=status)
 
@@ -233,13 +257,8 @@ def _run_id(workdir: pathlib.Path, name: str, make: Callable[[], str]) -> str:
   known = json.loads(path.read_text()) if path.exists() else {}
   if name not in known:
     known[name] = make()
-    path.write_text(json.dumps(known) + "\n")
+    write_json(path, known, indent=None)
   return known[name]
-
-
-def _complete(config: dict, rows: list[Row]) -> bool:
-  """Whether the run's last step is done."""
-  return bool(rows) and rows[-1]["step"] == config["steps"]
 
 
 def _refused(service: str, error: Exception) -> str:

@@ -9,12 +9,11 @@ Preparing TFDS's own sets needs TensorFlow (pip install 'infomin-jax[prepare]');
 reading them, and training, does not.
 """
 
-import json
-
 from absl import flags
 
 from infomin_jax import paths
 from infomin_jax.errors import UserError, nearest
+from infomin_jax.output import to_json
 
 ACTIONS = ("list", "prepare", "inspect")
 
@@ -60,14 +59,14 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
       if not values.json:
         print(f"{name}: {value}")
     if values.json:
-      print(json.dumps(about))
+      print(to_json(about))
   else:
     _show(data.describe(values.data_dir), values.json)
 
 
 def _show(rows: list[dict], as_json: bool) -> None:
   if as_json:
-    print(json.dumps(rows, default=str, indent=2))
+    print(to_json(rows, 2))
     return
   import rich.console
   import rich.table

@@ -7,9 +7,9 @@ small step and its input are. Takes half a minute; `--quick` leaves the speed
 out.
 """
 
-import json
 import os
 import shutil
+import tempfile
 import time
 from typing import Any
 
@@ -17,6 +17,7 @@ from absl import flags
 
 from infomin_jax import paths, runtime
 from infomin_jax.errors import UserError
+from infomin_jax.output import to_json
 from infomin_jax.verbs.train import define_config
 
 STEPS = 20
@@ -47,7 +48,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     "cpu": f"{len(os.sched_getaffinity(0))} cores of {device['cpu']}",
     **evidence.versions(),
     "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
-    "compilation cache": os.environ.get("JAX_COMPILATION_CACHE_DIR", ""),
+    "compilation cache": _cache(),
     "free disk": f"{room / 2**30:.0f} GiB here",
     "data sets": ", ".join(_ready(values.data_dir)),
   }
@@ -55,11 +56,24 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   found |= speed
   found["next"] = _next(device, room, found["data sets"], speed)
   if values.json:
-    print(json.dumps(found, indent=2))
+    print(to_json(found, 2))
     return
   for name, value in found.items():
     for line in value if isinstance(value, list) else [value]:
       print(f"{name:18s} {line}")
+
+
+def _cache() -> str:
+  """The folder of compiled programs, and whether it can be written."""
+  found = os.environ.get("JAX_COMPILATION_CACHE_DIR", "")
+  if found and "://" not in found:
+    try:
+      os.makedirs(found, exist_ok=True)
+      with tempfile.TemporaryFile(dir=found):
+        pass
+    except OSError as error:
+      return f"{found} ({error.strerror}: each start compiles again)"
+  return found
 
 
 def _ready(data_dir: str) -> list[str]:

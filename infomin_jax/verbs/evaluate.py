@@ -24,6 +24,7 @@ from absl import flags
 
 from infomin_jax import paths
 from infomin_jax.errors import UserError
+from infomin_jax.output import to_json, write_json
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
@@ -75,7 +76,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     raise UserError("--workdir is missing: name the folder of a run.")
   from infomin_jax import evidence
   from infomin_jax.eval.table import show_table
-  from infomin_jax.train.checkpoint import read_config
+  from infomin_jax.train.checkpoint import as_json, read_config
 
   rows, configs, pixels = [], [], {}
   for workdir in map(pathlib.Path, values.workdir):
@@ -94,7 +95,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     rows += found
     configs.append(probed)
   if values.json:
-    print(json.dumps({"rows": rows}, indent=2))
+    print(to_json({"rows": rows}, 2))
   else:
     show_table(rows)
   if values.evidence:
@@ -104,7 +105,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
         *(evidence.training(w)["command"] for w in values.workdir),
         command,
       ],
-      config=json.loads(configs[0].to_json()),
+      config=as_json(configs[0]),
       seeds=[config.seed for config in configs],
       values=evidence.over_seeds(rows),
       extra={"training": [evidence.training(w) for w in values.workdir]},
@@ -162,10 +163,9 @@ def _evaluated(
   found = known + evaluate(
     experiment, state, untrained, say, folder=workdir, features=features
   )
-  text = json.dumps({"rows": found}, indent=2) + "\n"
   other = config.data.to_dict() != probed.data.to_dict()
   name = f"evaluation_{probed.data.name}.json" if other else "evaluation.json"
-  (workdir / name).write_text(text)
+  write_json(workdir / name, {"rows": found})
   return found
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from absl import flags
 
 from infomin_jax.errors import UserError
+from infomin_jax.output import to_json
 from infomin_jax.verbs.train import define_config, required_config
 
 
@@ -74,7 +75,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     if not values.json:
       print(shown(rows[-1]), flush=True)
   if values.json:
-    print(json.dumps(rows if len(rows) > 1 else rows[0], indent=2))
+    print(to_json(rows if len(rows) > 1 else rows[0], 2))
 
 
 def changed(config, change: str):

@@ -5,12 +5,11 @@
 Runs on whatever is here, such as a CPU, with the same state, records and keys.
 """
 
-import json
-
 from absl import flags
 
 from infomin_jax import paths
 from infomin_jax.errors import UserError
+from infomin_jax.output import to_json
 
 SHOWN = 5  # arrays
 
@@ -33,9 +32,9 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
   found = replay(values.workdir)
   if values.json:
-    print(json.dumps(found, indent=2))
+    print(to_json(found, 2))
     return
-  print(f"Step {found['step']}: loss {found['loss']}")
+  print(f"Step {found['step']}: loss {found['loss']:.6g}")
   print(f"  first not finite: {found['where'] or 'nothing, here'}")
   for name, value in found["metrics"].items():
     print(f"  {name} {value:.6g}")

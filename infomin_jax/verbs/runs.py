@@ -10,13 +10,14 @@ metric of metrics.jsonl; the largest comes first, of a loss or time the
 smallest.
 """
 
-import json
+import math
 import sys
 
 from absl import flags
 
 from infomin_jax import paths
 from infomin_jax.errors import UserError, lookup
+from infomin_jax.output import to_json
 
 SHOWN = ("loss", "mi_bound", "knn", "linear", "seconds")
 SMALL_IS_GOOD = ("loss", "seconds", "memory_bytes", "input_wait_share")
@@ -54,7 +55,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   if values.best:
     print(rows[0]["run"])
   elif values.json:
-    print(json.dumps(rows, indent=2))
+    print(to_json(rows, 2))
   else:
     keys = dict.fromkeys((*filter(None, [values.sort]), *SHOWN))
     cells = [
@@ -77,10 +78,13 @@ def ordered(rows: list[dict], key: str) -> list[dict]:
   """
   known = {k: k for row in rows for k, x in row.items() if type(x) is not str}
   lookup("metric", key, known)
-  having = [row for row in rows if key in row]
-  return sorted(
-    having, key=lambda row: row[key], reverse=key not in SMALL_IS_GOOD
-  )
+  sign = 1 if key in SMALL_IS_GOOD else -1
+
+  def rank(row: dict) -> tuple[bool, float]:
+    value = float(row[key])
+    return math.isnan(value), sign * value  # what is not a number comes last
+
+  return sorted((row for row in rows if key in row), key=rank)
 
 
 def _differ(folders, as_json: bool) -> None:
@@ -97,7 +101,7 @@ def _differ(folders, as_json: bool) -> None:
       values = (f"{x[key]:.4g}" if key in x else "" for x in found)
       rows.append((key, *values))
   if as_json:
-    print(json.dumps({key: texts for key, *texts in rows}, indent=2))
+    print(to_json({key: texts for key, *texts in rows}, 2))
   else:
     _show(("", *folders), rows)
 

@@ -10,13 +10,13 @@ figures, claims.json and one file a run into the folder; the same command goes
 on where it was stopped.
 """
 
-import json
 import pathlib
 
 from absl import flags
 
 from infomin_jax import paths
 from infomin_jax.errors import UserError
+from infomin_jax.output import to_json
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
@@ -62,7 +62,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   result = study(out, values.preset, values.only, values.data_dir, values.jobs)
   if values.json:
     shown = {key: result[key] for key in ("rows", "claims")}
-    print(json.dumps(shown, indent=1))
+    print(to_json(shown, 1))
   else:
     console = rich.console.Console()
     for part in (*result["shown"], *verdicts(result["claims"])):

@@ -6,12 +6,17 @@ entry of `RECIPES`. Every recipe starts with a random resized crop and a flip.
 """
 
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from ml_collections import ConfigDict
 
-from infomin_jax.errors import UserError
-from infomin_jax.views import color, ops, randaugment
+from infomin_jax.errors import UserError, nearest
+from infomin_jax.views import color, ops
+from infomin_jax.views.randaugment import CMC_OPS, INFOMIN_OPS, check_strength
+from infomin_jax.views.randaugment import randaugment as _randaugment
 
 
 def _jitter(brightness, contrast, saturation, hue, p):
@@ -29,12 +34,10 @@ _gray = functools.partial(color.random_grayscale, p=0.2)
 # InfoMin's code calls its 23 taps blur(22); SimCLR's follow the height.
 _blur = functools.partial(ops.random_gaussian_blur, radius=11, p=0.5)
 _blur_tenth = functools.partial(ops.random_gaussian_blur, radius=None, p=0.5)
-_rand = functools.partial(
-  randaugment.randaugment, names=randaugment.INFOMIN_OPS
-)
-_rand_cmc = functools.partial(
-  randaugment.randaugment, names=randaugment.CMC_OPS
-)
+_rand = functools.partial(_randaugment, names=INFOMIN_OPS)
+_rand_cmc = functools.partial(_randaugment, names=CMC_OPS)
+# What `_rand` and `_rand_cmc` draw: rand-n2-m10-mstd0.5, the defaults.
+RANDAUGMENT = {"count": 2, "p": 0.5, "magnitude": 10.0, "spread": 0.5}
 
 # A to E: InfoMin's code (PyContrast) for InsDis, MoCo and PIRL (A), MoCo v2
 # (B), CMC (C), InfoMin (D), CMC v2 (E). The order matters.
@@ -53,6 +56,17 @@ RECIPES = {
 RECIPES["infomin"] = RECIPES["D"]
 
 
+def own_options(name: str) -> dict[str, Any]:
+  """Returns the keys of `config.views` that only some recipes need.
+
+  Args:
+    name: a key of `RECIPES`.
+  """
+  if any(step.func is _randaugment for step in RECIPES[name]):
+    return {"randaugment": dict(RANDAUGMENT)}
+  return {}
+
+
 def augmented(
   recipe,
   image_shape,
@@ -65,6 +79,7 @@ def augmented(
   strength: float = 1.0,
   grayscale: float | None = None,
   blur: float | None = None,
+  randaugment: Mapping[str, Any] | None = None,
   small_size: int = 0,
   small_count: int = 0,
   small_scale: tuple[float, float] = (0.05, 0.2),
@@ -86,6 +101,9 @@ def augmented(
     strength: multiplies the four ranges of the colour jitter.
     grayscale: probability in place of the recipe's; None keeps that.
     blur: the same for the Gaussian blur.
+    randaugment: `count`, `p`, `magnitude` and `spread` of RandAugment, see
+      `views.randaugment`; those left out are the recipe's. Of a recipe without
+      RandAugment they must be the defaults, or None.
     small_size, small_count: further, smaller views after the others.
     small_scale: their `crop_scale`.
     chunk: images augmented at a time, 0 for the whole batch: bounds the
@@ -113,7 +131,7 @@ def augmented(
     crop_scale=crop_scale, small_scale=small_scale, crop_ratio=crop_ratio
   )
   _check_probabilities(flip=flip, grayscale=grayscale, blur=blur)
-  steps = tuned(recipe, strength, grayscale, blur)
+  steps = tuned(recipe, strength, grayscale, blur, randaugment)
   augment = functools.partial(
     _augment, ratio=crop_ratio, host_crops=host_crops, flip=flip, steps=steps
   )
@@ -207,8 +225,10 @@ def _views_of_some(groups, draws, host_crops, key, index, images):
   return made
 
 
-def tuned(recipe, strength, grayscale, blur):
-  """The recipe with the jitter scaled and probabilities replaced."""
+def tuned(recipe, strength, grayscale, blur, randaugment=None):
+  """The recipe with the jitter scaled and its other options replaced."""
+  draws = RANDAUGMENT | _draws(randaugment)
+  changed = [key for key in draws if draws[key] != RANDAUGMENT[key]]
   replaced = (
     ("grayscale", color.random_grayscale, grayscale),
     ("blur", ops.random_gaussian_blur, blur),
@@ -220,6 +240,13 @@ def tuned(recipe, strength, grayscale, blur):
         f"config.views.{option} is {p}, but this recipe has no such step: "
         "leave it None or choose another views.name."
       )
+  draws_act = draws["count"] > 0 and draws["p"] > 0
+  if changed and draws_act and _randaugment not in functions:
+    key = changed[0]
+    raise UserError(
+      f"config.views.randaugment.{key} is {draws[key]}, but this recipe has no "
+      f"RandAugment: leave it {RANDAUGMENT[key]} or choose another views.name."
+    )
   chances = {function: p for _, function, p in replaced if p is not None}
   steps = []
   for step in recipe:
@@ -229,11 +256,30 @@ def tuned(recipe, strength, grayscale, blur):
       scaled = {name: strength * step.keywords[name] for name in ranges}
       step = functools.partial(step, **scaled)
       acts = strength > 0
+    elif step.func is _randaugment:
+      step = functools.partial(step, **draws) if changed else step
+      acts = draws_act
     elif step.func in chances:
       step = functools.partial(step, p=chances[step.func])
     if acts:  # a step that never acts would still be computed
       steps.append(step)
   return steps
+
+
+def _draws(options: Mapping[str, Any] | None) -> dict[str, Any]:
+  """Checks `config.views.randaugment`; returns its options."""
+  where = "config.views.randaugment"
+  if not isinstance(options, Mapping | ConfigDict | None):
+    raise UserError(
+      f"{where} is {options!r}: expected a mapping with keys among "
+      f"{', '.join(RANDAUGMENT)}, or None."
+    )
+  draws = dict(options or {})
+  for key in draws:
+    if key not in RANDAUGMENT:
+      raise UserError(f"Unknown key {where}.{key}: {nearest(key, RANDAUGMENT)}")
+  check_strength(**draws, where=f"{where}.")
+  return draws
 
 
 def _in_chunks(function, chunk: int, *arrays):

@@ -11,6 +11,7 @@ References:
 """
 
 import functools
+import numbers
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ import jax.numpy as jnp
 from infomin_jax import errors
 from infomin_jax.views import pillow
 
+_MOST = 100  # operations on one image, one after the other
 # ImageNet's mean colour, shown where a warp reads outside the image.
 FILL = (124, 116, 104)
 
@@ -85,8 +87,12 @@ def invert(m, sign, look):
 
 
 def posterize(m, sign, look):
-  """Keeps the top int(4 m) bits."""
-  kept = jnp.floor(4 * m).astype(jnp.int32)
+  """Keeps the top int(4 m) bits, at least one.
+
+  Differs from the paper: its authors' code, as InfoMin's, keeps no bit below
+  m = 1/4, so that the image is black.
+  """
+  kept = jnp.maximum(jnp.floor(4 * m).astype(jnp.int32), 1)
   step = (256 >> kept).astype(jnp.float32)
   return _with(look, table=jnp.floor(look.values / step) * step)
 
@@ -176,6 +182,33 @@ CMC_OPS = (
 )
 
 
+def check_strength(
+  count=2, p=0.5, magnitude=10.0, spread=0.5, where=""
+) -> None:
+  """Refuses arguments of `randaugment` that are out of range.
+
+  Args:
+    count, p, magnitude, spread: as there; what JAX traces is not checked.
+    where: what stands before their names in messages, `config.views.`.
+
+  Raises:
+    UserError: one of them.
+  """
+  ranges: dict[str, tuple[Any, float, float, str]] = {
+    "count": (count, 0, _MOST, f"a whole number from 0 to {_MOST}"),
+    "p": (p, 0, 1, "a probability from 0 to 1"),
+    "magnitude": (magnitude, 0, 10, "a number from 0 to 10"),
+    "spread": (spread, 0, 10, "a number from 0 to 10"),
+  }
+  for name, (value, low, high, wanted) in ranges.items():
+    if isinstance(value, jax.Array):
+      continue
+    kind: Any = numbers.Integral if name == "count" else numbers.Real
+    right = isinstance(value, kind) and not isinstance(value, bool)
+    if not (right and low <= value <= high):
+      raise errors.UserError(f"{where}{name} is {value!r}: expected {wanted}.")
+
+
 def randaugment(
   key,
   image: jax.Array,
@@ -192,16 +225,19 @@ def randaugment(
     key: one PRNG key.
     image: float `[h, w, c]` in [0, 1], c 1 or 3; rounded to 8 bits first.
     names: keys of `OPS`.
-    count: draws an image.
+    count: draws per image.
     p: probability that a drawn operation acts.
-    magnitude: mean of the magnitude, of at most 10.
-    spread: its standard deviation; clipped to [0, 10], so that with the
-      defaults half of all draws are exactly 10.
+    magnitude: mean of the magnitude, 0 to 10. Not all operations vanish at 0:
+      `posterize` and `solarize` are strongest there.
+    spread: standard deviation of the magnitude, which is clipped to [0, 10]:
+      with the defaults half of all draws are exactly 10.
     fill: 8-bit colour outside the image; on 1 channel its mean.
 
   Raises:
-    UserError: an unknown name, or another number of channels.
+    UserError: an unknown name, an argument out of range, or another number of
+      channels.
   """
+  check_strength(count, p, magnitude, spread)
   makers = [errors.lookup("RandAugment operation", n, OPS) for n in names]
   u = jax.random.uniform(key, (count, 5))
   normal = jnp.sqrt(2) * jax.scipy.special.erfinv(2 * u[:, 4] - 1)

@@ -17,6 +17,7 @@ import dataclasses
 from typing import Any
 
 from infomin_jax.errors import lookup
+from infomin_jax.views import presets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +107,7 @@ def _views(recipe: Recipe, sizes: Sizes) -> dict[str, Any]:
     count=1 if one else 2,
     crop_scale=(0.08, 1.0) if one or recipe.views == "simclr" else (0.2, 1.0),
   )
+  views |= presets.own_options(recipe.views)
   if recipe.jigsaw:
     size, patch = sizes.pieces
     views["jigsaw"] = dict(cells=3, size=size, patch=patch, scale=(0.6, 1.0))

@@ -8,7 +8,7 @@ against the rest, or a space that is learned.
 from collections.abc import Mapping
 from typing import Any
 
-from infomin_jax.views.presets import RECIPES
+from infomin_jax.views.presets import RECIPES, own_options
 
 SPACES = ("rgb", "lab", "ycbcr", "ypbpr", "ydbdr", "yiq", "hsv")
 # How a generator of views is trained; `frozen` only uses one.
@@ -26,9 +26,10 @@ def views(row: str, size: int) -> dict[str, Any]:
   if row not in AUGMENTED:
     return dict(name="crop", size=size, count=1, crop_scale=(0.5, 1.0))
   name = "C" if row == "augment" else row
-  return dict(
+  options: dict[str, Any] = dict(
     name=name, size=size, count=2, crop_scale=(0.3, 1.0), strength=1.0
   )
+  return options | own_options(name)
 
 
 def statistics(row: str) -> dict[str, tuple[float, ...]]:

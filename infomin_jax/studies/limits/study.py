@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infomin_jax.errors import UserError
+from infomin_jax.output import write_json
 from infomin_jax.studies import presets, store
 from infomin_jax.studies.limits import (
   adversarial,
@@ -95,7 +96,7 @@ def finish(out: pathlib.Path, chosen: Mapping, results: Results) -> dict:
   rows = table.rows(results, chosen)
   checked = [claim.check(results) for claim in statements.CLAIMS]
   store.write_csv(out / "table.csv", rows)
-  store.write_json(out / "claims.json", checked)
+  write_json(out / "claims.json", checked, indent=1)
   figures.draw_all(out, results, chosen)
   seeds = sorted({s for line in results.runs.values() for s in line})
   result = {
@@ -161,7 +162,7 @@ def run_line(out, variant: lines.Variant, images):
         "seconds": round(seconds, 2),
         "curve": curve.rows,
       }
-      store.write_json(store.run_path(out, variant.name, seed), record)
+      write_json(store.run_path(out, variant.name, seed), record, indent=1)
       yield record
 
 
