@@ -8,7 +8,7 @@ import ml_collections
 import numpy as np
 import pytest
 import skimage.data
-from PIL import Image
+from PIL import Image, ImageOps
 
 from infomin_jax import data
 from infomin_jax.data import arrays, decode, folder, sources
@@ -78,12 +78,46 @@ def test_sixteen_bits_are_scaled():
   np.testing.assert_array_equal(got[..., 0].ravel()[:-1], np.arange(255))
 
 
-def test_exif_orientation_is_ignored():
-  exif = Image.Exif()
-  exif[0x0112] = 6
-  content = encoded(photo(20, 30), "jpeg", exif=exif)
-  for channels in (0, 1, 3):
-    assert decode.decode(content, channels).shape[:2] == (20, 30)
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff", "avif"])
+def test_exif_orientation_is_applied_if_asked(kind):
+  image = photo(20, 30)
+  for how in range(1, 9):
+    exif = Image.Exif()
+    exif[0x0112] = how
+    content = encoded(image, kind, exif=exif)
+    assert np.abs(decode.decode(content, 3) - image.astype(int)).mean() < 10
+    turned = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+    expected = np.asarray(turned.convert("RGB"), int)
+    got = decode.decode(content, 3, upright=True)
+    assert got.shape == expected.shape
+    assert np.abs(got - expected).mean() < 10
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "tiff", "avif"])
+def test_alpha_shows_the_background(kind):
+  image = np.zeros((8, 8, 4), np.uint8)
+  image[...] = (250, 0, 100, 0)
+  image[:4, :, 3] = 128
+  options = {} if kind == "tiff" else {"lossless": True, "exact": True}
+  content = encoded(image, kind, **(options if kind == "webp" else {}))
+  got = decode.decode(content, 3, background=(0, 200, 40)).astype(int)
+  # 250 * 128 / 255 + 0, 200 * 127 / 255, 100 * 128 / 255 + 40 * 127 / 255.
+  np.testing.assert_allclose(got[:3], [[[125, 100, 70]] * 8] * 3, atol=3)
+  np.testing.assert_allclose(got[5:], [[[0, 200, 40]] * 8] * 3, atol=1)
+  if kind != "avif":
+    assert decode.decode(content, 4)[0, 0].tolist() == [250, 0, 100, 128]
+
+
+def test_palettes_and_color_keys_are_transparent_too():
+  image = np.zeros((4, 6, 3), np.uint8)
+  image[:, 3:] = 90
+  flat = Image.fromarray(image).quantize(4)
+  zero = flat.getpixel((0, 0))
+  for file, key in ((flat, zero), (Image.fromarray(image), (0, 0, 0))):
+    content = io.BytesIO()
+    file.save(content, "png", transparency=key)
+    got = decode.decode(content.getvalue(), 3, background=(9, 8, 7))
+    assert got[0, 0].tolist() == [9, 8, 7] and got[0, 5].tolist() == [90] * 3
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff", "bmp", "gif"])
@@ -176,6 +210,29 @@ def test_resize_crop_is_the_centre():
   tall = photo(77, 40)
   expected = decode.resize(tall, 38, 20)[14:24, 5:15]
   np.testing.assert_array_equal(decode.resize_crop(tall, 20, 10), expected)
+
+
+def test_a_long_image_is_cut_before_it_is_enlarged():
+  # Resized whole, these would take 4.5 GB.
+  for shape in ((1, 30_000), (30_000, 1)):
+    image = np.zeros((*shape, 3), np.uint8)
+    middle = image.reshape(-1, 3)[14_990:15_010]
+    middle[:10], middle[10:] = 100, 200
+    got = decode.resize_crop(image, 224, 224)
+    across = got[:, 100, 0] if shape[1] == 1 else got[100, :, 0]
+    # The crop is half a pixel of each value, and between their centres linear.
+    expected = 100 + 100 * (np.arange(224) + 0.5) / 224
+    np.testing.assert_allclose(across, expected, atol=1)
+
+
+@pytest.mark.parametrize("shape", [(30, 250), (251, 30), (40, 161)])
+def test_the_middle_of_a_long_image_is_that_of_the_whole(shape):
+  image = photo(*shape)
+  for resize_to, size in ((20, 16), (45, 45)):
+    h, w, top, left = decode.center_window(*shape, resize_to, size)
+    whole = decode.resize(image, h, w)[top : top + size, left : left + size]
+    got = decode.resize_crop(image, resize_to, size)
+    assert np.abs(got.astype(int) - whole).max() <= 3
 
 
 def test_random_windows_have_torchvisions_distribution():
@@ -405,8 +462,8 @@ IMAGES = np.zeros((4, 5, 5, 3), np.uint8)
     (dict(x=IMAGES, y=np.zeros(3, int)), r"must be 4 class numbers.*\[3\]"),
     (dict(x=IMAGES, y=np.zeros(4)), "integer type; got float64"),
     (
-      dict(x=IMAGES, y=np.full(4, -1)),
-      "from -1 to -1; expected class numbers",
+      dict(x=IMAGES, y=np.full(4, -2)),
+      "from -2 to -2; expected class numbers from 0 on, .*or -1 for unknown",
     ),
     (dict(x_train=IMAGES, y_test=np.zeros(4, int)), "both or neither"),
   ],
@@ -415,6 +472,30 @@ def test_bad_arrays_are_refused(tmp_path, fields, message):
   np.savez(tmp_path / "a.npz", **fields)
   with pytest.raises(UserError, match=message):
     arrays.load("train", str(tmp_path / "a.npz"))
+
+
+def test_a_label_of_minus_one_is_unknown(tmp_path):
+  path = str(tmp_path / "a.npz")
+  np.savez(path, x=np.zeros((30, 4, 4), np.uint8), y=np.arange(30) % 4 - 1)
+  source = arrays.load("train", path)
+  assert source.tasks["label"] == ("label", 3)
+  assert [source[i]["label"] for i in range(4)] == [-1, 0, 1, 2]
+  np.savez(path, x=IMAGES, y=np.full(4, -1))
+  assert arrays.load("train", path).tasks == {}
+
+
+def test_rows_of_one_group_are_on_one_side(tmp_path):
+  path = str(tmp_path / "a.npz")
+  patient = np.arange(60) // 3
+  np.savez(path, x=np.zeros((60, 4, 4), np.uint8), patient=patient)
+  test = arrays.load("test", path, group="patient")
+  assert test._rows.tolist() == [27, 28, 29, 57, 58, 59]
+  assert arrays.load("test", path, group="blocks")._rows[0] == 54
+  with pytest.raises(UserError, match=r"name of an array .* it has x, patient"):
+    arrays.load("test", path, group="video")
+  np.savez(path, x_train=IMAGES, x_test=IMAGES)
+  with pytest.raises(UserError, match="names its splits"):
+    arrays.load("test", path, group="blocks")
 
 
 @pytest.mark.parametrize("value", [1.5, -0.1, np.nan])

@@ -23,6 +23,7 @@ from infomin_jax.data import (
   tfds_sources,
 )
 from infomin_jax.data.absent import Absent
+from infomin_jax.data.batch import example
 from infomin_jax.data.catalog import describe, prepare
 from infomin_jax.data.colorful import ColorfulDigits
 from infomin_jax.data.decode import BrokenRecord
@@ -127,6 +128,7 @@ __all__ = [
   "crops_for",
   "describe",
   "epoch",
+  "example",
   "host_center",
   "host_views",
   "indices",

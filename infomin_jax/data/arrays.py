@@ -5,6 +5,7 @@ import zipfile
 
 import numpy as np
 
+from infomin_jax.data import groups
 from infomin_jax.data.sources import (
   Task,
   checked_index,
@@ -56,17 +57,21 @@ class ArraySource:
     return {"image": image.reshape(self.image_shape), **label, "index": index}
 
 
-def load(split: str, path: str) -> ArraySource:
+def load(split: str, path: str, group: str = "") -> ArraySource:
   """Images `[n, h, w]` or `[n, h, w, c]`, uint8 or float in [0, 1].
 
   An `.npy` file holds only images, and is memory-mapped. In an `.npz` file
   they are called `images`, `image` or `x` and their int labels `[n]`
   `labels`, `label` or `y`; names such as `x_train` or `test_images` make
   splits. Without those every tenth image is `test`, the others are `train`.
+  A label of -1 is unknown.
 
   Args:
     split: a TFDS split string over those splits.
     path: the file.
+    group: what is on one side of the split, where names make none: the name of
+      an array `[n]` of the file (rows of one value stay together), "blocks"
+      (the last tenth of each class is test), or "" for every tenth image.
 
   Raises:
     UserError: no such file, pickled objects, wrong names, shapes or types.
@@ -91,11 +96,14 @@ def load(split: str, path: str) -> ArraySource:
     )
   lengths = {part: len(file[field]) for part, field in images.items()}
   order = np.arange(sum(lengths.values()))
-  if "" in images:
+  labels = _labels(file, images, path)
+  if group:
+    order, lengths = _grouped(file, images, labels, group, path)
+  elif "" in images:
     order, lengths = every_tenth(lengths[""])
   rows = order[select(split, lengths, path)]
-  labels = _labels(file, images, path)
-  classes = 0 if labels is None else int(labels.max()) + 1
+  known = labels is not None and (labels[rows] >= 0).any()
+  classes = int(labels.max()) + 1 if known else 0
   return ArraySource(
     path,
     list(images.values()),
@@ -185,11 +193,36 @@ def _labels(file, images, path):
         f"data.path: array {names[part]} must be {n} class numbers of an "
         f"integer type; got {labels.dtype} {list(labels.shape)}."
       )
-    if n and not 0 <= labels.min() <= labels.max() < _MOST_CLASSES:
+    if n and not -1 <= labels.min() <= labels.max() < _MOST_CLASSES:
       raise UserError(
         f"data.path: array {names[part]} holds labels from {labels.min()} to "
         f"{labels.max()}; expected class numbers from 0 on, below "
-        f"{_MOST_CLASSES}: number the classes."
+        f"{_MOST_CLASSES}, or -1 for unknown: number the classes."
       )
     parts.append(labels.astype(np.int32))
   return np.concatenate(parts)
+
+
+def _grouped(file, images, labels, group, path):
+  """The split by groups of an array, or by blocks."""
+  if "" not in images:
+    raise UserError(
+      f"config.data.group={group!r} has no effect: {path} names its splits, "
+      f"{', '.join(images.values())}; leave it empty."
+    )
+  n = len(file[images[""]])
+  if group == "blocks":
+    kinds = [""] * n if labels is None else labels.tolist()
+    return groups.ordered(groups.last_tenths(kinds))
+  if group not in file or file[group].shape != (n,):
+    raise UserError(
+      f"config.data.group={group!r}: expected blocks, or the name of an array "
+      f"of shape [{n}] in {path}; it has {', '.join(file)}."
+    )
+  names = file[group].tolist()
+  if len(set(names)) < 2:
+    raise UserError(
+      f"config.data.group={group!r}: all {n} images are of one group; two or "
+      "more are needed."
+    )
+  return groups.ordered(groups.every_tenth(names))

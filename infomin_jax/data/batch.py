@@ -78,6 +78,11 @@ def next_readable(source: Source, row: int) -> tuple[dict, int]:
   raise UserError(f"None of the {len(source)} records can be read.")
 
 
+def example(source: Source, broken: str) -> dict:
+  """The first record, or with `broken="skip"` the first that can be read."""
+  return next_readable(source, 0)[0] if broken == "skip" else source[0]
+
+
 def collate(
   records: Iterable[dict],
   count: int,

@@ -1,73 +1,141 @@
 """Image bytes to uint8 arrays, and the two croppings that need whole photos."""
 
+import ctypes
+import io
 import math
 
 import cv2
 import numpy as np
+import PIL._imaging
+from PIL import Image
 
+from infomin_jax.data import intact
+from infomin_jax.data.exif import orientation, turned
+from infomin_jax.data.intact import BrokenRecord
 from infomin_jax.errors import UserError
 
 # The pipeline already runs one record per thread; OpenCV's own pool on top of
-# that oversubscribes the cores. What OpenCV would log about a damaged file is
-# in the error that names the record.
+# that oversubscribes the cores. What OpenCV and libtiff would log about a
+# damaged file is in the error that names the record.
 cv2.setNumThreads(1)
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+try:
+  _libtiff = ctypes.CDLL(PIL._imaging.__file__)
+  _libtiff.TIFFSetErrorHandler(None)
+  _libtiff.TIFFSetWarningHandler(None)
+except (OSError, AttributeError):  # a Pillow that hides it: its lines stay
+  pass
 
-_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
+_JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
+# Pillow's modes that hold more than gray, and those that hold alpha.
+_MODES = {"1": "L", "L": "L", "LA": "RGBA", "PA": "RGBA", "RGBA": "RGBA"}
 
 
-class BrokenRecord(UserError):
-  """One record that cannot be read: the pipeline can skip these, if asked."""
+def decode(
+  data: bytes,
+  channels: int = 0,
+  *,
+  upright: bool = False,
+  background: tuple[int, ...] = (),
+) -> np.ndarray:
+  """Decodes JPEG, PNG, WebP, AVIF, BMP, TIFF, GIF, PNM or JPEG 2000 bytes.
 
-
-def decode(data: bytes, channels: int = 0) -> np.ndarray:
-  """Decodes JPEG, PNG, WebP, BMP, TIFF, GIF or PNM bytes.
-
-  Pixels are taken as stored: an EXIF orientation is ignored, as in the
-  pipelines that the published numbers come from. 16-bit images are scaled to
-  8 bits (v / 257, rounded).
+  Without the last two arguments pixels are as stored, as in the pipelines that
+  published numbers come from. 16-bit images are scaled to 8 bits (v / 257,
+  rounded).
 
   Args:
     data: the file's content.
-    channels: 1 (luma), 3 (RGB, alpha dropped), 0 (as stored: 1, 3 or RGBA), or
-      another number, which the image must have.
+    channels: 1 (luma), 3 (RGB), 0 (as stored: 1, 3 or RGBA), or another number,
+      which the image must have.
+    upright: turn the image as its EXIF orientation says.
+    background: RGB of what shows through where alpha is dropped; () shows the
+      pixels that alpha hides.
 
   Returns:
     uint8 `[h, w, c]`, colours in RGB or RGBA order.
 
   Raises:
     BrokenRecord: not an image, or a damaged or truncated one.
-    UserError: wrong number of channels, or a float image.
+    UserError: wrong number of channels, or a kind of image that is not read.
   """
-  modes = {1: cv2.IMREAD_GRAYSCALE, 3: cv2.IMREAD_COLOR}
-  if channels in modes:
-    keep = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-    mode = modes[channels] | keep
+  if not data:
+    raise BrokenRecord("its 0 bytes end too early")
+  if data.startswith(intact.TIFF):
+    image, turn = _tiff(data, channels)
+  elif data.startswith(intact.JPEG):
+    image, turn = _jpeg(data, channels), 0
   else:
-    mode = cv2.IMREAD_UNCHANGED
-  if not data or _is_cut_jpeg(data):
-    raise BrokenRecord(f"its {len(data)} bytes end too early")
+    image, turn = _others(data), 0
+  if turn:  # Pillow has turned it
+    image = image if upright else turned(image, {6: 8, 8: 6}.get(turn, turn))
+  elif upright:
+    image = turned(image, orientation(data))
+  return _with_channels(image, channels, background)
+
+
+def _jpeg(data: bytes, channels: int) -> np.ndarray:
+  # A decoder fills the missing part of a cut JPEG with gray. Within the scan a
+  # marker cannot occur by chance, so the end marker must follow the last start
+  # of a scan.
+  if not data.endswith(_JPEG_END):
+    if data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN):
+      raise BrokenRecord(f"its {len(data)} bytes end too early")
+  space = intact.jpeg_space(data)
+  if space in ("CMYK", "YCCK"):
+    intact.jpeg(data, "CMYK")
+    return _opencv(data)
+  gray = channels == 1 or (space == "Gray" and channels != 3)
+  return intact.jpeg(data, "GRAY" if gray else "RGB")
+
+
+def _tiff(data: bytes, channels: int) -> tuple[np.ndarray, int]:
+  """The first page, and the orientation that was applied to it, or 0."""
+  page = intact.tiff(data)
+  if page.bitspersample == 16:
+    return _opencv(data), 0
+  tag = page.tags.get("Orientation")
   try:
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
+    with Image.open(io.BytesIO(data)) as file:
+      file.load()
+      mode = _MODES.get(file.mode)
+      if mode is None:
+        mode = "RGBA" if "transparency" in file.info else "RGB"
+      image = np.asarray(file.convert(mode))
+  except Exception as error:  # hostile files raise what they like
+    raise BrokenRecord(f"its pixels are damaged ({error})") from error
+  image = image if image.ndim == 3 else image[..., None]
+  if channels == page.samplesperpixel == 4 and mode == "RGB":
+    image = _opencv(data)  # the fourth is neither ink nor alpha
+    return image, 0
+  return image, int(tag.value) if tag and 1 < tag.value <= 8 else 0
+
+
+def _others(data: bytes) -> np.ndarray:
+  brands = data[8:64] if data[4:8] == b"ftyp" else b""
+  if brands.startswith(intact.HEIC) and b"avif" not in brands:
+    raise UserError("it is a HEIC image, which is not read: convert it to JPEG")
+  whole = intact.png(data) if data.startswith(intact.PNG) else data
+  image = _opencv(whole)
+  if data.startswith((b"RIFF", *intact.JP2)):
+    intact.check_zeros(data, image)
+  return image
+
+
+def _opencv(data: bytes) -> np.ndarray:
+  """What OpenCV reads, uint8 `[h, w, c]` in RGB order."""
+  buffer = np.frombuffer(data, np.uint8)
+  try:
+    image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+    if image is None and data.startswith(intact.JP2):  # gray with alpha
+      keep = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+      image = cv2.imdecode(buffer, cv2.IMREAD_COLOR | keep)
   except cv2.error as error:
     raise BrokenRecord(f"OpenCV refuses it: {error.err}") from error
   if image is None:
     raise BrokenRecord(
       f"its {len(data)} bytes, starting with {data[:4]!r}, are no intact image"
     )
-  return _as_rgb(image, channels)
-
-
-def _is_cut_jpeg(data: bytes) -> bool:
-  # Old OpenCV versions fill the missing part of a cut JPEG with grey without
-  # a word. Within the scan a marker cannot occur by chance, so the end marker
-  # must follow the last start of a scan.
-  if not data.startswith(_JPEG_START) or data.endswith(_JPEG_END):
-    return False
-  return data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN)
-
-
-def _as_rgb(image: np.ndarray, channels: int) -> np.ndarray:
   if image.dtype == np.uint16:
     image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
   if image.dtype != np.uint8:
@@ -76,14 +144,34 @@ def _as_rgb(image: np.ndarray, channels: int) -> np.ndarray:
       "convert it, or store it as arrays (data.name=arrays)"
     )
   if image.ndim == 2:
-    image = image[..., None]
+    return image[..., None]
+  orders = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
+  code = orders.get(image.shape[-1])
+  return image if code is None else cv2.cvtColor(image, code)
+
+
+def _with_channels(image, channels, background):
+  """Converts to 1 or 3 channels; checks any other number."""
+  if channels in (1, 3) and image.shape[-1] == 4:
+    image = _over(image, background) if background else image[..., :3]
   count = image.shape[-1]
+  if channels == 1 and count == 3:
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
+  if channels == 3 and count == 1:
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
   if channels and count != channels:
     raise UserError(
       f"expected {channels} channels, got {count}: set data.channels"
     )
-  orders = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
-  return cv2.cvtColor(image, orders[count]) if count in orders else image
+  return np.ascontiguousarray(image)
+
+
+def _over(image: np.ndarray, background: tuple[int, ...]) -> np.ndarray:
+  """RGBA on an opaque color: uint8 `[h, w, 3]`."""
+  alpha = image[..., 3:].astype(np.uint32)
+  behind = np.array(background, np.uint32)
+  mixed = image[..., :3] * alpha + behind * (255 - alpha)
+  return ((mixed + 127) // 255).astype(np.uint8)
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -131,10 +219,26 @@ def resize_crop(image: np.ndarray, resize_to: int, size: int) -> np.ndarray:
   Rounding as in torchvision's Resize and CenterCrop. Needs
   `size <= resize_to`.
   """
+  image = _middle(image)
   h, w = image.shape[:2]
   height, width, top, left = center_window(h, w, resize_to, size)
   image = resize(image, height, width)
   return np.ascontiguousarray(image[top : top + size, left : left + size])
+
+
+def _middle(image: np.ndarray) -> np.ndarray:
+  """The middle of a long image, which is all that a centre can hold.
+
+  Resizing all of an image of 1 x 30,000 pixels takes gigabytes. Four squares
+  are kept, or one pixel more so that the middle is the same.
+  """
+  short = 4 * min(image.shape[:2])
+  for axis, length in enumerate(image.shape[:2]):
+    keep = short + (length - short) % 2
+    if length > keep:
+      start = (length - keep) // 2
+      image = np.take(image, range(start, start + keep), axis)
+  return image
 
 
 def center_window(

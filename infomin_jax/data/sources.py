@@ -139,11 +139,11 @@ def checked_index(index: int, source: Source) -> int:
 
 
 def decoded(
-  data: bytes, channels: int, index: int, source: "FileSource"
+  data: bytes, channels: int, index: int, source: "FileSource", **how
 ) -> np.ndarray:
   """`decode`, whose errors then name the record and its file."""
   try:
-    return decode.decode(data, channels)
+    return decode.decode(data, channels, **how)
   except UserError as error:
     # The type stays: only a damaged file (BrokenRecord) may be skipped, a wrong
     # number of channels is the config's fault.

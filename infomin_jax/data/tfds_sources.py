@@ -21,6 +21,7 @@ from infomin_jax.data.decode import BrokenRecord
 from infomin_jax.data.masks import decoded_mask
 from infomin_jax.data.sources import Task, bad_split, checked_index, decoded
 from infomin_jax.errors import UserError, lookup
+from infomin_jax.paths import local
 
 # Our name -> TFDS builder. Every configuration of div2k has the same `hr`.
 BUILDERS = {
@@ -40,13 +41,8 @@ _UNLABELLED = {"stl10": ("unlabelled", "all"), "imagenet2012": ("test", "all")}
 
 def default_dir(data_dir: str) -> pathlib.Path:
   """The folder of the prepared sets: `data_dir`, or TFDS's own default."""
-  if "://" in data_dir:
-    raise UserError(
-      f"data_dir: expected a folder, got {data_dir!r}; mount the bucket and "
-      "give the mounted folder."
-    )
   default = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
-  return pathlib.Path(data_dir or default).expanduser()
+  return local("data_dir", data_dir or default)
 
 
 def find(builder: str, data_dir: str = "") -> pathlib.Path | None:

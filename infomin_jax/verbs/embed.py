@@ -3,9 +3,10 @@
   infomin embed --workdir runs/fm --images photos --out feats.npz
 
 Writes `features` (float32 `[n, d]`), `files` (paths below the folder, `[n]`)
-and, where sub-folders are classes, `label` (`[n]`). Images are brought to the
-size that the encoder was trained on, as evaluation does, and to its channels if
-these are one or three; other numbers the files must have.
+and, where sub-folders are classes, `label` (`[n]`, -1 where there is none).
+Every file is read once, also where validation images serve as test. Images are
+brought to the size that the encoder was trained on, as evaluation does, and to
+its channels if these are one or three; other numbers the files must have.
 """
 
 import pathlib
@@ -57,8 +58,12 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
   trained = trained_encoder(values.workdir)
   config, learner, variables = trained
-  root = pathlib.Path(values.images)
-  source = folder.load("all", str(root), channels=channels_of(trained))
+  root = pathlib.Path(values.images).expanduser()
+  # Files are read as in training.
+  keys = ("background", "ignore_orientation")
+  how = {key: config.data[key] for key in keys if key in config.data}
+  channels = channels_of(trained)
+  source = folder.load("all", str(root), channels=channels, **how)
   tap = values.tap or config.evaluate.taps[0]
   config.evaluate.batch_size = values.batch_size
   config.data.host_crops = True  # files differ in size
@@ -67,14 +72,16 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   features, fields = embed(
     learner, variables, source, (tap,), config=config, mesh=mesh
   )
+  # Where config.data.broken is "skip", a record may stand in for another.
+  rows = np.sort(np.unique(fields["index"], return_index=True)[1])
   files = [
     str(pathlib.Path(source.where(int(i))).relative_to(root))
-    for i in fields["index"]
+    for i in fields["index"][rows]
   ]
-  arrays = {"features": features[tap], "files": np.array(files)}
+  arrays = {"features": features[tap][rows], "files": np.array(files)}
   if source.tasks:
-    arrays["label"] = fields["label"]
+    arrays["label"] = fields["label"][rows]
   with out.open("wb") as file:
     np.savez(file, allow_pickle=False, **arrays)
-  n, d = features[tap].shape
+  n, d = arrays["features"].shape
   say(f"Wrote {n} x {d} features (tap {tap}) to {out}.")
