@@ -6,11 +6,22 @@ import jax
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.datasets import load_digits
 
 from infomin_jax import cli
+from infomin_jax.data.paired import as_paired, read_paired
 from infomin_jax.data.synthetic import TASKS
 from infomin_jax.errors import UserError
-from infomin_jax.estimation import advice, crossfit, estimate, interval
+from infomin_jax.estimation import (
+  advice,
+  classes,
+  crossfit,
+  estimate,
+  estimate_paired,
+  interval,
+  order,
+)
+from infomin_jax.estimation.classes import count_classes
 from infomin_jax.estimation.copula import (
   Copula,
   fit_copula,
@@ -19,6 +30,7 @@ from infomin_jax.estimation.copula import (
 )
 from infomin_jax.estimation.crossfit import Held, cross_fit
 from infomin_jax.estimation.networks import Joined, Parametric, Warped
+from infomin_jax.estimation.reduce import components
 
 pytestmark = pytest.mark.usefixtures("optimized")
 
@@ -197,7 +209,11 @@ FIGURES = dict(
 @pytest.mark.parametrize(
   "flag,change",
   [
+    ("same_column", dict(same_column="x equals y")),
+    ("row_order", dict(row_order="x and y")),
     ("constant", dict(constant=2)),
+    ("reduced", dict(reduced="900 columns of x became 25 components")),
+    ("many_classes", dict(chance=0.3)),
     ("duplicates", dict(duplicates=0.3)),
     ("few_samples", dict(samples=60)),
     ("near_ceiling", dict(ceiling=1.2)),
@@ -306,6 +322,150 @@ def test_a_hard_gaussian_is_within_a_tenth():
 def test_too_few_samples_are_refused():
   with pytest.raises(UserError, match="at least 40 pairs"):
     estimate(np.arange(10.0), np.arange(10.0))
+
+
+# --- columns that strangers bring -------------------------------------------
+
+IDS = np.arange(200)
+NOISE = np.random.default_rng(0).normal(size=(2, 200))
+
+
+@pytest.mark.parametrize(
+  "x,y,words",
+  [
+    (NOISE[0], NOISE[0], ("x equals y", "")),
+    (NOISE[0], np.exp(-NOISE[0]), ("x is a monotone function of y", "")),
+    (
+      np.stack([IDS, NOISE[0]], axis=1),
+      np.stack([NOISE[1], IDS + 7.5], axis=1),
+      ("column 0 of x is a monotone function of column 1 of y", ""),
+    ),
+    (IDS + NOISE[0] / 9, np.sort(NOISE[1]).round(1), ("", "x and y")),
+    (IDS * 1.0, np.repeat([2, 0, 1], [90, 60, 50]), ("", "x and y")),
+    (NOISE[0], np.repeat([2, 0, 1], [90, 60, 50]), ("", "")),
+    (NOISE[0], NOISE[0] + NOISE[1] / 99, ("", "")),
+    (IDS * 1.0, IDS == 199, ("", "")),
+  ],
+)
+def test_columns_of_the_same_order_are_named(x, y, words):
+  assert order.shared(as_paired(x, y)) == words
+
+
+def test_row_numbers_are_named_by_the_columns_of_a_table(tmp_path, capsys):
+  rows = [f"{i},{a},{b}" for i, (a, b) in enumerate(NOISE.T)]
+  for name in ("x", "y"):
+    path = tmp_path / f"{name}.csv"
+    path.write_text("\n".join(["id,p,q", *rows]))
+  paths = [str(tmp_path / f"{name}.csv") for name in ("x", "y")]
+  columns = ["--x_columns=id,p", "--y_columns=id,q"]
+  cli.main(["estimate", *paths, *columns, "--critic=copula"])
+  assert "column 'id' of x equals column 'id' of y" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+  "x",
+  [
+    np.eye(5)[np.arange(200) % 5],  # dummies that sum to one
+    (NOISE[0][:, None] > np.linspace(1, 2.4, 20)) * 1.0,  # sparse counts
+    np.repeat([0.0, 1.0], [199, 1])[:, None],  # one row differs
+  ],
+  ids=["dummies", "sparse", "one row"],
+)
+def test_nearly_constant_columns_share_nothing_with_noise(x):
+  found = estimate(x, NOISE[1], critic="copula")
+  assert abs(found.nats) < 0.05
+  assert "independent" in found.flags
+
+
+@pytest.mark.slow
+def test_digits_share_most_of_their_class():
+  images, digits = load_digits(return_X_y=True)
+  found = estimate(images, digits)
+  # A classifier with 98 % of them right has at least 2.2 of log 10 nats.
+  assert 1.7 < found.nats < np.log(10)
+  assert "bounds_apart" in found.flags
+
+
+def test_a_class_that_occurs_once_is_compared_with_numbers():
+  classes = np.repeat([0, 1, 2], [100, 99, 1])
+  shift = np.where(classes == 1, 8.0, 0.0)
+  found = estimate(classes, NOISE[0] + shift, critic="copula")
+  assert 0.3 < found.nats < np.log(2) + 0.05  # 0.69 but for the copula
+  assert estimate(np.zeros(200, int), NOISE[0]).nats == 0
+
+
+def test_classes_stay_below_their_entropy():
+  rng = np.random.default_rng(0)
+  x = rng.integers(1500, size=2000)
+  found = count_classes(x, x, 0)
+  entropy = stats.entropy(np.bincount(x))
+  assert found["nats"] == pytest.approx(entropy)
+  assert found["interval"][1] <= entropy + 1e-9
+  dealt = count_classes(x, rng.permutation(x), 0)
+  # Most cells hold one pair: chance alone looks like dependence.
+  assert dealt["p_value"] > 0.05
+  assert dealt["chance"] == pytest.approx(dealt["nats"], rel=0.05)
+
+
+def test_tables_are_drawn_as_permutations_have_them():
+  x, y = np.random.default_rng(0).integers(3, size=(2, 300))
+  sums = np.bincount(x), np.bincount(y)
+  means = []
+  for deal in (
+    classes._tables(sums, np.random.default_rng(1)),
+    classes._permuted(x, y, np.random.default_rng(2)),
+  ):
+    drawn = [classes._of_cells(deal(), sums)[0] for _ in range(300)]
+    means.append(np.mean(drawn))
+  np.testing.assert_allclose(means, 4 / 600, rtol=0.2)  # chi squared / 2n
+
+
+@pytest.mark.parametrize(
+  "columns,others,samples,kept",
+  [(64, 1, 1797, 64), (128, 128, 10_000, 128), (1000, 1, 200, 25)],
+)
+def test_columns_are_reduced_where_samples_are_few(
+  columns, others, samples, kept
+):
+  assert components(columns, others, samples) == kept
+
+
+def test_more_columns_than_rows_give_a_lower_bound():
+  hidden = np.random.default_rng(0).normal(size=(2, 120))
+  x = hidden[0][:, None] + 0.5 * np.random.default_rng(1).normal(
+    size=(120, 300)
+  )
+  truth = -0.5 * np.log(1 - 0.8**2)
+  y = 0.8 * hidden[0] + 0.6 * hidden[1]
+  found = estimate(x, y, critic="copula")
+  assert "reduced" in found.flags
+  assert 0.1 < found.nats < truth + 0.2
+
+
+def test_too_many_categories_are_refused_before_memory_is_taken(tmp_path):
+  lines = [f"name{i},{i * 7919 % 1000}.5" for i in range(1000)]
+  (tmp_path / "t.csv").write_text("\n".join(["x,y", *lines]))
+  pairs = read_paired(str(tmp_path / "t.csv"))
+  with pytest.raises(UserError, match="x is text of 1,000 categories"):
+    estimate_paired(pairs)
+
+
+def test_the_figure_of_a_sorted_file_comes_after_its_number(
+  tmp_path, capsys, monkeypatch
+):
+  x = np.repeat([0, 1], 100)
+  np.savez(tmp_path / "f.npz", x=x, y=NOISE[0] + 3 * x)
+  monkeypatch.setattr(
+    "infomin_jax.estimation.side_by_side.draw", lambda *_: 1 / 0
+  )
+  arguments = [f"{tmp_path}/f.npz", f"--figure={tmp_path}/f.png"]
+  with pytest.raises(ZeroDivisionError):
+    cli.main(["estimate", *arguments, "--critic=copula"])
+  assert "I(X; Y) = 0." in capsys.readouterr().out
+  with pytest.raises(SystemExit):
+    cli.main(["estimate", *arguments[:1], f"--figure={tmp_path}/no/f.png"])
+  said = capsys.readouterr()
+  assert not said.out and "cannot be written" in said.err
 
 
 @pytest.fixture

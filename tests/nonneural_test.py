@@ -199,3 +199,9 @@ def test_bad_samples_are_refused(name):
     ksg(x, y, variant=3)
   with pytest.raises(UserError, match="more samples than"):
     gaussian(np.ones((20, 15)), np.ones((20, 5)))
+
+
+def test_many_symbols_are_counted_without_a_table():
+  # A dense table of these would take 80 GB.
+  symbols = np.random.default_rng(0).permutation(100_000)
+  assert plug_in(symbols, -symbols) == pytest.approx(np.log(100_000))

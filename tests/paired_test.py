@@ -370,6 +370,90 @@ def test_bytes_that_are_no_text(tmp_path, content):
   refused("t.csv.*(UTF-8|zero bytes)", read_paired, str(tmp_path / "t.csv"))
 
 
+# --- dialects of text -------------------------------------------------------
+
+PLAIN = "a,b\n1.5,20\n2.25,30\n-3.5,40\n"
+
+
+@pytest.mark.parametrize(
+  "text",
+  [
+    PLAIN,
+    PLAIN.replace(",", ";"),
+    PLAIN.replace(",", "\t"),
+    PLAIN.replace(",", "|"),
+    PLAIN.replace(",", "  "),
+    PLAIN.replace(",", ";").replace(".", ","),
+    PLAIN.replace(",", ";").replace(".", ",").replace("\n", "\r\n"),
+    "sep=;\n" + PLAIN.replace(",", ";"),
+    "# measured\n\n" + PLAIN,
+    "# " + PLAIN,
+    PLAIN.replace("\n", ",,\n") + ",,,\n\n",
+    PLAIN.replace("-3.5", '"-3,5"').replace("1.5", '"1,5"').replace("2.", "2"),
+    " a , b \n 1.5 , 20 \n 2.25, 30\n-3.5 ,40",
+  ],
+)
+def test_dialects_give_the_same_numbers(tmp_path, text):
+  text = text.replace("225", '"2,25"')
+  path = table(tmp_path / "t.csv", text)
+  pair = read_paired(path, x_columns="a", y_columns="b")
+  np.testing.assert_array_equal(pair.x, [1.5, 2.25, -3.5])
+  np.testing.assert_array_equal(pair.y, [20, 30, 40])
+
+
+def test_utf_16_and_capital_suffixes_are_read(tmp_path):
+  path = tmp_path / "T.CSV"
+  path.write_text(PLAIN, encoding="utf-16")
+  pair = read_paired(str(path), x_columns="a", y_columns="b")
+  np.testing.assert_array_equal(pair.x, [1.5, 2.25, -3.5])
+
+
+def test_digits_in_groups(tmp_path):
+  path = table(tmp_path / "t.csv", 'x,y\n"1,234,567",0.5\n"1,234",1.5\n12,2\n')
+  np.testing.assert_array_equal(read_paired(path).x, [1234567, 1234, 12])
+  path = table(tmp_path / "t.csv", "x;y\n1.234,5;0,5\n1.234;1,5\n12;2\n")
+  np.testing.assert_array_equal(read_paired(path).x, [1234.5, 1234, 12])
+  assert "1.234 is read as 1234" in " ".join(read_paired(path).notes)
+
+
+def test_whole_numbers_above_fractions_are_names(tmp_path):
+  path = table(tmp_path / "t.csv", "0,1\n0.5,1.5\n2.5,3.5\n")
+  pair = read_paired(path, x_columns="0", y_columns="1")
+  np.testing.assert_array_equal(pair.x, [0.5, 2.5])
+  assert "taken as names" in pair.notes[0]
+
+
+@pytest.mark.parametrize(
+  "text, message",
+  [
+    ("x,y\nNA,1\n2,3\n4,5\n", "line 2, column 'x': expected a number.*'NA'"),
+    ("x,y\n1,1\n?,3\n4,5\n-,2\n", r"line 3, .*'\?'.* \(1 more such row\)"),
+    ("x,y\nbern,1\nzug,3\n4,5\n", "line 4, column 'x': expected text.*'4'"),
+    ('x,y\n"1,234",1\n"345",3\n', "'1,234' has a decimal comma or digits"),
+    ('x,y\n"1,5",1\n2.5,3\n', "'1,5' has a comma, but other rows"),
+    ("x,y\n5%,1\n6%,3\n", "'5%' has a unit"),
+    ("Title\nx;y\n1;2\n3;4\n", "expected a line of names first"),
+    ("x,y\n1,2,3\n2,3,4\n", "line 2: expected 2 cells.*got 3.*row.names"),
+  ],
+)
+def test_what_a_table_leaves_open_is_refused(tmp_path, text, message):
+  refused(message, read_paired, table(tmp_path / "t.csv", text))
+
+
+def test_blank_lines_of_one_column_are_missing_values(tmp_path):
+  x = table(tmp_path / "x.csv", "x\n1\n\n3\n\n")
+  y = table(tmp_path / "y.csv", "y\n1\n2\n3\n")
+  refused("x.csv, line 3, column 'x': the cell is empty", read_paired, x, y)
+
+
+def test_all_rows_decide_on_a_column(tmp_path, monkeypatch):
+  monkeypatch.setattr("infomin_jax.data.tables._ROWS", 2)
+  cells = ["1", "2", "3,5", "4", "5,25"]
+  path = table(tmp_path / "t.csv", "x;y\n" + ";0,5\n".join(cells) + ";1,5\n")
+  pair = read_paired(path)
+  np.testing.assert_array_equal(pair.x, [1, 2, 3.5, 4, 5.25])
+
+
 # --- .parquet ---------------------------------------------------------------
 
 

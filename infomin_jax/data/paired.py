@@ -23,6 +23,8 @@ class Paired:
       text, bools, and single integers unless those have more than 50 distinct
       values and more than n / 20; otherwise "continuous".
     notes: what a person should know, one line each.
+    x_columns, y_columns: names, if they came from a table.
+    x_text, y_text: whether the classes are texts, whose codes have no order.
   """
 
   x: np.ndarray
@@ -30,6 +32,10 @@ class Paired:
   x_kind: str
   y_kind: str
   notes: tuple[str, ...] = ()
+  x_columns: tuple[str, ...] = ()
+  y_columns: tuple[str, ...] = ()
+  x_text: bool = False
+  y_text: bool = False
 
 
 def as_paired(x, y) -> Paired:
@@ -78,7 +84,18 @@ def _pair(x: Side, y: Side) -> Paired:
     )
   for side, values in ((x, x_values), (y, y_values)):
     _check_finite(side, values)
-  return Paired(x_values, y_values, x_kind, y_kind, x_notes + y_notes)
+  notes = (*x.notes, *y.notes, *x_notes, *y_notes)
+  return Paired(
+    x_values,
+    y_values,
+    x_kind,
+    y_kind,
+    tuple(dict.fromkeys(notes)),
+    x_columns=x.columns,
+    y_columns=y.columns,
+    x_text=bool(x.labels),
+    y_text=bool(y.labels),
+  )
 
 
 def _checked(side: Side) -> tuple[np.ndarray, str, tuple[str, ...]]:

@@ -19,12 +19,21 @@ SUFFIXES = (".npy", ".npz", *tables.SUFFIXES)
 
 @dataclasses.dataclass(frozen=True)
 class Side:
-  """The values of x or y before any check, and their names for messages."""
+  """The values of x or y before any check, and their names for messages.
+
+  Attributes:
+    name: of the side, with its file.
+    values: what was read.
+    columns: names of its columns, if they have names.
+    labels: what codes stand for, if it is text.
+    notes: how it was read.
+  """
 
   name: str
   values: Any
   columns: tuple[str, ...] = ()
   labels: tuple[str, ...] = ()
+  notes: tuple[str, ...] = ()
 
 
 def read(
@@ -46,7 +55,7 @@ def read(
 def _one_file(text, x_columns, y_columns) -> tuple[Side, Side]:
   """x and y from the one file that was given."""
   path, member = _locate("x_path", text)
-  if path.suffix in tables.SUFFIXES:
+  if path.suffix.lower() in tables.SUFFIXES:
     known = tables.names(path)
     if not x_columns and not y_columns and {"x", "y"} <= set(known):
       x_columns, y_columns = ("x",), ("y",)
@@ -64,7 +73,7 @@ def _one_file(text, x_columns, y_columns) -> tuple[Side, Side]:
       _table_side("x", path, x_columns),
       _table_side("y", path, y_columns),
     )
-  if path.suffix == ".npz" and not member:
+  if path.suffix.lower() == ".npz" and not member:
     _no_columns(path, x_columns, y_columns)
     found = _read_npz(path, ("x", "y"))
     return Side(f"x ({path})", found["x"]), Side(f"y ({path})", found["y"])
@@ -74,10 +83,10 @@ def _one_file(text, x_columns, y_columns) -> tuple[Side, Side]:
 def _one_side(which, text, columns) -> Side:
   """x or y from the file given for it."""
   path, member = _locate(f"{which}_path", text)
-  if path.suffix in tables.SUFFIXES:
+  if path.suffix.lower() in tables.SUFFIXES:
     return _table_side(which, path, columns or tables.names(path))
   _no_columns(path, columns)
-  if path.suffix == ".npy":
+  if path.suffix.lower() == ".npy":
     return Side(f"{which} ({path})", _read_npy(path))
   names = (member,) if member else ()
   ((name, values),) = _read_npz(path, names, prefer=which).items()
@@ -87,9 +96,11 @@ def _one_side(which, text, columns) -> Side:
 def _table_side(which, path, columns):
   found = tables.read(path, columns, f"{which}_columns")
   name = f"{which} ({path})"
+  every = [note for column in found.values() for note in column.notes]
+  notes = tuple(dict.fromkeys(every))
   if len(columns) == 1:
     column = found[columns[0]]
-    return Side(name, column.values, columns, column.labels)
+    return Side(name, column.values, columns, column.labels, notes)
   for label, column in found.items():
     if column.labels:
       raise UserError(
@@ -97,7 +108,7 @@ def _table_side(which, path, columns):
         f"column of {which}; name only it, or only columns of numbers."
       )
   stacked = np.stack([found[label].values for label in columns], axis=1)
-  return Side(name, stacked, columns)
+  return Side(name, stacked, columns, notes=notes)
 
 
 def _locate(argument, text) -> tuple[pathlib.Path, str]:
@@ -106,7 +117,7 @@ def _locate(argument, text) -> tuple[pathlib.Path, str]:
   if not path.exists() and ".npz:" in str(text):
     before, member = str(text).rsplit(":", 1)
     path = local(argument, before)
-  if path.suffix not in SUFFIXES or not path.is_file():
+  if path.suffix.lower() not in SUFFIXES or not path.is_file():
     is_what = "is a folder" if path.is_dir() else "does not exist"
     if path.is_file():
       is_what = f"ends in {path.suffix!r}"

@@ -1,18 +1,20 @@
 """Columns of .csv, .tsv and .parquet files as numbers or category codes.
 
 A column of text becomes codes 0, 1, ... of its distinct texts in sorted order.
-A column that mixes numbers and text, or lacks a value, is refused.
+A column that mixes numbers and text, or lacks a value, is refused; all its rows
+say which of both it is. Delimiters and decimal marks are those of `dialect`.
 """
 
 import contextlib
-import csv
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from infomin_jax.data import cells
+from infomin_jax.data.dialect import DELIMITERS, readable, rows_of, sniff
 from infomin_jax.errors import UserError, nearest
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -26,27 +28,28 @@ class Column:
   Attributes:
     values: `[n]` bool, int or float; codes if the column is text.
     labels: the texts that the codes stand for; empty if it has numbers.
+    notes: how it was read, one line each, where that is not plain.
   """
 
   values: np.ndarray
   labels: tuple[str, ...] = ()
+  notes: tuple[str, ...] = ()
 
 
 def names(path: pathlib.Path) -> tuple[str, ...]:
   """The names of the columns, in the order of the file.
 
   A .csv or .tsv file whose first line has only numbers has no header: its
-  columns are called 0, 1, ....
+  columns are called 0, 1, .... If these numbers are whole and all below are
+  fractions, they are the names.
   """
-  if path.suffix == ".parquet":
+  if path.suffix.lower() == ".parquet":
     with _parquet(path) as file:
-      found = tuple(file.schema_arrow.names)
-  else:
-    with path.open("rb") as file:
-      if not file.read(1):
-        raise UserError(f"{path} is empty: expected a table with a header.")
-    with contextlib.closing(_rows(path)) as rows:
-      found = _header(next(rows, (0, []))[1])[0]
+      return _checked(path, tuple(file.schema_arrow.names))
+  return _checked(path, sniff(path).names)
+
+
+def _checked(path, found):
   twice = sorted({name for name in found if found.count(name) > 1})
   if twice or not found:
     raise UserError(
@@ -66,103 +69,211 @@ def read(
       raise UserError(
         f"{argument}: {path} has no column {name!r}: {nearest(name, known)}"
       )
-  if path.suffix == ".parquet":
+  if path.suffix.lower() == ".parquet":
     return {name: _parquet_column(path, name) for name in wanted}
-  return _read_text(path, known, wanted)
+  return _read_text(path, sniff(path), wanted)
 
 
 # --- text -------------------------------------------------------------------
 
 
-def _rows(path) -> Generator[tuple[int, list[str]]]:
-  """(line number, cells) of each line that is not blank."""
-  delimiter = "\t" if path.suffix == ".tsv" else ","
-  try:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-      reader = csv.reader(file, delimiter=delimiter)
-      for row in reader:
-        if row:
-          yield reader.line_num, [cell.strip() for cell in row]
-  except (csv.Error, UnicodeDecodeError) as error:
-    raise UserError(
-      f"{path} is no {path.suffix} text in UTF-8: {error}; export it again."
-    ) from error
-  except OSError as error:
-    raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def _header(row):
-  """The names that the first row gives, and whether it is a header."""
-  if row and all(_number(cell) is not None for cell in row):
-    return tuple(str(i) for i in range(len(row))), False
-  return tuple(row), True
-
-
-def _number(cell: str) -> float | None:
-  # Python reads 1_2 as 12; in a file it is a name.
-  if "_" in cell:
-    return None
-  try:
-    return float(cell)
-  except ValueError:
-    return None
-
-
-def _read_text(path, known, wanted):
-  rows: Iterable = _rows(path)
-  first = next(iter(rows))
-  if not _header(first[1])[1]:
-    rows = itertools.chain([first], rows)
-  places = {name: known.index(name) for name in wanted}
-  parts: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
-  while chunk := list(itertools.islice(rows, _ROWS)):
-    for line, row in chunk:
-      if len(row) != len(known):
-        raise UserError(
-          f"{path}, line {line}: expected {len(known)} cells as in the first "
-          f"line, got {len(row)}."
-        )
-    for name, place in places.items():
-      cells = [row[place] for _, row in chunk]
-      text = bool(parts[name]) and parts[name][0].dtype.kind == "U"
-      if not parts[name]:
-        text = _number(cells[0]) is None
-      _check_cells(cells, text, [line for line, _ in chunk], path, name)
-      parts[name].append(np.array(cells) if text else _numbers(cells))
-  if not all(parts.values()):
+def _read_text(path, dialect, wanted):
+  # With decimal commas, 1.234 may be 1234: all cells are looked at as text.
+  text = set(wanted) if dialect.mark == "," else set()
+  while True:
+    parts, lines, late = _parts(path, dialect, wanted, text)
+    if not late:
+      break
+    text |= late
+  if not lines:
     raise UserError(f"{path} has a header but no row.")
-  return {
-    name: _coded(np.concatenate(arrays)) for name, arrays in parts.items()
-  }
+  where = np.concatenate(lines)
+  found = {}
+  for name, arrays in parts.items():
+    column = Column(np.concatenate(arrays))
+    if column.values.dtype.kind == "U":
+      places = _Places(path, name, "line {}", where)
+      column = _decided(column.values, places, dialect.mark)
+    notes = (*dialect.notes, *column.notes)
+    found[name] = dataclasses.replace(column, notes=notes)
+  return found
 
 
-def _check_cells(cells, text, lines, path, name):
-  for line, cell in zip(lines, cells, strict=True):
-    if not cell:
-      problem = "the cell is empty; fill it or drop the row"
-    elif "\0" in cell:
-      problem = "the cell has zero bytes; this is no text file"
-    elif text == (_number(cell) is None):
-      continue
-    elif text:
-      problem = f"expected text as in the first row, got {cell!r}"
-    else:
-      problem = f"expected a number as in the first row, got {cell!r}"
-    raise UserError(f"{path}, line {line}, column {name!r}: {problem}.")
+def _parts(path, dialect, wanted, text):
+  """Arrays of each column, line numbers, and a column that was no number late.
+
+  All rows decide on a column, so that one is read again from its first row.
+  """
+  places = {name: dialect.names.index(name) for name in wanted}
+  parts: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
+  lines: list[np.ndarray] = []
+  text = set(text)
+  with readable(path), contextlib.closing(rows_of(path, dialect)) as rows:
+    while chunk := list(itertools.islice(rows, _ROWS)):
+      _check_widths(chunk, dialect, path)
+      for name, place in places.items():
+        found = [row[place] for _, row in chunk]
+        numbers = None if name in text else _numbers(found)
+        if numbers is None and name not in text:
+          if lines:
+            return parts, lines, {name}
+          text.add(name)
+        if numbers is None:
+          numbers = _texts(found, chunk, path, name)
+        parts[name].append(numbers)
+      lines.append(np.array([line for line, _ in chunk]))
+  return parts, lines, set()
 
 
-def _numbers(cells):
+def _texts(found, chunk, path, name):
+  for (line, _), cell in zip(chunk, found, strict=True):
+    if "\0" in cell:  # numpy would cut it off
+      raise UserError(
+        f"{path}, line {line}, column {name!r}: the cell has zero bytes; this "
+        "is no text in UTF-8."
+      )
+  return np.array(found)
+
+
+def _check_widths(chunk, dialect, path):
+  width = len(dialect.names)
+  for line, row in chunk:
+    if len(row) < width or any(row[width:]):
+      hint = f" between {DELIMITERS.get(dialect.delimiter, 'delimiter')}s"
+      if len(row) == width + 1 and dialect.header:
+        hint += "; from R: write.table(..., row.names = FALSE)"
+      raise UserError(
+        f"{path}, line {line}: expected {width} cells as in the first "
+        f"line, got {len(row)}{hint}."
+      )
+
+
+def _numbers(found):
+  """The cells as an array of numbers; None if one of them is none."""
+  if any("_" in cell for cell in found):
+    return None  # Python reads 1_2 as 12; in a file it is a name
+  with contextlib.suppress(ValueError):
+    return _as_numbers(found)
+  return None
+
+
+def _as_numbers(found) -> np.ndarray:
+  """Integers if all cells are, else floats; ValueError where neither."""
+  with contextlib.suppress(ValueError, OverflowError):
+    return np.array(list(map(int, found)), np.int64)
+  return np.array(list(map(float, found)), np.float64)
+
+
+# --- what a column of text is -----------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class _Places:
+  """Where the rows of a column are, for messages; `lines[i]` is of row i."""
+
+  path: pathlib.Path
+  name: str
+  words: str
+  lines: np.ndarray
+
+  def refused(self, row: int, problem: str, more: int) -> UserError:
+    where = self.words.format(self.lines[row])
+    others = f" ({more:,} more such row{'s' * (more > 1)})" if more else ""
+    return UserError(
+      f"{self.path}, {where}, column {self.name!r}: {problem}{others}."
+    )
+
+
+def _decided(values, places, mark) -> Column:
+  """Numbers or codes, as all rows of a column of text have it.
+
+  Args:
+    values: `[n]` texts.
+    places: of the rows, for messages.
+    mark: the decimal mark of the file, empty if it is not known.
+  """
+  labels, first, codes, counts = np.unique(
+    values, return_index=True, return_inverse=True, return_counts=True
+  )
+  texts = labels.tolist()
+  numeric = np.array([cells.numeric(text) for text in texts])
+
+  def check(bad, problem):
+    """Refuses a column in which some labels, by their index, are bad."""
+    if len(bad):
+      worst = min(bad, key=lambda i: first[i])
+      shown = problem.format(texts[worst][:40])
+      raise places.refused(first[worst], shown, int(counts[bad].sum()) - 1)
+
+  check(
+    [i for i, text in enumerate(texts) if not text],
+    "the cell is empty; fill it or drop the row",
+  )
+  if not numeric.any():
+    if cells.with_unit(texts):
+      check(range(len(texts)), "{!r} has a unit; write the number alone")
+    return Column(codes, tuple(texts), _text_notes(texts, counts, places.name))
+  check(*_minority(texts, numeric, counts, np.argmin(first)))
   try:
-    return np.array([int(cell) for cell in cells], np.int64)
-  except (ValueError, OverflowError):
-    return np.array([float(cell) for cell in cells])
+    shown = cells.decimal_mark(texts) or mark
+  except ValueError:
+    commas = [i for i, text in enumerate(texts) if "," in text]
+    check(commas, "{!r} has a comma, but other rows have a decimal point")
+    raise AssertionError("unreachable: all are numbers") from None
+  if not shown:
+    check(
+      [i for i, text in enumerate(texts) if "," in text or "." in text],
+      "{!r} has a decimal comma or digits in groups; write 1234.5",
+    )
+  numbers = _as_numbers([cells.plain(text, shown) for text in texts])
+  return Column(numbers[codes], (), _number_notes(texts, shown, places.name))
 
 
-def _coded(values):
-  if values.dtype.kind != "U":
-    return Column(values)
-  labels, codes = np.unique(values, return_inverse=True)
-  return Column(codes, tuple(labels.tolist()))
+def _minority(texts, numeric, counts, head):
+  """Labels that do not fit to most rows, and the problem with them.
+
+  Args:
+    texts: the labels.
+    numeric: whether each is a number.
+    counts: rows of each.
+    head: the label of the first row; it decides where counts are equal.
+  """
+  absent = np.array([cells.missing(text) for text in texts])
+  numbers = counts[numeric].sum()
+  words = counts[~numeric & ~absent].sum()
+  if words > numbers or (words == numbers and not numeric[head]):
+    problem = "expected text as in most rows, got {!r}; write all as text"
+    return np.flatnonzero(numeric), problem
+  problem = "expected a number as in most rows, got {!r}; "
+  if words:
+    problem += "write all rows as numbers, or all as text"
+  else:
+    problem += "fill it or drop the row"
+  return np.flatnonzero(~numeric), problem
+
+
+def _text_notes(texts, counts, name):
+  notes = []
+  for text, count in zip(texts, counts, strict=True):
+    if cells.missing(text) and len(texts) > 1:
+      notes.append(
+        f"column {name!r}: {text!r} is a category of {count:,} rows; if it "
+        "stands for a missing value, drop them."
+      )
+  if cells.dates(texts):
+    notes.append(
+      f"column {name!r} holds dates or times as text; convert them to "
+      "numbers, such as days, if their order matters."
+    )
+  return tuple(notes)
+
+
+def _number_notes(texts, mark, name):
+  changed = next((t for t in texts if cells.plain(t, mark) != t), None)
+  if changed is None:
+    return ()
+  read = cells.plain(changed, mark)
+  return (f"column {name!r}: {changed} is read as {read}.",)
 
 
 # --- parquet ----------------------------------------------------------------
@@ -201,7 +312,9 @@ def _parquet_column(path, name):
         "fill it or drop the row."
       )
     if types.is_string(kind) or types.is_large_string(kind):
-      return _coded(np.array(column.to_pylist(), np.str_))
+      texts = np.array([text.strip() for text in column.to_pylist()], np.str_)
+      places = _Places(path, name, "row {} (from 0)", np.arange(len(texts)))
+      return _decided(texts, places, "")
     numeric = (types.is_boolean, types.is_integer, types.is_floating)
     if any(is_kind(kind) for is_kind in numeric):
       return Column(np.array(column.to_numpy()))

@@ -5,6 +5,9 @@
   fit.py       training one until held-out pairs stop gaining
   crossfit.py  every pair scored by a critic that has not seen it
   interval.py  bootstrap and permutation test
+  classes.py   two columns of classes, counted
+  order.py     columns of both sides that number the rows, or are the same
+  reduce.py    fewer columns where samples are few
   advice.py    when not to believe the value
   estimate.py  all of it, in one call
 

@@ -4,24 +4,44 @@ import math
 
 import numpy as np
 
+from infomin_jax.output import number
+
 # flag -> what it says; `{...}` are figures of the estimate.
 WORDS = {
+  "same_column": (
+    "{same_column}: a column that orders the rows as another one does shares "
+    "all its entropy with it, without a bound if its values never repeat; "
+    "leave one out, unless that is what you ask"
+  ),
+  "row_order": (
+    "{row_order}: both follow the order of the rows, as row numbers, ids, time "
+    "stamps and sorted classes do, and share many nats by that alone; leave "
+    "them out"
+  ),
   "constant": "{constant} of the columns are constant and were left out",
+  "reduced": (
+    "{reduced}: too many for the samples, so that the value is a lower bound "
+    "for what they share"
+  ),
+  "many_classes": (
+    "pairs dealt anew show {chance:.2f} nats by chance alone: there are too "
+    "many classes for the samples, and the value may be as much too high"
+  ),
   "duplicates": (
     "{duplicates:.0%} of the pairs are copies of others; copies in two folds "
     "make what was seen in training look new, so the value may be too high"
   ),
   "few_samples": (
-    "{samples} pairs are too few for {nats:.2f} nats: a bound from that many "
+    "{samples} pairs are too few for {nats} nats: a bound from that many "
     "needs about exp(nats) of them for each unit; take more samples"
   ),
   "near_ceiling": (
-    "the value is within 0.5 of {ceiling:.2f} nats, the most that this many "
+    "the value is within 0.5 of {ceiling} nats, the most that this many "
     "negatives can show: the truth may be much higher"
   ),
   "wide_interval": "the interval is wider than the value",
   "bounds_apart": (
-    "lower and upper bounds are {apart:.2f} nats apart: the critic is far "
+    "lower and upper bounds are {apart} nats apart: the critic is far "
     "from the log density ratio"
   ),
   "model_based": (
@@ -33,7 +53,7 @@ WORDS = {
     "off, to either side; compare other seeds, or take more samples"
   ),
   "overfitted": (
-    "the critic scores {optimism:.2f} nats more on pairs that it was fitted "
+    "the critic scores {optimism} nats more on pairs that it was fitted "
     "to: the truth is likely to lie between; take more samples"
   ),
   "independent": "no dependence was found (p = {p_value:.2g})",
@@ -46,11 +66,17 @@ def flags(figures: dict) -> tuple[str, ...]:
   Args:
     figures: `nats`, `interval`, `ceiling`, `samples`, `p_value`, `optimism`,
       `apart`, `model_based`, `thin_partition`, `constant` and `duplicates` of
-      an estimate.
+      an estimate. Texts `same_column`, `row_order` and `reduced`, and nats
+      `chance` of dealt classes, where there are any.
   """
+  chance = figures.get("chance", 0.0)
   nats, (low, high) = figures["nats"], figures["interval"]
   holds = {
+    "same_column": bool(figures.get("same_column")),
+    "row_order": bool(figures.get("row_order")),
     "constant": figures["constant"] > 0,
+    "reduced": bool(figures.get("reduced")),
+    "many_classes": chance > max(0.05, 0.1 * nats),
     "duplicates": figures["duplicates"] > 0.01,
     "few_samples": figures["samples"] < 20 * math.exp(min(nats, 50)) + 50,
     "near_ceiling": nats > figures["ceiling"] - 0.5,
@@ -66,7 +92,9 @@ def flags(figures: dict) -> tuple[str, ...]:
 
 def words(names: tuple[str, ...], figures: dict) -> tuple[str, ...]:
   """One sentence a flag."""
-  return tuple(WORDS[name].format(**figures) for name in names)
+  nats = ("nats", "ceiling", "apart", "optimism")
+  shown = figures | {name: number(figures[name]) for name in nats}
+  return tuple(WORDS[name].format(**shown) for name in names)
 
 
 def duplicated(x: np.ndarray, y: np.ndarray) -> float:

@@ -30,6 +30,8 @@ _CHUNK = 4096
 _HIGHEST = 99.95
 # Nats that a network must add to the copula to be worth its noise.
 _GAIN = 0.01
+# Nats below zero from which a copula is left out: more than the noise of few.
+_WORSE = 0.05
 # Dimensions of x and y together up to which `joined` is tried.
 _FEW = 4
 
@@ -50,7 +52,7 @@ class Held:
     pairs: their scores, `[n]`.
     matrix: scores of all combinations of the first m, `[m, m]`.
     fitted_nats: Donsker-Varadhan value of the pairs it was fitted to.
-    copula: of the fold; None for images.
+    copula: of the fold; None for images, and where it misfits.
     normalised: whether the scores are a ratio of densities, a copula's without
       a network, whose partition is 1.
   """
@@ -113,6 +115,7 @@ def cross_fit(
     rest = rest[: len(x) - len(parts[0])]
     choose = max(len(rest) // 8, 2)
     rows = {"choose": rest[:choose], "fitted": rest[choose:], "held": part}
+    say(f"fold {i + 1} of {folds}: copula")
     copula, start, sides = _start(x, y, rows)
     trained = {"copula": _Trained(start, {}, [])}
     for name in names:
@@ -145,11 +148,10 @@ def _start(x, y, rows):
   if x.ndim == y.ndim == 2:
     copula = fit_copula(x[fitted], y[fitted], x[choose], y[choose])
     start = Parametric((x.shape[1], y.shape[1]), float(copula.nu))
-    return (
-      copula,
-      start,
-      {name: copula.sides(x[r], y[r]) for name, r in rows.items()},
-    )
+    sides = {name: copula.sides(x[r], y[r]) for name, r in rows.items()}
+    if _misfits(start, sides["fitted"]):
+      return None, start, {name: _bare(both) for name, both in sides.items()}
+    return copula, start, sides
 
   def side(values, r):
     if values.ndim == 2:
@@ -158,6 +160,21 @@ def _start(x, y, rows):
 
   sides = {name: (side(x, r), side(y, r)) for name, r in rows.items()}
   return None, Parametric((0, 0), float("inf")), sides
+
+
+def _misfits(start, sides) -> bool:
+  """Whether the copula is worse than no critic on the pairs it was fitted to.
+
+  So it is where few rows of a column differ: no copula has such ties.
+  """
+  critic = _Trained(start, {}, [])
+  nats = _nats(_pairs(critic, sides), _matrix(critic, _some(sides)))
+  return nats < -_WORSE - 10 / len(_first(sides))
+
+
+def _bare(sides):
+  """The sides without a copula's terms, which scores nothing then."""
+  return tuple({k: side[k] for k in ("ranks", "u", "q")} for side in sides)
 
 
 class _Trained(NamedTuple):

@@ -10,15 +10,20 @@ import numpy as np
 
 from infomin_jax.data.paired import Paired, as_paired
 from infomin_jax.errors import UserError
-from infomin_jax.estimation import advice, interval
+from infomin_jax.estimation import advice, interval, order
+from infomin_jax.estimation.classes import count_classes
 from infomin_jax.estimation.crossfit import CrossFit, Held, cross_fit
 from infomin_jax.estimation.partition import ENOUGH
+from infomin_jax.estimation.reduce import components, principal
 from infomin_jax.estimators import leave_one_out, nwj
-from infomin_jax.estimators.nonneural import plug_in
+from infomin_jax.estimators.nonneural import entropy
 
 _FOLDS = 5
 _DRAWS = 500
 _PERMUTATIONS = 999
+# Classes that are compared with numbers, at most; each becomes a column.
+_CLASSES = 256
+_CELLS = 50_000_000  # of these columns: 400 MB
 FEWEST = 40  # samples: below, a fold has too few to choose with
 
 
@@ -111,26 +116,35 @@ def estimate_paired(
       f"x has {count} samples: at least {FEWEST} pairs are needed to fit a "
       "critic and to judge it on others."
     )
-  x, x_constant = _floats(pairs.x, pairs.x_kind)
-  y, y_constant = _floats(pairs.y, pairs.y_kind)
   figures: dict[str, Any] = {
     "samples": count,
-    "constant": x_constant + y_constant,
+    "constant": 0,
     "duplicates": 0.0,
     "optimism": 0.0,
     "apart": 0.0,
     "model_based": False,
     "thin_partition": False,
   }
+  figures["same_column"], figures["row_order"] = order.shared(pairs)
   if pairs.x_kind == pairs.y_kind == "discrete":
-    found, how, held = _discrete(pairs.x, pairs.y, seed), "plug-in", ()
-  elif not (x.size and y.size):
+    figures["constant"] = sum(np.all(v == v[0]) for v in (pairs.x, pairs.y))
     found, how, held = _nothing(count), "no varying column", ()
+    if not figures["constant"]:
+      found, how = count_classes(pairs.x, pairs.y, seed), "plug-in"
   else:
-    fit = cross_fit(x, y, folds=_FOLDS, seed=seed, critic=critic, say=say)
-    found, how, held = _continuous(fit, seed), _name(fit), fit.held
-    if "image" not in (pairs.x_kind, pairs.y_kind):
-      figures["duplicates"] = advice.duplicated(x, y)
+    x, x_constant, x_note = _floats("x", pairs.x, pairs.x_kind, pairs.x_text)
+    y, y_constant, y_note = _floats("y", pairs.y, pairs.y_kind, pairs.y_text)
+    figures["constant"] = x_constant + y_constant
+    pairs = dataclasses.replace(pairs, notes=(*pairs.notes, *x_note, *y_note))
+    if x.size and y.size:
+      if "image" not in (pairs.x_kind, pairs.y_kind):
+        figures["duplicates"] = advice.duplicated(x, y)
+      x, y, figures["reduced"] = _reduced(x, y, say)
+      fit = cross_fit(x, y, folds=_FOLDS, seed=seed, critic=critic, say=say)
+      found, how, held = _continuous(fit, seed), _name(fit), fit.held
+      found |= _below_entropy(found, pairs)
+    else:
+      found, how, held = _nothing(count), "no varying column", ()
   figures |= found
   names = advice.flags(figures)
   return Estimate(
@@ -147,23 +161,64 @@ def estimate_paired(
   )
 
 
-def _floats(values, kind) -> tuple[np.ndarray, int]:
-  """Floats `[n, d]` or `[n, h, w, c]` in [0, 1], and constant columns left out.
+def _floats(side, values, kind, text) -> tuple[np.ndarray, int, tuple]:
+  """Floats `[n, d]` or `[n, h, w, c]` in [0, 1], constant columns, and notes.
 
-  Classes become one column each.
+  Classes become a column each but the first; too many of them become one of
+  numbers, and are refused if they are texts.
   """
   values = np.asarray(values)
   if kind == "image":
     scale = 255 if values.dtype == np.uint8 else 1
     images = values.astype(np.float32) / scale
-    return images[..., None] if images.ndim == 3 else images, 0
-  values = values.reshape(len(values), -1)
+    return images[..., None] if images.ndim == 3 else images, 0, ()
+  values, notes = values.reshape(len(values), -1), ()
   if kind == "discrete":
     classes, codes = np.unique(values, return_inverse=True)
-    return np.eye(len(classes))[codes.reshape(-1)][:, len(classes) > 1 :], 0
+    if len(classes) <= min(_CLASSES, _CELLS // len(values)):
+      codes = codes.reshape(-1, 1)
+      dummies = codes == np.arange(1, len(classes))[None]
+      return dummies.astype(np.float64), int(len(classes) == 1), ()
+    if text:
+      raise UserError(
+        f"{side} is text of {len(classes):,} categories in {len(values):,} "
+        f"rows: at most {min(_CLASSES, _CELLS // len(values))} can be compared "
+        "with numbers; join rare ones, or name a column of numbers."
+      )
+    notes = (f"{side}: {len(classes)} distinct integers, taken as numbers.",)
   values = values.astype(np.float64)
-  varies = np.ptp(values, axis=0) > 0
-  return values[:, varies], int(np.sum(~varies))
+  varies = np.max(values, axis=0) > np.min(values, axis=0)
+  return values[:, varies], int(np.sum(~varies)), notes
+
+
+def _reduced(x, y, say) -> tuple[np.ndarray, np.ndarray, str]:
+  """Both sides with no more columns than can be fitted, and what was done."""
+  if x.ndim != 2 or y.ndim != 2:
+    return x, y, ""
+  sides, words = {"x": x, "y": y}, []
+  for side, other in (("x", y), ("y", x)):
+    values = sides[side]
+    columns = values.shape[1]
+    kept = components(columns, other.shape[1], len(values))
+    if kept < columns:
+      words.append(f"{columns:,} columns of {side} became {kept} components")
+      say(words[-1])
+      sides[side] = principal(values, kept)
+  return sides["x"], sides["y"], " and ".join(words)
+
+
+def _below_entropy(found, pairs) -> dict[str, Any]:
+  """The value and interval, no higher than the entropy of classes."""
+  most = np.inf
+  for values, kind in ((pairs.x, pairs.x_kind), (pairs.y, pairs.y_kind)):
+    if kind == "discrete":
+      counts = np.unique(values, return_counts=True)[1]
+      most = min(most, entropy(counts))
+  low, high = found["interval"]
+  return {
+    "nats": min(found["nats"], most),
+    "interval": (min(low, most), min(high, most)),
+  }
 
 
 def _continuous(fit: CrossFit, seed: int) -> dict[str, Any]:
@@ -197,27 +252,6 @@ def _name(fit: CrossFit) -> str:
   added = "" if fit.critic == "copula" else f" + {fit.critic} network"
   base = "no start" if fit.held[0].copula is None else "t copula"
   return f"Donsker-Varadhan, cross-fitted ({base}{added})"
-
-
-def _discrete(x, y, seed: int) -> dict[str, Any]:
-  """Counts: Miller and Madow's plug-in value, bootstrapped and permuted."""
-  x, y = (np.unique(v, return_inverse=True)[1].reshape(-1) for v in (x, y))
-  rng = np.random.default_rng(seed)
-  nats = plug_in(x, y, correct=True)
-  spread = []
-  for _ in range(_DRAWS):
-    rows = rng.integers(len(x), size=len(x))
-    spread.append(plug_in(x[rows], y[rows], correct=True))
-  # The bootstrap is biased upwards by what the correction takes away once.
-  spread = np.array(spread) + nats - np.mean(spread)
-  dealt = [plug_in(x, rng.permutation(y)) for _ in range(_PERMUTATIONS)]
-  high = np.sum(np.array(dealt) >= plug_in(x, y) - 1e-12)
-  return {
-    "nats": nats,
-    "interval": interval.interval(spread),
-    "ceiling": float(np.log(min(x.max(), y.max()) + 1)),
-    "p_value": float((1 + high) / (_PERMUTATIONS + 1)),
-  }
 
 
 def _nothing(count: int) -> dict[str, Any]:

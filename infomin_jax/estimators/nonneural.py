@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.spatial import KDTree
-from scipy.special import digamma
+from scipy.special import digamma, xlogy
 
 from infomin_jax.errors import UserError
 
@@ -177,13 +177,46 @@ def plug_in(x: np.ndarray, y: np.ndarray, correct: bool = False) -> float:
   rows, columns = (
     np.unique(v, axis=0, return_inverse=True)[1].reshape(-1) for v in (x, y)
   )
-  table = np.zeros((rows.max() + 1, columns.max() + 1))
-  np.add.at(table, (rows, columns), 1)
-  nats = table_information(table)
+  return counted(*contingency(rows, columns), correct)
+
+
+def contingency(
+  rows: np.ndarray, columns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """The occupied cells of a table: their rows, columns and counts, `[cells]`.
+
+  Args:
+    rows: codes 0, 1, ... of each sample, `[n]`.
+    columns: the same of its partner.
+  """
+  width = int(columns.max()) + 1
+  cells, counts = np.unique(
+    rows.astype(np.int64) * width + columns, return_counts=True
+  )
+  return cells // width, cells % width, counts
+
+
+def counted(
+  rows: np.ndarray,
+  columns: np.ndarray,
+  counts: np.ndarray,
+  correct: bool = False,
+) -> float:
+  """`plug_in` of the cells of a `contingency` table, in nats."""
+  sums = np.bincount(rows, counts), np.bincount(columns, counts)
+  size = counts.sum()
+  each = [entropy(part) for part in (*sums, counts)]
+  nats = each[0] + each[1] - each[2]
   if correct:
-    cells = np.count_nonzero(table) - table.shape[0] - table.shape[1] + 1
-    nats -= cells / (2 * len(x))
-  return nats
+    x, y, cells = (np.count_nonzero(part) for part in (*sums, counts))
+    nats -= (cells - x - y + 1) / (2 * size)
+  return float(nats)
+
+
+def entropy(counts: np.ndarray) -> float:
+  """The plug-in entropy of counts `[k]`, in nats."""
+  total = counts.sum()
+  return float(np.log(total) - np.sum(xlogy(counts, counts)) / total)
 
 
 def table_information(table: np.ndarray) -> float:

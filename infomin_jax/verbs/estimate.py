@@ -9,13 +9,14 @@ Row i of X belongs to row i of Y: .npy, .npz (arrays x and y), .csv, .tsv or
 and every reason not to believe it.
 """
 
-import json
+import os
 import pathlib
 
 from absl import flags
 
 from infomin_jax import paths
 from infomin_jax.errors import UserError
+from infomin_jax.output import number, to_json
 
 _SHARES = (8, 4, 2, 1)
 
@@ -79,39 +80,57 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   pairs = read_paired(
     *rest, x_columns=values.x_columns, y_columns=values.y_columns
   )
+  if values.figure:
+    _check_figure(values.figure, pairs)
   settings = {"critic": values.critic, "seed": values.seed}
   with _progress() as say:
     found = estimate_paired(pairs, **settings, say=say)
-    held = [(len(pairs.x), found.held)]
-    if values.figure and found.held:
-      held += _fewer(pairs, settings, say)
   shown = found.to_json()
   if values.estimators == "all":
     shown["estimators"] = side_by_side.table(found.held, pairs)
   if values.json:
-    print(json.dumps(shown, indent=2))
+    print(to_json(shown, 2))
   else:
     _show(shown)
-  if values.figure:
-    if not found.held:
-      raise UserError("--figure: discrete variables are counted, not bounded.")
-    counts, folds = zip(*sorted(held, key=lambda h: h[0]), strict=True)
+  if values.figure and found.held:
+    with _progress() as say:
+      held = [*_fewer(pairs, settings, say), (len(pairs.x), found.held)]
+    counts, folds = zip(*held, strict=True)
     side_by_side.draw(pathlib.Path(values.figure), counts, folds)
+  elif values.figure:
+    raise UserError("--figure: a side never varies; there is no curve.")
+
+
+def _check_figure(figure, pairs):
+  """Refuses before the estimate what could not be drawn after it."""
+  if pairs.x_kind == pairs.y_kind == "discrete":
+    raise UserError("--figure: discrete variables are counted, not bounded.")
+  folder = pathlib.Path(figure).expanduser().absolute().parent
+  if not os.access(folder, os.W_OK) or pathlib.Path(figure).is_dir():
+    raise UserError(f"--figure: {figure} cannot be written.")
 
 
 def _fewer(pairs, settings, say):
-  """The same estimate of an eighth, a quarter and a half of the samples."""
+  """The same estimate of an eighth, a quarter and a half of the samples.
+
+  They are drawn at random: the rows of many files are sorted.
+  """
   import dataclasses
+
+  import numpy as np
 
   from infomin_jax.estimation import estimate_paired
   from infomin_jax.estimation.estimate import FEWEST
 
   found = []
+  mixed = np.random.default_rng(settings["seed"]).permutation(len(pairs.x))
   for share in _SHARES[:-1]:
     count = len(pairs.x) // share
     if count >= FEWEST:
-      some = dataclasses.replace(pairs, x=pairs.x[:count], y=pairs.y[:count])
-      found.append((count, estimate_paired(some, **settings, say=say).held))
+      rows = np.sort(mixed[:count])
+      some = dataclasses.replace(pairs, x=pairs.x[rows], y=pairs.y[rows])
+      held = estimate_paired(some, **settings, say=say).held
+      found += [(count, held)] * bool(held)
   return found
 
 
@@ -136,7 +155,8 @@ def _progress():
 
 def _show(found: dict) -> None:
   low, high = found["interval"]
-  print(f"I(X; Y) = {found['nats']:.3f} nats, 95 % in [{low:.3f}, {high:.3f}]")
+  nats, low, high = (number(x, 3) for x in (found["nats"], low, high))
+  print(f"I(X; Y) = {nats} nats, 95 % in [{low}, {high}]")
   print(
     f"{found['estimator']}; {found['samples']:,} pairs; independence has "
     f"p = {found['p_value']:.3g}; ceiling {found['ceiling']:.1f} nats; "
@@ -155,6 +175,6 @@ def _show(found: dict) -> None:
   for row in found["estimators"]:
     ceiling = "" if row["ceiling"] is None else f"{row['ceiling']:.2f}"
     table.add_row(
-      row["estimator"], f"{row['nats']:.3f}", row["direction"], ceiling
+      row["estimator"], number(row["nats"], 3), row["direction"], ceiling
     )
   rich.console.Console().print(table)
