@@ -35,6 +35,7 @@ def get_config(variant: str = "infomin") -> ml_collections.ConfigDict:
   config.batch_size = 16 if tiny else 256
   config.accumulate = 1
   config.grad_cache = 1
+  config.init_from = ""  # a run whose weights training starts from
   config.data = dict(
     name="cifar10",
     data_dir="",

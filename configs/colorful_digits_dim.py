@@ -26,6 +26,7 @@ def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
   config.accumulate = 1
   config.grad_cache = 1
   config.ema = 0.0
+  config.init_from = ""  # a run whose weights training starts from
   config.data = dict(
     name="colorful_digits",
     data_dir="",

@@ -40,6 +40,7 @@ def get_config(variant: str = "infomin") -> ml_collections.ConfigDict:
   config.batch_size = 16 if tiny else batch
   config.accumulate = 1
   config.grad_cache = 1
+  config.init_from = ""  # a run whose weights training starts from
   config.data = dict(
     name="imagenet2012",
     data_dir="",

@@ -22,6 +22,7 @@ def get_config(variant: str = "patches") -> ml_collections.ConfigDict:
   config.accumulate = 1
   config.grad_cache = 1
   config.ema = 0.0
+  config.init_from = ""  # a run whose weights training starts from
   config.data = dict(
     name="photo_windows",
     data_dir="",

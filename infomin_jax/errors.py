@@ -6,6 +6,7 @@ into a call of the function or class of that name.
 """
 
 import difflib
+import importlib.util
 import inspect
 import math
 import numbers
@@ -16,6 +17,29 @@ from typing import Any
 
 class UserError(ValueError):
   """Bad input: the command line prints this as one line and exits with 2."""
+
+
+def missing(library: str, install: str, error: ImportError) -> UserError:
+  """What to do about an import that failed.
+
+  Args:
+    library: that was to be imported, a top-level name.
+    install: what to give to pip.
+    error: of the import; perhaps of another library that this one needs.
+  """
+  if importlib.util.find_spec(library) is None:
+    return UserError(f"{library} is not installed: pip install {install}.")
+  why = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+  return UserError(
+    f"{library} is installed but cannot be imported ({why}): pip install "
+    f"--upgrade {install}{_and(library, error.name)}."
+  )
+
+
+def _and(library: str, name: str | None) -> str:
+  """The other library that is not there, for pip."""
+  other = (name or library).partition(".")[0]
+  return "" if other == library else f" {other}"
 
 
 def nearest(name: str, known) -> str:

@@ -385,6 +385,16 @@ def test_mistakes_with_the_hub_get_one_line(
   assert not (tmp_path / "new").exists()
 
 
+def test_a_library_that_the_client_lacks_is_named(run, capsys, monkeypatch):
+  for name in list(sys.modules):
+    if name.partition(".")[0] == "huggingface_hub":
+      monkeypatch.delitem(sys.modules, name)
+  monkeypatch.setitem(sys.modules, "yaml", None)
+  line = refused(capsys, "push", f"--workdir={run}", f"--repo={NAME}")
+  assert "huggingface_hub is installed but cannot be imported (" in line
+  assert "pip install --upgrade 'infomin-jax[hub]' yaml." in line
+
+
 def test_without_the_client_its_extra_is_named(run, capsys, monkeypatch):
   for name in list(sys.modules):
     if name.startswith("huggingface_hub"):

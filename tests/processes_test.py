@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from infomin_jax.errors import UserError
 from infomin_jax.train import processes
@@ -96,6 +97,24 @@ def test_it_is_the_run_of_one_process(tmp_path):
   alone, two = (finished(tmp_path / str(count), count) for count in (1, 2))
   same(two, alone)
   assert two[-1].keys() >= {"mi_bound", "knn", "linear"}
+  read_elsewhere(tmp_path)
+
+
+def read_elsewhere(folder):
+  """One process with one device reads what four devices have saved."""
+  found = []
+  for name in ("1", "2"):
+    out = folder / f"{name}.safetensors"
+    words = f"--workdir={folder / name}", "--format=safetensors", f"--out={out}"
+    subprocess.run(
+      [sys.executable, "-m", "infomin_jax.cli", "export", *words],
+      env=os.environ | {"JAX_NUM_CPU_DEVICES": "1"},
+      check=True,
+    )
+    found.append(load_file(out))
+  assert found[0].keys() == found[1].keys()
+  for key, array in found[0].items():
+    np.testing.assert_allclose(found[1][key], array, atol=1e-5, err_msg=key)
 
 
 @pytest.mark.long

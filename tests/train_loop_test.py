@@ -261,6 +261,17 @@ def test_two_runs_in_one_folder_are_one_too_many(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_longer_run_is_that_of_as_many_steps_from_the_start(tmp_path):
+  constant = "--config.schedule.name=constant", "--config.schedule.warmup=2"
+  for name, steps in (("whole", 8), ("run", 4), ("run", 8)):
+    process = start(tmp_path / name, *constant, f"--config.steps={steps}")
+    assert process.wait() == 0
+  states = [final_state(tmp_path / name) for name in ("whole", "run")]
+  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, *states)))
+  assert steps_done(tmp_path / "run") == read_config(tmp_path / "run").steps
+
+
+@pytest.mark.slow
 def test_a_second_start_compiles_nothing_again(tmp_path):
   for name in ("first", "second"):
     process = start(tmp_path / name)
@@ -298,6 +309,12 @@ def test_few_steps_are_dispatched_ahead_of_the_device():
     window.add({"loss": Figure(step)})
     assert step - len(done) < 2
   assert done == [0, 1, 2, 3]
+
+
+def test_seconds_count_on_from_the_lines_of_an_earlier_start():
+  window = loop._Window(16, [{"seconds": 90.0}, {"seconds": 360.0}])
+  window.add({"loss": np.float32(1)})
+  assert 360 <= window.close()["seconds"] < 390
 
 
 def refused(capsys, *arguments):

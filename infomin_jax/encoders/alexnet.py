@@ -45,7 +45,7 @@ class Alex64(nn.Module):
       if pooled:
         x = nn.max_pool(x, (3, 3), (2, 2))  # 64 -> 31 -> 15 -> 7
       maps.append(x)
-    x = x.reshape(len(x), -1)  # [b, h, w, c] -> [b, h w c]
+    x = x.reshape(x.shape[0], -1)  # [b, h, w, c] -> [b, h w c]
     x = DenseLayer(self.hidden, name="fc0")(x, train)
     fc = DenseLayer(self.hidden, name="fc1")(x, train)
     y = Output(self.dim, name="y")(fc)

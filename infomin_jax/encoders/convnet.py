@@ -149,7 +149,7 @@ class Basic(nn.Module):
       width = self.width * 2**i
       x = ConvLayer(width, kernel, 2, padding, name=f"layer{i}")(x, train)
       maps.append(x)
-    x = x.reshape(len(x), -1)  # [b, h, w, c] -> [b, h w c]
+    x = x.reshape(x.shape[0], -1)  # [b, h, w, c] -> [b, h w c]
     fc = DenseLayer(16 * self.width, name="fc")(x, train)
     y = Output(self.dim, name="y")(fc)
     return make_features(maps[local], y, {"conv": maps[-1], "fc": fc, "y": y})
@@ -183,7 +183,7 @@ class ConvNet(nn.Module):
       zip(self.widths, self.strides, strict=True)
     ):
       x = ConvLayer(width, 3, stride, 1, name=f"layer{i}")(x, train)
-    places = x.reshape(len(x), -1, x.shape[-1])  # [b, h w, c]
+    places = x.reshape(x.shape[0], -1, x.shape[-1])  # [b, h w, c]
     mean = jnp.mean(places, axis=1, dtype=jnp.float32)
     # The gradient of `jnp.max` looks for the places that equal the maximum and
     # divides by their number: where the compiler computes x twice, with other

@@ -140,7 +140,7 @@ class FoldedAlex(nn.Module):
     # One decision a channel: its places are too alike to be dropped apart.
     x = nn.Dropout(self.dropout, (1, 2), deterministic=not train)(x)
     x = nn.relu(batch_norm(x, train, "conv_bn"))
-    x = x.reshape(len(x), -1)  # [b, 3, 3, c] -> [b, 9 c]
+    x = x.reshape(x.shape[0], -1)  # [b, 3, 3, c] -> [b, 9 c]
     x = Dense(self.hidden, kernel_init=dcgan_normal, dtype=x.dtype, name="fc")(
       x
     )
@@ -177,7 +177,7 @@ class FoldedMultiAlex(nn.Module):
     local = AlexCrops(self.width, ConvLayer, name="crops")(x, train)
     x = ConvLayer(2 * self.width, 3, 1, 0, name="block")(local, train)
     glob = ConvLayer(2 * self.width, 1, 1, 0, name="glob")(x, train)
-    flat = glob.reshape(len(glob), -1)  # [b, 5, 5, c] -> [b, 25 c]
+    flat = glob.reshape(glob.shape[0], -1)  # [b, 5, 5, c] -> [b, 25 c]
     return make_features(local, flat, {"conv": local, "glob": glob})
 
 
@@ -229,7 +229,7 @@ class FoldedResNet(nn.Module):
         name = f"layer{i + 1}_{j}"
         x = Bottleneck(self.width * 2**i, stride, name=name)(x, train)
     local = fold(x, crops.shape[1:3])
-    x = local.reshape(len(local), -1)  # [b, 7, 7, c] -> [b, 49 c]
+    x = local.reshape(local.shape[0], -1)  # [b, 7, 7, c] -> [b, 49 c]
     fc = DenseLayer(self.hidden, name="fc")(x, train)
     y = Output(self.dim, name="y")(fc)
     return make_features(local, y, {"conv": local, "fc": fc, "y": y})

@@ -34,7 +34,7 @@ class MLP(nn.Module):
   def __call__(self, images: jax.Array, train: bool) -> Features:
     del train
     x = prepare(images, "mlp", self.dtype)
-    x = x.reshape(len(x), -1)  # [b, h, w, c] -> [b, h w c]
+    x = x.reshape(x.shape[0], -1)  # [b, h, w, c] -> [b, h w c]
     for i, width in enumerate(self.hidden):
       x = nn.relu(dense(width, f"dense{i}", x.dtype)(x))
     y = dense(self.dim, "y", jnp.float32)(x)
@@ -61,7 +61,7 @@ class SkipMLP(nn.Module):
   def __call__(self, images: jax.Array, train: bool) -> Features:
     del train
     h = prepare(images, "skip_mlp", "float32")
-    h = h.reshape(len(h), -1)  # [b, h, w, c] -> [b, h w c]
+    h = h.reshape(h.shape[0], -1)  # [b, h, w, c] -> [b, h w c]
     for i in range(self.layers):
       step = nn.Dense(h.shape[-1], kernel_init=near_zero, name=f"dense{i}")(h)
       h = h + (nn.relu(step) if i < self.layers - 1 else step)

@@ -76,7 +76,7 @@ class RealNVP(nn.Module):
   def forward(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """`[b, size] -> z [b, size], log |det dz/dx| [b]`."""
     half = self.size // 2
-    log_det = jnp.zeros(len(x))
+    log_det = jnp.zeros(x.shape[0])
     for order, network in zip(self.orders, self.networks, strict=True):
       kept, moved = jnp.split(x[:, order], [half], axis=1)
       shift, log_scale = network(kept)
@@ -102,7 +102,7 @@ class RealNVP(nn.Module):
   def __call__(self, images: jax.Array, train: bool) -> Features:
     del train
     x = prepare(images, "realnvp", "float32")
-    x = x.reshape(len(x), -1)  # [b, h, w, c] -> [b, h w c]
+    x = x.reshape(x.shape[0], -1)  # [b, h, w, c] -> [b, h w c]
     if x.shape[1] != self.size:
       raise UserError(
         f"realnvp: expected images of {self.size} numbers, got "

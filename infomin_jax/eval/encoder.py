@@ -1,6 +1,5 @@
 """The encoder of a run, without its data: read, used, carried elsewhere."""
 
-import json
 import pathlib
 import re
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from infomin_jax.errors import UserError, lookup
 from infomin_jax.eval.embed import read_taps
 from infomin_jax.eval.evaluate import encoder_variables
 from infomin_jax.objectives import Learner
+from infomin_jax.output import write_json
 from infomin_jax.paths import local
 from infomin_jax.train.checkpoint import ORIGIN, read_config, save_run, saved
 from infomin_jax.train.experiment import make_learner
@@ -201,5 +201,4 @@ def save_encoder(
   state = TrainState(at, variables["params"], stats, {})
   encoder_variables(state, config.evaluate.weights)  # its name is known
   save_run(workdir, config, jax.device_put(state))
-  text = json.dumps(origin, indent=2) + "\n"
-  (local("workdir", workdir) / ORIGIN).write_text(text)
+  write_json(local("workdir", workdir) / ORIGIN, origin)

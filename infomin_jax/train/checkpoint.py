@@ -9,7 +9,7 @@ import dataclasses
 import json
 import pathlib
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import filelock
@@ -20,26 +20,44 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from infomin_jax.errors import UserError
+from infomin_jax.output import read_json, write_json
 from infomin_jax.paths import local
+from infomin_jax.train import longer
+from infomin_jax.train.fingerprint import array_fingerprint, fingerprint
 from infomin_jax.train.log import say
 from infomin_jax.train.state import TrainState
+from infomin_jax.views.presets import RANDAUGMENT
 
 # May differ between two starts of one run: they do not change its result.
 FREE = ("run", "evaluate")
 # What runs did before the key that says so.
-BEFORE = {"run": {"writers": ["tensorboard"]}}
+BEFORE = {"init_from": "", "run": {"writers": ["tensorboard"]}}
 ORIGIN = "origin.json"  # in the workdir of an encoder that was pulled
+_ITEM = "default"  # the folder that Orbax makes in that of a step
 LOCK = "lock"  # the file that a training process holds
 
 
 class Checkpoints:
-  """The checkpoints of one run; saving goes on while training does."""
+  """The checkpoints of one run; saving goes on while training does.
 
-  def __init__(self, workdir: str | pathlib.Path, keep: int = 2):
+  Args:
+    workdir: of the run.
+    keep: how many are kept.
+    read_only: leave the folder as it is, which may be of somebody else.
+  """
+
+  def __init__(
+    self,
+    workdir: str | pathlib.Path,
+    keep: int = 2,
+    read_only: bool = False,
+  ):
     self.folder = local("workdir", workdir).absolute() / "checkpoints"
     self._manager = ocp.CheckpointManager(
       self.folder,
-      options=ocp.CheckpointManagerOptions(max_to_keep=keep),
+      options=ocp.CheckpointManagerOptions(
+        max_to_keep=keep, create=not read_only
+      ),
     )
 
   def latest(self) -> int | None:
@@ -62,15 +80,58 @@ class Checkpoints:
     """
     wanted = {"state": like, "fingerprint": fingerprint(like)}
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, wanted)
+
+    def numbers(state: TrainState) -> np.ndarray:
+      return np.asarray(fingerprint(state))
+
     args: Any = ocp.args.StandardRestore(abstract)
+    return self._newest_whole(lambda step: args, numbers)
+
+  def read(self) -> dict:
+    """The newest state that can be read, as mappings of numpy's arrays.
+
+    Neither its shapes nor the devices it was saved from need be known.
+
+    Raises:
+      UserError: there is none.
+    """
+
+    def args(step: int) -> Any:
+      folder: Any = self.folder / str(step) / _ITEM
+      stored: Any = ocp.PyTreeCheckpointHandler().metadata(folder)
+      # By default each array goes back to the devices that it came from.
+      to_host = ocp.RestoreArgs(restore_type=np.ndarray)
+      return ocp.args.PyTreeRestore(
+        restore_args=jax.tree.map(lambda _: to_host, stored.tree)
+      )
+
+    def numbers(state: dict) -> np.ndarray:
+      # In numpy: a program of this many arrays takes longer to compile.
+      return np.array(
+        [array_fingerprint(x, np) for x in jax.tree.leaves(state)]
+      )
+
+    return self._newest_whole(args, numbers)
+
+  def _newest_whole(
+    self,
+    args: Callable[[int], Any],
+    numbers: Callable[[Any], np.ndarray],
+  ) -> Any:
+    """The newest state whose numbers are those that were saved.
+
+    Args:
+      args: `step -> what Orbax needs to restore it`.
+      numbers: `state -> its fingerprint`.
+    """
     self._newest()
     for step in sorted(self._manager.all_steps(), reverse=True):
       try:
-        found: Any = self._manager.restore(step, args=args)
+        found: Any = self._manager.restore(step, args=args(step))
         # Orbax notices missing and truncated files, but no changed number.
-        if not np.array_equal(
-          found["fingerprint"], fingerprint(found["state"])
-        ):
+        # Plain mappings have their arrays in another order than a state.
+        saved, seen = found["fingerprint"], numbers(found["state"])
+        if not np.array_equal(np.sort(saved), np.sort(seen)):
           raise ValueError("its numbers are not those that were saved")
         return found["state"]
       except Exception as error:  # Orbax raises bare ones too
@@ -96,12 +157,6 @@ class Checkpoints:
         f"No checkpoint in {self.folder}: expected one of `infomin train`."
       )
     return step
-
-  def read(self) -> dict:
-    """The newest state's arrays, in host memory, without knowing its shape."""
-    args: Any = ocp.args.StandardRestore()
-    found: Any = self._manager.restore(self._newest(), args=args)
-    return jax.device_get(found["state"])
 
   def close(self) -> None:
     """Waits for the save that is under way."""
@@ -130,23 +185,6 @@ def _first_line(error: Exception) -> str:
   return lines[0][:200]
 
 
-@jax.jit
-def fingerprint(state: TrainState) -> jax.Array:
-  """A number of each array that tells whether any bit changed, uint32 `[k]`."""
-  return jnp.stack([_fingerprint(x) for x in jax.tree.leaves(state)])
-
-
-def _fingerprint(x: jax.Array) -> jax.Array:
-  unsigned = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32, 8: jnp.uint64}
-  if x.dtype == bool:
-    x = x.astype(jnp.uint8)
-  bits = jax.lax.bitcast_convert_type(x, unsigned[x.dtype.itemsize])
-  bits = bits.astype(jnp.uint32).ravel()
-  # Odd weights, so that places matter and no changed bit is multiplied away.
-  weights = 2 * jnp.arange(bits.size, dtype=jnp.uint32) + 1
-  return jnp.sum(bits * weights, dtype=jnp.uint32)
-
-
 def save_run(workdir: str | pathlib.Path, config, state: TrainState) -> None:
   """Makes a run's folder that holds this state and nothing else.
 
@@ -171,7 +209,8 @@ def newest(workdir: str | pathlib.Path, like: TrainState) -> TrainState:
   """
   if (local("workdir", workdir) / ORIGIN).exists():
     return _with_encoder(saved(workdir), like)
-  with contextlib.closing(Checkpoints(workdir)) as checkpoints:
+  reader = Checkpoints(workdir, read_only=True)
+  with contextlib.closing(reader) as checkpoints:
     return checkpoints.restore(like)
 
 
@@ -204,29 +243,47 @@ def _with_encoder(found: Any, like: Any) -> TrainState:
 
 def saved(workdir: str | pathlib.Path) -> TrainState:
   """The last state that a run has saved, as plain mappings of arrays."""
-  with contextlib.closing(Checkpoints(workdir)) as checkpoints:
+  reader = Checkpoints(workdir, read_only=True)
+  with contextlib.closing(reader) as checkpoints:
     return TrainState(**checkpoints.read())
 
 
 def check_workdir(workdir: str | pathlib.Path, config) -> None:
   """Refuses a folder that is not new, unless it holds a run of this config.
 
+  The run may have other `steps` where `longer.refusal` allows them.
+
   Raises:
     UserError: the folder holds another configuration (the keys that differ are
-      named) or files that no run of ours wrote. Nothing is changed.
+      named), an encoder alone, or files that no run of ours wrote. Nothing is
+      changed.
   """
   workdir = local("workdir", workdir)
+  if (workdir / ORIGIN).exists():
+    raise UserError(
+      f"--workdir {workdir} holds an encoder that was pulled, without the rest "
+      "that training needs. Use a new workdir with "
+      f"--config.init_from={workdir}."
+    )
   if (workdir / "config.json").exists():
-    old = read_config(workdir).to_dict()
-    changed = [
-      f"{key} ({old_value!r} there, {new_value!r} now)"
-      for key, old_value, new_value in differences(old, as_json(config))
+    old, new = read_config(workdir).to_dict(), as_json(config)
+    if "randaugment" in new["views"]:  # older runs drew as RANDAUGMENT says
+      old["views"].setdefault("randaugment", RANDAUGMENT)
+    changed = {
+      key: f"{key} ({old_value!r} there, {new_value!r} now)"
+      for key, old_value, new_value in differences(old, new)
       if key.split(".")[0] not in FREE
-    ]
-    if changed:
+      # A key of a source that came later: empty, it has no effect.
+      and (new_value or old_value != "nothing" or key.split(".")[0] != "data")
+    }
+    if changed.keys() == {"steps"}:
+      if why := longer.refusal(workdir, old, new):
+        raise UserError(f"--workdir {workdir}: {why}")
+    elif changed:
       raise UserError(
         f"--workdir {workdir} holds a run of another config: "
-        f"{', '.join(changed)}. Use a new workdir, or the config it began with."
+        f"{', '.join(changed.values())}. Use a new workdir, or the config it "
+        "began with."
       )
   elif workdir.exists() and {p.name for p in workdir.iterdir()} - {LOCK}:
     raise UserError(
@@ -256,8 +313,7 @@ def opened_workdir(
     ) from error
   with lock:
     check_workdir(workdir, config)  # another may have come in between
-    text = json.dumps(as_json(config), indent=2)
-    (workdir / "config.json").write_text(text + "\n")
+    write_json(workdir / "config.json", as_json(config))
     yield workdir
 
 
@@ -266,20 +322,30 @@ def as_json(config) -> dict:
   return json.loads(config.to_json())
 
 
-def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
-  """The configuration that `infomin train` wrote into the run's folder."""
-  path = local("workdir", workdir) / "config.json"
+def read_config(
+  workdir: str | pathlib.Path, argument: str = "--workdir"
+) -> ml_collections.ConfigDict:
+  """The configuration that `infomin train` wrote into the run's folder.
+
+  Args:
+    workdir: the folder.
+    argument: who names it, for messages.
+  """
+  path = local(argument, workdir) / "config.json"
   if not path.exists():
+    near = [p for p in path.parents[1:4] if (p / "config.json").exists()]
+    hint = f" Did you mean {near[0]}?" if near else ""
     raise UserError(
-      f"--workdir {workdir} holds no config.json: expected a folder made by "
-      "`infomin train`."
+      f"{argument} {workdir} holds no config.json: expected a folder made by "
+      f"`infomin train`.{hint}"
     )
-  try:
-    found = json.loads(path.read_text())
-  except json.JSONDecodeError as error:
-    raise UserError(f"{path} is not valid JSON: {error}.") from error
-  for section, values in BEFORE.items():
-    found[section] = values | found.get(section, {})
+  found = read_json(path)
+  if not isinstance(found, dict):
+    raise UserError(f"{path} is no configuration: expected a mapping of keys.")
+  for key, value in BEFORE.items():
+    if isinstance(value, dict):
+      value = value | found.get(key, {})
+    found[key] = value if isinstance(value, dict) else found.get(key, value)
   return ml_collections.ConfigDict(found)
 
 

@@ -5,7 +5,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import jax
@@ -21,6 +21,7 @@ from infomin_jax.train import mesh as meshes
 from infomin_jax.train.checkpoint import read_config, saved
 from infomin_jax.train.keys import check_keys
 from infomin_jax.train.optim import make_optimizer
+from infomin_jax.train.own_weights import own_weights
 from infomin_jax.train.state import TrainState, init_state
 from infomin_jax.train.step import make_train_step
 from infomin_jax.views import make_views
@@ -50,15 +51,29 @@ class Experiment:
     arrays = data.resident(self.source, **reading)
     return meshes.replicate(self.mesh, arrays) if arrays else {}
 
-  def init(self) -> TrainState:
-    """The state before the first step, on all devices."""
+  def own_weights(self) -> dict:
+    """The weights of the run that `config.init_from` names; see there."""
+    params, stats, _ = self._shapes
+    return own_weights(self.config, params, stats)
+
+  def init(self, own: Mapping[str, Mapping] | None = None) -> TrainState:
+    """The state before the first step, on all devices.
+
+    Args:
+      own: parts that are not to be random, as of `own_weights`.
+    """
     config = self.config
 
-    def make(batch):
+    def make(batch, own):
       key = jax.random.key(config.seed)
       params, stats = objectives.init_learner(
         self.learner, self.views, key, batch
       )
+      if own:
+        params = {**params, **own["params"]}
+        if "batch_stats" in stats:
+          moving = {**stats["batch_stats"], **own["batch_stats"]}
+          stats = {**stats, "batch_stats": moving}
       if self.generator:
         params = {
           **params,
@@ -71,10 +86,10 @@ class Experiment:
     replicated = jax.sharding.NamedSharding(
       self.mesh, jax.sharding.PartitionSpec()
     )
-    return jax.jit(make, out_shardings=replicated)(first)
+    return jax.jit(make, out_shardings=replicated)(first, own)
 
   def _example(self) -> dict:
-    record = self.source[0]
+    record = data.example(self.source, self.config.data.broken)
     if host := self.host_map():
       record = host(record, np.random.default_rng(0))
     return {name: np.asarray(x) for name, x in record.items()}
@@ -263,7 +278,7 @@ def trained_generator(workdir: str) -> dict:
   """
   if not workdir:
     return {}
-  read_config(workdir)
+  read_config(workdir, "config.encoder.generator_from")
   found: Any = saved(workdir).params
   if "generator" not in found["encoder"]:
     raise UserError(

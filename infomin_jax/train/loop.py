@@ -1,20 +1,22 @@
 """The training loop: steps, log lines, checkpoints, and how it ends."""
 
 import contextlib
-import json
 import os
 import pathlib
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
 from infomin_jax import evidence
 from infomin_jax.errors import UserError
+from infomin_jax.objectives import check_data
+from infomin_jax.output import number, read_json, write_json
 from infomin_jax.paths import local
-from infomin_jax.train import capsule, health, processes
+from infomin_jax.train import capsule, health, longer, processes
 from infomin_jax.train.checkpoint import Checkpoints, opened_workdir
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.log import Progress, memory_bytes, read_metrics, say
@@ -56,14 +58,26 @@ def train(
     NotFinite: of the loss.
     Stopped: SIGTERM or SIGINT came; the state is saved, status 128 + signal.
   """
-  check_writers(experiment.config.run.writers)
+  config = experiment.config
+  check_writers(config.run.writers)
+  if config.steps < 1:
+    raise UserError(f"config.steps is {config.steps}: expected 1 or more.")
+  for line in check_data(
+    experiment.learner.terms,
+    len(experiment.source),
+    config.batch_size // config.accumulate,
+  ):
+    say(f"Advice: {line}")
+  workdir = local("workdir", workdir)
+  begun = longer.steps_done(workdir) > 0
+  own = {} if begun else experiment.own_weights()  # refused before any work
   with contextlib.ExitStack() as stack:
     opened = opened_workdir(workdir, experiment.config)
     processes.first_alone(lambda: stack.enter_context(opened))
-    return _train(experiment, local("workdir", workdir), monitor, command)
+    return _train(experiment, workdir, monitor, command, own)
 
 
-def _train(experiment, workdir, monitor, command) -> dict:
+def _train(experiment, workdir, monitor, command, own) -> dict:
   """`train` in its own folder."""
   config = experiment.config
   if jax.process_count() > 1:
@@ -72,11 +86,19 @@ def _train(experiment, workdir, monitor, command) -> dict:
     say(f"config.objective.{name}: {form}.")
   compiled = _CompileCount()
   with contextlib.closing(Checkpoints(workdir, config.run.keep)) as checkpoints:
-    state = experiment.init()
+    state = experiment.init(own)
     if checkpoints.latest() is not None:
       state = checkpoints.restore(state)
-      checkpoints.set_aside(int(state.step))
-      say(f"Continuing {workdir} at step {int(state.step)}.")
+      checkpoints.set_aside(step := int(state.step))
+      say(f"Continuing {workdir} at step {step}.")
+      if step < config.steps:
+        processes.first_alone(lambda: longer.set_aside(workdir, step))
+      elif not read_metrics(workdir):
+        raise UserError(
+          f"{workdir} was not trained here, and step {step} of {config.steps} "
+          "is its last: to train on from its weights, use a new workdir with "
+          f"--config.init_from={workdir}."
+        )
     elif rows := read_metrics(workdir):
       say(
         f"{workdir} ended at step {rows[-1]['step']} or later with nothing "
@@ -97,7 +119,7 @@ def _steps(experiment, workdir, state, checkpoints, monitor, writer) -> int:
   config, run = experiment.config, experiment.config.run
   start = int(state.step)
   train_step = experiment.step()
-  window = _Window(config.batch_size)
+  window = _Window(config.batch_size, writer.rows)
   told: set[str] = set()
   with (
     contextlib.closing(experiment.batches(start)) as batches,
@@ -145,9 +167,11 @@ def _steps(experiment, workdir, state, checkpoints, monitor, writer) -> int:
 class _Window:
   """The steps since the last log line: metrics stay on the device till then."""
 
-  def __init__(self, batch_size: int):
+  def __init__(self, batch_size: int, before: Sequence[Mapping[str, Any]] = ()):
     self._batch_size = batch_size
-    self._began = time.monotonic()
+    # Seconds count on from the lines of earlier starts.
+    spent = before[-1]["seconds"] if before else 0.0
+    self._began = time.monotonic() - spent
     self.open()
 
   def open(self) -> None:
@@ -196,9 +220,7 @@ class _Signals:
     self._caught = 0
     self._alone = jax.process_count() == 1
     wanted = (signal.SIGTERM, signal.SIGINT)[0 if self._alone else 1 :]
-    self._before = {
-      number: signal.signal(number, self._note) for number in wanted
-    }
+    self._before = {which: signal.signal(which, self._note) for which in wanted}
     return self
 
   def _note(self, number, frame):
@@ -214,8 +236,8 @@ class _Signals:
     return signal.SIGTERM if processes.stop_agreed(step) else 0
 
   def __exit__(self, *_):
-    for number, handler in self._before.items():
-      signal.signal(number, handler)
+    for which, handler in self._before.items():
+      signal.signal(which, handler)
 
 
 class _CompileCount:
@@ -233,11 +255,11 @@ class _CompileCount:
 
 def _line(row: dict[str, float]) -> str:
   """The progress line's figures."""
-  parts = [f"loss {row['loss']:.4f}"]
+  parts = [f"loss {number(row['loss'], 4)}"]
   if "mi_bound" in row:
     parts.append(
-      f"held-out MI >= {row['mi_bound']:.2f} of at most "
-      f"{row['mi_ceiling']:.2f} nats"
+      f"held-out MI >= {number(row['mi_bound'])} of at most "
+      f"{number(row['mi_ceiling'])} nats"
     )
   parts += [f"{k} {row[k]:.3f}" for k in ("knn", "linear") if k in row]
   parts += [
@@ -267,7 +289,7 @@ def _summarise(
       "device": jax.devices()[0].device_kind,
       "versions": evidence.versions(),
     }
-    path.write_text(json.dumps(summary, indent=2) + "\n")
+    write_json(path, summary)
 
   processes.first_alone(write)
-  return json.loads(path.read_text())
+  return read_json(path)

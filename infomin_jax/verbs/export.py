@@ -12,17 +12,19 @@
 | stablehlo | any encoder: `jax.export.deserialize` and call it | any |
 
 Images are to be normalised by config.normalize, which every file carries where
-its format has room; stablehlo takes them as they are, in [0, 1].
+its format has room; stablehlo takes them as they are, in [0, 1]. The last line
+says what to change in the other library's model before it loads the file. A
+ResNet that cannot be loaded there is refused.
 """
 
-import json
 import pathlib
 import pickle
 
 from absl import flags
 
 from infomin_jax import paths
-from infomin_jax.errors import UserError, lookup
+from infomin_jax.errors import UserError, lookup, missing
+from infomin_jax.output import to_json
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
@@ -43,34 +45,78 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
       raise UserError(f"--{name} is missing.")
   write = lookup("format (--format)", values.format, FORMATS)
   out = pathlib.Path(values.out)
+  if out.is_dir():
+    raise UserError(f"--out {out} is a folder: name a file in it.")
   if not out.parent.is_dir():
     raise UserError(f"--out {out}: there is no folder {out.parent}.")
   from infomin_jax.eval.encoder import trained_encoder
   from infomin_jax.train.log import say
 
   trained = trained_encoder(values.workdir)
-  write(trained, out)
-  say(f"Wrote {trained.config.encoder.name} for {values.format} to {out}.")
+  how = write(trained, out)
+  name = trained.config.encoder.name
+  say(f"Wrote {name} for {values.format} to {out}.{how}")
 
 
-def _torchvision(trained, out: pathlib.Path) -> None:
+# A writer returns what to do before the file is loaded, as a sentence or none.
+
+
+def _torchvision(trained, out: pathlib.Path) -> str:
   arrays = resnet_arrays(trained)
+  how = _changes(trained)
   if out.suffix == ".safetensors":
     write_safetensors(arrays, trained, out)
-    return
+    return how
   if out.suffix not in (".pth", ".pt"):
     raise UserError(f"--out {out}: expected .pth, .pt or .safetensors.")
   try:
     import torch
   except ImportError as error:
-    raise UserError(
-      f"--out {out} needs PyTorch: install it, or write .safetensors."
-    ) from error
+    instead = f"torch, or write {out.with_suffix('.safetensors').name}"
+    raise missing("torch", instead, error) from error
   tensors = {name: torch.from_numpy(x.copy()) for name, x in arrays.items()}
   torch.save(tensors, out)
+  return how
 
 
-def _detectron2(trained, out: pathlib.Path) -> None:
+def _changes(trained) -> str:
+  """What differs from the other library's ResNet, as code that changes it.
+
+  Raises:
+    UserError: the width differs, which the library does not offer.
+  """
+  from infomin_jax.encoders.resnet import STEMS
+
+  encoder = trained.learner.encoder
+  if encoder.width != 64:
+    raise UserError(
+      f"config.encoder.width is {encoder.width}, but torchvision's and timm's "
+      "ResNets have 64 channels in the first stage and cannot load another: "
+      "use --format stablehlo or safetensors."
+    )
+  kernel, stride, pooled = STEMS[encoder.stem]
+  channels = _channels(trained)
+  changes = ["model.fc = torch.nn.Identity()"]
+  if not pooled:
+    changes.insert(0, "model.maxpool = torch.nn.Identity()")
+  if not pooled or channels != 3:
+    changes.insert(
+      0,
+      f"model.conv1 = torch.nn.Conv2d({channels}, 64, {kernel}, {stride}, "
+      f"{kernel // 2}, bias=False)",
+    )
+  normalize = trained.config.normalize
+  return (
+    f" Before load_state_dict: {'; '.join(changes)}. Images are "
+    f"(x - {list(normalize.mean)}) / {list(normalize.std)}, x in [0, 1]."
+  )
+
+
+def _channels(trained) -> int:
+  return trained.variables["params"]["encoder"]["conv1"]["kernel"].shape[2]
+
+
+def _detectron2(trained, out: pathlib.Path) -> str:
   from infomin_jax.encoders.weights import to_detectron2
 
   if out.suffix != ".pkl":
@@ -80,17 +126,67 @@ def _detectron2(trained, out: pathlib.Path) -> None:
     "__author__": "infomin_jax",
     "matching_heuristics": True,
   }
+  settings = _settings(trained)
   with out.open("wb") as file:
     pickle.dump(record, file)
+  return settings
 
 
-def _own(trained, out: pathlib.Path) -> None:
+def _settings(trained) -> str:
+  """Detectron2's settings for this ResNet, in a sentence.
+
+  Raises:
+    UserError: it has none for it.
+  """
+  encoder, normalize = trained.learner.encoder, trained.config.normalize
+  if encoder.stem != "imagenet":
+    raise UserError(
+      f"config.encoder.stem is {encoder.stem}, but Detectron2's stem is "
+      "imagenet's (7x7, max pool) and cannot load another: use --format "
+      "stablehlo, safetensors or torchvision."
+    )
+  if encoder.width != 64 and encoder.depth < 50:
+    raise UserError(
+      f"config.encoder.width is {encoder.width}, but Detectron2 takes a "
+      f"ResNet-{encoder.depth} of width 64 alone: use --format stablehlo or "
+      "safetensors."
+    )
+  narrow = {
+    "STEM_OUT_CHANNELS": encoder.width,
+    "WIDTH_PER_GROUP": encoder.width,
+    "RES2_OUT_CHANNELS": 4 * encoder.width,
+  }
+  resnets = {"DEPTH": encoder.depth, "STRIDE_IN_1X1": False}
+  if encoder.depth < 50:
+    resnets["RES2_OUT_CHANNELS"] = 64
+  elif encoder.width != 64:
+    resnets |= narrow
+  channels = _channels(trained)
+  pixel = {
+    f"PIXEL_{name.upper()}": [
+      round(255 * x, 3) for x in _per_channel(normalize[name], channels)
+    ]
+    for name in ("mean", "std")
+  }
+  text = ", ".join(f"{key} {value}" for key, value in pixel.items())
+  inner = ", ".join(f"{key} {value}" for key, value in resnets.items())
+  form = "; INPUT: FORMAT RGB" if channels == 3 else ""
+  return f" Detectron2 needs MODEL.RESNETS: {inner}; MODEL: {text}{form}."
+
+
+def _per_channel(values, channels: int) -> tuple:
+  values = tuple(values)
+  return values * channels if len(values) == 1 else values
+
+
+def _own(trained, out: pathlib.Path) -> str:
   from infomin_jax.eval.encoder import own_arrays
 
   write_safetensors(own_arrays(trained), trained, out)
+  return ""
 
 
-def _stablehlo(trained, out: pathlib.Path) -> None:
+def _stablehlo(trained, out: pathlib.Path) -> str:
   import jax
   import jax.export
   import jax.numpy as jnp
@@ -114,10 +210,9 @@ def _stablehlo(trained, out: pathlib.Path) -> None:
   try:
     content = exported.serialize()
   except ImportError as error:
-    raise UserError(
-      "flatbuffers is not installed: pip install 'infomin-jax[export]'."
-    ) from error
+    raise missing("flatbuffers", "'infomin-jax[export]'", error) from error
   out.write_bytes(content)
+  return f" It takes float32 images [b, {size}, {size}, {channels}] in [0, 1]."
 
 
 def write_safetensors(arrays, trained, out: pathlib.Path, **about) -> None:
@@ -125,13 +220,11 @@ def write_safetensors(arrays, trained, out: pathlib.Path, **about) -> None:
   try:
     from safetensors.numpy import save_file
   except ImportError as error:
-    raise UserError(
-      "safetensors is not installed: pip install 'infomin-jax[export]'."
-    ) from error
+    raise missing("safetensors", "'infomin-jax[export]'", error) from error
   if out.suffix != ".safetensors":
     raise UserError(f"--out {out}: expected a name that ends in .safetensors.")
   for name in ("encoder", "normalize"):
-    about[name] = json.dumps(trained.config[name].to_dict())
+    about[name] = to_json(trained.config[name].to_dict())
   save_file(arrays, out, metadata=about)
 
 
@@ -139,15 +232,15 @@ def resnet_arrays(trained):
   """The run's encoder under torchvision's names.
 
   Raises:
-    UserError: it is no ResNet, or one that torchvision does not have.
+    UserError: it is no ResNet.
   """
+  from infomin_jax.encoders.resnet import ResNet
   from infomin_jax.encoders.weights import to_torchvision
 
-  encoder = trained.config.encoder
-  if not encoder.name.startswith("resnet"):
+  if not isinstance(trained.learner.encoder, ResNet):
     raise UserError(
-      f"the run's encoder is {encoder.name}: this format is for ResNets; use "
-      "safetensors or stablehlo."
+      f"the run's encoder is {trained.config.encoder.name}: this format is for "
+      "ResNets; use --format safetensors or stablehlo."
     )
   return to_torchvision(
     trained.variables["params"]["encoder"],

@@ -4,12 +4,12 @@
   infomin pull NAME/mine --workdir encoder --data path=PHOTOS
 
 The folder then is as that of a run of one's own for `infomin evaluate`, `embed`
-and `export`, and for `infomin_jax.load("encoder")`; training goes on in none.
-Files of others are data: nothing in them is run, and their paths are left out,
-so that where the data lie is for --data to say.
+and `export`, and for `infomin_jax.load("encoder")`. A new run starts from it
+with --config.init_from=encoder. Files of others are data: nothing in them is
+run, and their paths are left out, so that where the data lie is for --data to
+say.
 """
 
-import json
 import pathlib
 import shlex
 import tempfile
@@ -17,7 +17,8 @@ import tempfile
 from absl import flags
 
 from infomin_jax import paths
-from infomin_jax.errors import UserError
+from infomin_jax.errors import UserError, missing
+from infomin_jax.output import read_json, write_json
 from infomin_jax.verbs.evaluate import changed_data
 from infomin_jax.verbs.push import (
   CONFIG,
@@ -55,6 +56,10 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     raise UserError("--workdir is missing: name a new folder.")
   if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
     raise UserError(f"--workdir {workdir} is not empty: name a new folder.")
+  try:
+    import safetensors  # noqa: F401
+  except ImportError as error:
+    raise missing("safetensors", "'infomin-jax[hub]'", error) from error
   from infomin_jax.eval.encoder import save_encoder
   from infomin_jax.train.log import say
 
@@ -75,15 +80,14 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   origin = {"repo": repo, "commit": commit}
   save_encoder(workdir, trained, step, origin)
   if rows:
-    text = json.dumps({"rows": rows}, indent=2)
-    (workdir / PROBES).write_text(text + "\n")
+    write_json(workdir / PROBES, {"rows": rows})
   place = shlex.quote(str(workdir))
   say(f"Made {workdir} of {repo}. Next: infomin evaluate --workdir {place}")
 
 
 def _download(repo: str, revision: str, folder: pathlib.Path) -> str:
   """Fetches our files, and no others, into the folder; their commit."""
-  from huggingface_hub import HfApi
+  from huggingface_hub.hf_api import HfApi
 
   api = HfApi()
   info = api.model_info(repo, revision=revision)
@@ -125,13 +129,19 @@ def read_files(folder: pathlib.Path):
 
 
 def _rows(path: pathlib.Path) -> list[dict]:
-  """Rows of evaluation.json, each with the keys that they have, no other."""
+  """Rows of evaluation.json, each with the keys that they have, no other.
+
+  A row without a value, null, may have a note that says why.
+  """
   kinds = dict.fromkeys(("task", "protocol", "tap", "features", "metric"), str)
-  kinds |= {"value": float | int, "seed": int}
-  found = json.loads(path.read_text())["rows"] if path.exists() else []
+  # A value that was not finite is null.
+  kinds |= {"value": float | int | None, "seed": int}
+  found = read_json(path)["rows"] if path.exists() else []
   for row in found:
-    if row.keys() != kinds.keys() or not all(
-      isinstance(row[name], kind) for name, kind in kinds.items()
+    empty = row.get("value", 0) is None
+    own = kinds | ({"note": str} if empty and "note" in row else {})
+    if row.keys() != own.keys() or not all(
+      isinstance(row[name], kind) for name, kind in own.items()
     ):
       raise UserError(f"{PROBES} has the row {str(row)[:200]}.")
   return found

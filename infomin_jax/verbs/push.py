@@ -10,7 +10,6 @@ there, 2 when it was refused.
 """
 
 import contextlib
-import json
 import pathlib
 import shutil
 import tempfile
@@ -19,7 +18,8 @@ from collections.abc import Generator
 from absl import flags
 
 from infomin_jax import __version__, paths
-from infomin_jax.errors import UserError
+from infomin_jax.errors import UserError, missing
+from infomin_jax.output import write_json
 
 WEIGHTS = "model.safetensors"
 CONFIG, PROBES, CARD = "config.json", "evaluation.json", "README.md"
@@ -53,6 +53,9 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
       raise UserError(f"--{name} is missing.")
   repo, workdir = values.repo, pathlib.Path(values.workdir)
   with reaching(repo):
+    # Not from the package itself, which prints what it cannot import.
+    from huggingface_hub.hf_api import HfApi  # noqa: F401
+    from huggingface_hub.repocard_data import ModelCardData  # noqa: F401
     from huggingface_hub.utils import validate_repo_id
 
     validate_repo_id(repo)
@@ -67,7 +70,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
 
 def _upload(folder: pathlib.Path, repo: str, private: bool) -> str:
-  from huggingface_hub import HfApi
+  from huggingface_hub.hf_api import HfApi
 
   api = HfApi(library_name="infomin_jax", library_version=__version__)
   api.create_repo(repo, private=private, exist_ok=True)
@@ -106,7 +109,7 @@ def write_files(
   config = without_paths(as_json(trained.config))
   trained = from_own_arrays(ml_collections.ConfigDict(config), arrays)
   write_safetensors(arrays, trained, folder / WEIGHTS, step=str(step))
-  (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+  write_json(folder / CONFIG, config)
   if (workdir / PROBES).exists():
     shutil.copy(workdir / PROBES, folder / PROBES)
   card = model_card(workdir, trained.config, repo, step, terms)
@@ -120,11 +123,12 @@ def without_paths(config: dict) -> dict:
     ("encoder", ("generator_from",)),
   ):
     config[section] |= dict.fromkeys(config[section].keys() & set(names), "")
+  config["init_from"] = ""
   return config
 
 
 def _header(config: dict, terms: str) -> str:
-  from huggingface_hub import ModelCardData
+  from huggingface_hub.repocard_data import ModelCardData
 
   about = ModelCardData(
     library_name="infomin_jax",
@@ -145,10 +149,8 @@ def reaching(repo: str) -> Generator[None]:
     yield
   except UserError:
     raise
-  except ModuleNotFoundError as error:
-    raise UserError(
-      "huggingface_hub is not installed: pip install 'infomin-jax[hub]'."
-    ) from error
+  except ImportError as error:
+    raise missing("huggingface_hub", "'infomin-jax[hub]'", error) from error
   except Exception as error:  # the client's own, and its HTTP library's
     name = type(error).__name__
     if name in ("RepositoryNotFoundError", "LocalTokenNotFoundError"):

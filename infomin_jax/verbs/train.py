@@ -4,6 +4,9 @@
   infomin train --config configs/fashion_mnist.py:tiny --workdir runs/t \\
       --config.batch_size=64
 
+A larger --config.steps trains longer where the schedule allows it;
+--config.init_from=RUN starts from that run's weights with a new schedule.
+
 Writes config.json, metrics.jsonl, summary.json, checkpoints/ and TensorBoard
 events into the workdir. Exit status 0 when done, 2 for a mistake, 143 or 130
 when SIGTERM or SIGINT stopped it (saved; run it again to go on), 75 when one of
@@ -21,6 +24,7 @@ from ml_collections import config_flags
 
 from infomin_jax import config_files, paths
 from infomin_jax.errors import UserError
+from infomin_jax.output import number
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
@@ -59,13 +63,13 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   bound = ""
   if "mi_bound" in final:  # a term has a critic
     bound = (
-      f", held-out MI at least {final['mi_bound']:.2f} nats (this estimate "
-      f"cannot exceed {final['mi_ceiling']:.2f})"
+      f", held-out MI at least {number(final['mi_bound'])} nats (this estimate "
+      f"cannot exceed {number(final['mi_ceiling'])})"
     )
   labelled, place = "knn" in final, shlex.quote(workdir)
   say(
-    f"Trained {summary['steps']} steps: loss {final['loss']:.4f}{bound}. Next: "
-    f"infomin {'evaluate --workdir' if labelled else 'report'} {place}"
+    f"Trained {summary['steps']} steps: loss {number(final['loss'], 4)}{bound}."
+    f" Next: infomin {'evaluate --workdir' if labelled else 'report'} {place}"
   )
 
 
