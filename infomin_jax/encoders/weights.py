@@ -1,32 +1,27 @@
 """ResNet weights under the names that other libraries have for them.
 
 torchvision's names are the hub: timm's are the same, Detectron2's follow from
-them, and checkpoints of MoCo, PyContrast and the SimCLR converter are those
-with a prefix. Arrays are numpy's, in PyTorch's layout: convolutions
-`[out, in, h, w]`.
+them, and checkpoints of other tools have them behind a prefix. Arrays are
+numpy's, in PyTorch's layout: convolutions `[out, in, h, w]`.
 """
 
 import functools
 import re
 from collections.abc import Mapping
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
+from infomin_jax.encoders.backbones import Backbone, chosen, plain
+from infomin_jax.encoders.resnet import DEPTHS, STEMS, BasicBlock, Bottleneck
 from infomin_jax.errors import UserError
 
 Arrays = dict[str, np.ndarray]
 # Ours, by kind of layer -> torchvision's.
 _PARAMS = {"kernel": "weight", "scale": "weight", "bias": "bias"}
 _STATS = {"mean": "running_mean", "var": "running_var"}
-# What an encoder has not: a classifier, or a projection head in its place.
-_HEADS = re.compile(r"(fc|head|linear|projector|predictor)\b")
-# In this order: a key that starts with one of them is the encoder's, and the
-# keys of MoCo's and PyContrast's momentum copies are not.
-_PREFIXES = (
-  *("module.encoder_q.", "encoder_q.", "module.encoder.", "encoder."),
-  *("module.", "backbone.", ""),
-)
 
 
 def to_torchvision(params: Mapping, stats: Mapping) -> Arrays:
@@ -66,16 +61,25 @@ def from_torchvision(
     *layer, kind = path
     name = f"{_dotted(layer)}.{names[kind]}"
     if name not in left:
-      raise UserError(
-        f"the checkpoint has no {name}: is it of this ResNet (config.encoder)?"
+      why = (
+        "it was saved without batch statistics, or has other norms"
+        if "running_" in name
+        else "is it of this ResNet (config.encoder)?"
       )
+      raise UserError(f"the checkpoint has no {name}: {why}")
     array = np.asarray(left.pop(name), np.float32)
     if array.ndim == 4:
       array = array.transpose(2, 3, 1, 0)
+    if name == "conv1.weight" and array.shape[2] != like.shape[2]:
+      raise UserError(
+        f"the checkpoint takes images of {array.shape[2]} channels, and those "
+        f"of the config have {like.shape[2]}: choose other data or views."
+      )
     if array.shape != like.shape:
       raise UserError(
         f"the checkpoint's {name} has shape {array.shape}, expected "
-        f"{like.shape}: choose the config.encoder that it is of."
+        f"{like.shape}: choose the config.encoder that it is of. Wide ResNets "
+        "and ResNeXts are not here."
       )
     return array
 
@@ -105,32 +109,94 @@ def to_detectron2(arrays: Mapping[str, np.ndarray]) -> Arrays:
   return found
 
 
-def encoder_arrays(arrays: Mapping[str, np.ndarray]) -> Arrays:
-  """The encoder's part of a foreign checkpoint, under torchvision's names.
+def encoder_arrays(
+  arrays: Mapping[str, Any], prefix: str | None = None
+) -> Arrays:
+  """Returns a checkpoint's ResNet as float32, under torchvision's names.
 
-  Knows plain torchvision and timm state dicts, MoCo (`module.encoder_q.`),
-  PyContrast (`module.encoder.`) and the SimCLR converter. Classifiers and
-  projection heads are left out.
+  Finds it behind any prefix, also that of MoCo's `encoder_q`, of wrappers and
+  of nested dicts. Classifiers and projection heads are left out.
+
+  Args:
+    arrays: numpy's, or what `np.asarray` makes such, by name.
+    prefix: which ResNet, if there are several; see `chosen`.
 
   Raises:
-    UserError: no ResNet is among the arrays.
+    UserError: as `chosen` and `backbone_arrays`.
   """
-  for prefix in _PREFIXES:
-    if f"{prefix}conv1.weight" in arrays:
-      own = {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-      }
-      return {
-        name: array
-        for name, array in own.items()
-        if not _HEADS.match(name) and not name.endswith("num_batches_tracked")
-      }
+  return backbone_arrays(arrays, chosen(arrays, prefix))
+
+
+def backbone_arrays(arrays: Mapping[str, Any], backbone: Backbone) -> Arrays:
+  """Returns the arrays of one ResNet of a checkpoint, as `encoder_arrays`.
+
+  Raises:
+    UserError: one of them is no plain array of finite numbers, or the first
+      layer ignores the image.
+  """
+  names = backbone.names
+  found = {name: _float32(arrays, theirs) for name, theirs in names.items()}
+  first = found["conv1.weight"]
+  if first.size and np.ptp(first) == 0:
+    raise UserError(
+      f"all numbers of the checkpoint's {names['conv1.weight']} are "
+      f"{first.flat[0]:g}: it was saved before its weights were drawn or "
+      "loaded."
+    )
+  return found
+
+
+def _float32(arrays: Mapping[str, Any], name: str) -> np.ndarray:
+  """An array as finite float32."""
+  array = plain(arrays, name)
+  if not jnp.issubdtype(array.dtype, jnp.floating):
+    raise UserError(
+      f"the checkpoint's {name} is of {array.dtype}, expected floating point: "
+      "is it quantized? Save the model that it was made of."
+    )
+  with np.errstate(over="ignore"):
+    array = array.astype(np.float32)
+  if bad := array.size - np.count_nonzero(np.isfinite(array)):
+    raise UserError(
+      f"{bad:,} of the {array.size:,} numbers of the checkpoint's {name} are "
+      "not finite: its training has failed. Take an earlier checkpoint."
+    )
+  if name.endswith("running_var") and array.min(initial=0) < 0:
+    raise UserError(
+      f"the checkpoint's {name} has numbers below 0: expected variances."
+    )
+  return array
+
+
+def architecture(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+  """Returns `depth`, `stem` and `width` of the ResNet that has these arrays.
+
+  Args:
+    arrays: named as in `to_torchvision`.
+
+  Raises:
+    UserError: torchvision has no such ResNet.
+  """
+  # ResNets with more layers in the stem, or more stages.
+  more = [x for x in arrays if not re.match(r"(conv1|bn1|layer[1-4])\.", x)]
+  if more:
+    raise UserError(
+      f"its ResNet has {more[0]}, which no ResNet of torchvision has: another "
+      "kind of stem or stage, which is not here."
+    )
+  blocks = {".".join(x.split(".")[:2]) for x in arrays if x[:5] == "layer"}
+  counts = tuple(
+    sum(block.startswith(f"layer{i}.") for block in blocks) for i in range(1, 5)
+  )
+  kind = Bottleneck if "layer1.0.conv3.weight" in arrays else BasicBlock
+  width, _, kernel, _ = arrays["conv1.weight"].shape
+  for depth, known in DEPTHS.items():
+    for stem, (size, *_) in STEMS.items():
+      if known == (kind, counts) and size == kernel:
+        return {"depth": depth, "stem": stem, "width": width}
   raise UserError(
-    "the checkpoint has no ResNet: expected conv1.weight, plain or behind "
-    f"{', '.join(p for p in _PREFIXES if p)}; it has "
-    f"{', '.join(sorted(arrays)[:5])} ..."
+    f"its ResNet has a {kernel}x{kernel} convolution first and {counts} blocks "
+    f"of the kind {kind.__name__}, as no ResNet that is known here."
   )
 
 
