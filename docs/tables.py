@@ -28,7 +28,7 @@ def probes(record: dict) -> str:
   value = {
     (r["task"], r["protocol"], r["tap"], r["features"]): r
     for r in record["values"]
-    if r["metric"] == "accuracy"
+    if r["metric"] == "accuracy" and r["mean"] is not None
   }
 
   def cell(key):
@@ -197,6 +197,7 @@ TABLES = {
   "plans": _told(scale_tables.plans),
   "processes": _told(scale_tables.processes),
   "quickstart": probes,
+  "reports": _told(scale_tables.reports),
   "ring": _told(scale_tables.ring),
   "survival": _told(scale_tables.survival),
   "train_step": step_times,

@@ -15,6 +15,7 @@ from infomin_jax.data.decode import resize_crop
 from infomin_jax.errors import UserError
 from infomin_jax.eval import cases
 from infomin_jax.eval import evaluate as evaluation
+from infomin_jax.eval import monitor as monitoring
 from infomin_jax.eval.case import Augmented, Case, Encoder, Part
 from infomin_jax.eval.monitor import make_monitor
 from infomin_jax.eval.protocols import PROTOCOLS
@@ -295,3 +296,133 @@ def test_images_that_the_host_cuts_are_cut_once():
   rows = np.linspace(0, len(source) - 1, 3).astype(int)
   want = [resize_crop(source[row]["image"], 28, 24) for row in rows]
   np.testing.assert_array_equal(images, np.stack(want))
+
+
+# --- classes that are rare, missing or unknown --------------------------------
+
+LABELLED = sorted(
+  {"attributes", "finetune", "imagenet_linear", "knn", "label_information"}
+  | {"linear", "mlp", "semi_supervised", "svm"}
+)
+
+
+def relabelled(case, part, change):
+  """A case of the task `sign` alone, with the labels of a part changed."""
+  old = getattr(case, part)
+  new = dataclasses.replace(old, labels={"sign": change(old.labels["sign"])})
+  return dataclasses.replace(case, classes={"sign": 2}, **{part: new})
+
+
+@pytest.mark.parametrize("name", LABELLED)
+@pytest.mark.parametrize(
+  "part,change,why",
+  [
+    ("train", np.zeros_like, "all training images are of class 0"),
+    ("train", lambda y: np.where(y, -1, 0), "all training images are of class"),
+    ("train", lambda y: y - 9, "no training image has a known label"),
+    ("test", lambda y: y - 9, "no test image has a known label"),
+    (
+      "test",
+      lambda y: y + 2,
+      "the classes of the test images have no training",
+    ),
+  ],
+)
+def test_a_probe_that_cannot_be_had_is_a_note(
+  name, part, change, why, tmp_path
+):
+  case = relabelled(small_case(tmp_path, linear_encoder()), part, change)
+  if name == "imagenet_linear":  # its labels come with its images
+
+    def augmented(views, epochs):
+      del views, epochs
+      yield Augmented(0, jnp.asarray(case.train.x), case.train.labels)
+
+    case = dataclasses.replace(case, augmented=augmented)
+  ((metric, value),) = PROTOCOLS[name](OPTIONS).run(case)["sign"].items()
+  assert value.startswith(why)
+  (row,) = evaluation._rows({"sign": {metric: value}}, {}, 0)
+  assert row["value"] is None and row["note"] == value
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_a_test_set_of_one_class_has_no_balanced_figure(name, tmp_path):
+  case = small_case(tmp_path, linear_encoder())
+  case = relabelled(case, "test", np.ones_like)
+  found = PROTOCOLS[name](OPTIONS).run(case)["sign"]
+  if name in ("attributes", "label_information"):
+    (value,) = found.values()
+    assert value.startswith("all test images are of ")
+  else:
+    assert found["largest_class"] == 1
+    assert found["balanced_accuracy"] == "all test images are of class 1"
+
+
+@pytest.mark.parametrize("name", ["knn", "label_information", "linear", "svm"])
+def test_unknown_labels_are_as_rows_that_are_not_there(name, tmp_path):
+  case = small_case(tmp_path)
+  kept = {"train": np.arange(64) % 3 > 0, "test": np.arange(40) % 4 > 0}
+  unknown = few = case
+  for part, rows in kept.items():
+    unknown = relabelled(unknown, part, lambda y, r=rows: np.where(r, y, -1))
+    old = getattr(case, part)
+    some = Part(old.x[rows], {"sign": old.labels["sign"][rows]})
+    few = dataclasses.replace(few, classes={"sign": 2}, **{part: some})
+  protocol = PROTOCOLS[name](OPTIONS)
+  assert protocol.run(unknown) == protocol.run(few)
+  (line,) = unknown.remarks()
+  assert "22 of 64 training images and 10 of 40 test images" in line
+
+
+def test_features_that_are_no_numbers_are_a_note(tmp_path):
+  case = small_case(tmp_path)
+  case.train.x[3, 1] = np.nan
+  found = PROTOCOLS["linear"](OPTIONS).run(case)
+  assert found["sign"]["accuracy"].startswith("features are not a number")
+
+
+def test_classes_without_a_training_image_are_said(tmp_path):
+  case = relabelled(
+    small_case(tmp_path), "test", lambda y: np.where(y > 0, 1, 5)
+  )
+  (line,) = case.remarks()
+  assert "are of a class that no training image has" in line
+  found = PROTOCOLS["linear"](OPTIONS).run(case)["sign"]["accuracy"]
+  assert found <= np.mean(case.test.labels["sign"] == 1)
+
+
+def test_the_monitor_goes_on_without_a_probe(monkeypatch, capsys):
+  real, rare = monitoring.embed, np.r_[1, np.zeros(9999, int)]
+  now = {}
+
+  def relabelled(learner, variables, source, *args, **options):
+    x, fields = real(learner, variables, source, *args, **options)
+    field = source.tasks["digit"].field
+    return x, fields | {field: now["labels"][: len(fields[field])]}
+
+  monkeypatch.setattr(monitoring, "embed", relabelled)
+  experiment = make_experiment(tiny_config())
+  monitor, state = make_monitor(experiment), experiment.init()
+  now["labels"] = 0 * rare
+  for _ in range(2):
+    metrics = monitor(state)
+    assert "mi_bound" in metrics and not {"knn", "linear"} & set(metrics)
+  said = capsys.readouterr().err
+  assert said.count("No linear probe of digit while training: all train") == 1
+  now["labels"] = rare
+  metrics = monitor(state)
+  assert metrics["largest_class"] == 1 - 1 / metrics["held_out_images"]
+  assert {"knn", "knn_balanced", "linear_balanced"} < set(metrics)
+  assert "so a constant guess has that accuracy" in capsys.readouterr().err
+
+
+def test_a_table_of_rows_without_a_value(capsys):
+  about = dict(task="digit", protocol="svm (x)", tap="pool", seed=0)
+  about |= dict(metric="accuracy", features="learned")
+  rows = [about | dict(value=None, note="why"), about | dict(value=0.5, seed=1)]
+  (row,) = evidence.over_seeds(rows)
+  assert (row["mean"], row["std"], row["values"]) == (0.5, None, [0.5])
+  assert evidence.over_seeds(rows[:1])[0]["mean"] is None
+  show_table(rows[:1])
+  out = capsys.readouterr().out
+  assert "digit: no accuracy of svm: why." in out and "0.5" not in out

@@ -9,12 +9,73 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infomin_jax.eval.monitor import make_monitor
+from infomin_jax.eval.monitor import make_monitor, same_class
 from infomin_jax.train import health
 from infomin_jax.train.experiment import make_experiment
 from infomin_jax.train.log import read_metrics
 from infomin_jax.train.loop import NotFinite, train
 from infomin_jax.views import VIEWS
+
+
+def whole_walk(rows, config):
+  """What rules say of all lines, `near_infinite` as the median of all."""
+  norms = [row["grad_norm"] for row in rows if "grad_norm" in row]
+  usual = np.median(norms[:-1]) if len(norms) > 3 else np.inf
+  wild = norms[-1] >= max(1e3 * usual, 10 * max(norms[:-1], default=0), 1e4)
+  found = {
+    name: rule(rows, config)
+    for name, rule in health.RULES.items()
+    if name != "near_infinite"
+  }
+  said = [health.Advice(name, *words) for name, words in found.items() if words]
+  if wild:
+    text = f"The gradient's norm is {norms[-1]:.1e}; usual is {usual:.1e}."
+    said.append(("near_infinite", text))
+  return said
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_recent_lines_give_the_advice_of_all_lines(seed):
+  """Random lines of random keys, all rules among them."""
+  rng, config = np.random.default_rng(seed), small()
+  draw = {
+    "mi_bound": lambda: rng.choice([0.1, 1.0, 2.0, 4.1]),
+    "linear": lambda: rng.choice([0.1, 0.5, 0.9]),
+    "contrastive_nats": lambda: rng.choice([1.0, 3.0]),
+    "feature_std": lambda: rng.choice([1e-4, 0.1]),
+    "effective_rank": lambda: rng.choice([1.5, 9.0]),
+    "copies": lambda: rng.choice([0.0, 0.1]),
+    "same_class": lambda: rng.choice([0.1, 0.4]),
+    "input_wait_share": lambda: rng.choice([0.1, 0.5], p=[0.2, 0.8]),
+    "grad_norm": lambda: 10 ** rng.choice([0.0, 0.5, 2.5 * (step // 30)]),
+  }
+  sets = [[key for key in draw if rng.random() < p] for p in (0.2, 0.5, 0.9)]
+  rows, recent, ruled = [], health.Recent(), set()
+  for step in range(160):
+    keys = [*draw] if step % 5 == 0 else sets[rng.choice(3)]
+    row = {"step": step, "grad_norm": 1.0} if step < 4 else {"step": step}
+    row |= {key: float(draw[key]()) for key in keys}
+    if "mi_bound" in row:
+      row |= {"mi_ceiling": 4.15}
+    rows.append(row)
+    recent.append(row)
+    wanted = [a[:2] for a in whole_walk(rows, config)]
+    assert [a[:2] for a in health.advise(recent, config)] == wanted
+    ruled |= {name for name, _ in wanted}
+  assert {"pinned", "collapse", "same_negatives", "input_bound"} <= ruled
+  assert "near_infinite" in ruled
+
+
+def test_a_line_late_in_a_run_costs_what_an_early_one_does(monkeypatch):
+  recent = health.Recent()
+  for step in range(20_000):
+    row = {"step": step, "grad_norm": 1.0, "input_wait_share": 0.0}
+    recent.append(row | ({"mi_bound": 1.0} if step % 10 == 0 else {}))
+  assert len(recent) == 2 * recent.KEPT  # two sets of keys
+  assert [row["step"] for row in recent][-1] == 19_999
+  # The rule that needs all norms looks at them only where one is wild.
+  monkeypatch.setattr(np, "median", None)
+  assert health.near_infinite(recent, small()) is None
 
 
 def small(steps=12, name="colorful_digits"):
@@ -208,3 +269,30 @@ def test_gradients_on_their_way_to_infinity(tmp_path, capsys):
   rows = read_metrics(tmp_path / "run")
   # One that falls from a wild start is well.
   assert health.near_infinite(rows[::-1], config) is None
+
+
+def test_memories_of_random_keys_are_no_leak():
+  """Random keys are easy to distinguish, whatever batch norm shows."""
+  full = dict(mi_bound=0.0, step=1000, memory_nats=3.0)
+  config = dict(batch_size=16, objective={"memory": dict(term="queue")})
+  filling = full | dict(memory_filled=0.99)
+  assert health.leaking_statistics([filling] * 5, config) is None
+  assert health.leaking_statistics([filling, full, full], config) is None
+  rows = [filling, *[full | dict(memory_filled=1.0)] * 3]
+  assert "3.0 nats higher" in health.leaking_statistics(rows, config)[0]
+  bank = dict(term="bank", images=3200, momentum=0.5)
+  config["objective"] = {"memory": bank}  # 1000 steps are 5 epochs
+  assert "3.0 nats higher" in health.leaking_statistics([full] * 3, config)[0]
+  early = full | dict(step=200)
+  assert health.leaking_statistics([early] * 3, config) is None
+
+
+def test_a_queue_of_another_name_grows_stale():
+  term = dict(term="queue", size=640)
+  config = dict(batch_size=16, ema=0.9, objective={"memory": term})
+  assert "40 steps old" in health.stale_queue([], config)[0]
+
+
+def test_chance_that_two_images_are_of_one_class():
+  assert same_class(np.array([0, 0, 1, 2])) == (4 + 1 + 1) / 16
+  assert same_class(np.array([7])) == 1

@@ -10,6 +10,7 @@ from infomin_jax.encoders.features import make_features
 from infomin_jax.errors import UserError
 from infomin_jax.objectives.contrastive import nt_xent
 from infomin_jax.objectives.supcon import supcon
+from infomin_jax.objectives.targets import NoiseAsTargets
 from infomin_jax.objectives.term import Seen
 from infomin_jax.views import make_views
 
@@ -174,12 +175,33 @@ def test_pieces_are_shuffled_and_told_from_the_same_candidates():
     (dict(jigsaw=1.0), "jigsaw is 1.0: expected 0 up to below 1"),
     (dict(jigsaw=0.5, pairs=((0, 3), (1, 2))), "jigsaw needs"),
     (dict(pairs=()), "pairs has 0"),
+    (dict(size=0), "size is 0: expected 1 or more"),
     (dict(critic=dict(name="concatenated")), "cannot be factored"),
   ],
 )
 def test_what_a_memory_cannot_do_is_refused(options, text):
   with pytest.raises(UserError, match=text):
     make_term("queue", **options)
+
+
+def test_images_that_share_an_entry_are_refused():
+  bank, nat = make_term("bank", images=100), NoiseAsTargets(100)
+  for term, key in ((bank, "images"), (nat, "size")):
+    with pytest.raises(UserError, match=f"a.{key} is 100, but there are 450"):
+      objectives.check_data({"a": term}, 450, 16)
+    assert objectives.check_data({"a": term}, 100, 16) == []
+  (line,) = objectives.check_data({"a": bank}, 80, 16)
+  assert "20% of the negatives are random" in line and "Set 80" in line
+
+
+def test_a_queue_of_more_keys_than_images_is_said():
+  terms = {
+    "a": make_term("queue", size=4096),
+    "b": make_term("queue", size=450),
+  }
+  (line,) = objectives.check_data(terms, 450, 16)
+  assert line.startswith("config.objective.a.size is 4,096, but there are 450")
+  assert "about 9.1 keys" in line and "at most 448" in line
 
 
 def test_byol_is_zero_for_perfect_predictions_and_moves_no_key():

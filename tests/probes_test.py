@@ -11,6 +11,8 @@ from sklearn.metrics import balanced_accuracy_score
 from infomin_jax.eval.finetune import finetuned_accuracy, labelled_part
 from infomin_jax.eval.fit import RATE, final, fit, in_tiles, last_tenth
 from infomin_jax.eval.mlp_probe import (
+  _balance,
+  _even,
   attribute_errors,
   balanced_error,
   guesses,
@@ -127,6 +129,20 @@ def test_no_guess_is_beyond_a_task_s_classes():
   assert found.shape == (90, 2)
   assert found[:, 0].max() <= 2
   assert 2 < found[:, 1].max() <= 6
+
+
+def test_unknown_labels_count_for_nothing():
+  labels = np.array([-1, 0, 0, 0, 1, -1])
+  np.testing.assert_allclose(_even(labels), [0, 1.5, 1.5, 1.5, 1.5, 0])
+  np.testing.assert_allclose(_balance(labels), [0, 1, 1, 1, 3, 0])
+  # Were -1 an index, most rows of the first class would have the last one.
+  x = np.random.default_rng(0).normal(size=(600, 2)).astype(np.float32)
+  y = (x[:, 0] > 0).astype(int)
+  hidden = np.where((y == 0) & (np.arange(600) % 4 > 0), -1, y)
+  (found,) = mlp_accuracies(
+    x, hidden[:, None], x, y[:, None], classes=[2], epochs=20
+  )
+  assert found > 0.7
 
 
 def test_a_constant_guess_has_half_the_balanced_error():

@@ -44,7 +44,10 @@ def cases(
     train, test = (
       Part(
         x[tap],
-        {task: y[field] for task, (field, _) in source.tasks.items()},
+        {
+          task: labels_of(y, field, len(x[tap]))
+          for task, (field, _) in source.tasks.items()
+        },
         shape=shapes[tap],
         **extra,
       )
@@ -67,6 +70,11 @@ def cases(
       tap,
       Case(train, test, classes, config.seed, name=name, folder=folder, **own),
     )
+
+
+def labels_of(fields, field: str, count: int) -> np.ndarray:
+  """Returns the labels `[count]` of records; -1, unknown, if they have none."""
+  return fields.get(field, np.full(count, -1))
 
 
 def tap_shapes(

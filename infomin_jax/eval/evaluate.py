@@ -4,7 +4,7 @@ All probes of an encoder read the same features, which are computed once.
 """
 
 import pathlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import jax
 import numpy as np
@@ -12,10 +12,11 @@ import numpy as np
 from infomin_jax import data
 from infomin_jax.errors import UserError, lookup
 from infomin_jax.eval.augmented import augmentation
-from infomin_jax.eval.case import Protocol
+from infomin_jax.eval.case import Protocol, say_new
 from infomin_jax.eval.cases import cases, tap_shapes
 from infomin_jax.eval.embed import places, small_images, small_masks, some_of
 from infomin_jax.eval.protocols import PROTOCOLS
+from infomin_jax.eval.shares import Value
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.state import TrainState
 
@@ -62,7 +63,8 @@ def evaluate(
   Returns:
     Rows with `task`, `protocol`, `tap`, `features` (`learned`, `untrained` or
     `pixels`), `metric`, `value` and `seed`. Accuracies and errors are in
-    [0, 1]; other metrics name their unit.
+    [0, 1]; other metrics name their unit. A value that cannot be had is None,
+    and the row has a `note` that says why.
 
   Raises:
     UserError: the data set has no labels, or none of the kind to probe for.
@@ -76,7 +78,7 @@ def evaluate(
   fresh = encoder_variables(untrained, "online")
   learned = encoder_variables(state, options.weights)
   encoders = dict(zip(FEATURES, (fresh, fresh, learned), strict=True))
-  rows = []
+  rows, said = [], set[str]()
   for kind in features:
     taps = ("pixels",) if kind == "pixels" else tuple(options.taps)
     for tap, case in cases(
@@ -89,6 +91,7 @@ def evaluate(
       folder,
       reads_train,
     ):
+      say_new(case.remarks(), said, say)
       found = []
       for protocol in protocols:
         about = {"protocol": protocol.name, "tap": tap, "features": kind}
@@ -114,18 +117,27 @@ def _needs(protocols: Iterable[Protocol]) -> frozenset[str]:
   return frozenset().union(*(protocol.needs for protocol in protocols))
 
 
-def _rows(values: dict, about: dict, seed: int) -> list[dict]:
+def _rows(values: Mapping, about: dict, seed: int) -> list[dict]:
   return [
     {
       "task": task,
       **about,
       "metric": metric,
-      "value": round(float(value), 6),
+      **_value(value),
       "seed": seed,
     }
     for task, metrics in values.items()
     for metric, value in metrics.items()
   ]
+
+
+def _value(value: Value) -> dict:
+  """`value` of a row; None and a `note` where there is no number."""
+  if isinstance(value, str):
+    return {"value": None, "note": value}
+  if not np.isfinite(value):
+    return {"value": None, "note": f"the result is {float(value)}"}
+  return {"value": round(float(value), 6)}
 
 
 def check_probes(experiment: Experiment) -> None:

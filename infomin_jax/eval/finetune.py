@@ -10,9 +10,15 @@ import numpy as np
 
 from infomin_jax.eval.fit import BATCH, fit, in_tiles, init_key, last_tenth
 from infomin_jax.eval.mlp_probe import MLPProbe, cross_entropy
+from infomin_jax.eval.shares import mean_shares, shares
 
 
-def finetuned_accuracy(
+def finetuned_accuracy(*parts: Any, **options: Any) -> float:
+  """Returns the accuracy of `finetuned_shares`, in [0, 1]."""
+  return finetuned_shares(*parts, **options)["accuracy"]
+
+
+def finetuned_shares(
   encode: Callable,
   variables: Mapping,
   train_images: np.ndarray,
@@ -24,8 +30,8 @@ def finetuned_accuracy(
   epochs: int,
   seed: int = 0,
   mesh: jax.sharding.Mesh | None = None,
-) -> float:
-  """Test accuracy of encoder and `MLPProbe` trained as one network, in [0, 1].
+) -> dict[str, Any]:
+  """Returns test `shares` of encoder and `MLPProbe` trained as one network.
 
   With batch statistics of the batch, without augmentation; the mean over the
   last tenth of the epochs.
@@ -65,8 +71,8 @@ def finetuned_accuracy(
   found = []
   for trained in last_tenth(fitted, epochs):
     guessed = in_tiles(functools.partial(guess, *trained), test_images)
-    found.append((guessed == test_labels).mean())
-  return float(np.mean(found))
+    found.append(shares(test_labels, guessed, train_labels))
+  return mean_shares(found)
 
 
 def _loss(encode, head):

@@ -1,4 +1,4 @@
-"""Weighted k-nearest-neighbour accuracy of frozen features."""
+"""Weighted k-nearest-neighbour classification by frozen features."""
 
 import functools
 
@@ -9,6 +9,7 @@ import numpy as np
 from infomin_jax.critics import unit
 
 TILE = 256  # test rows at once: memory is TILE * n floats
+TIE = 1e-6  # cosines, or shares of votes, that differ by less are the same
 
 
 def knn_accuracy(
@@ -21,22 +22,42 @@ def knn_accuracy(
   k: int,
   temperature: float,
 ) -> float:
-  """Share of test rows whose label wins the vote of the k nearest.
+  """Returns the share of test labels `[m]` that `knn_guesses` gets right."""
+  guessed = knn_guesses(
+    train_features,
+    train_labels,
+    test_features,
+    classes=classes,
+    k=k,
+    temperature=temperature,
+  )
+  return float(np.mean(guessed == test_labels))
+
+
+def knn_guesses(
+  train_features: np.ndarray,
+  train_labels: np.ndarray,
+  test_features: np.ndarray,
+  *,
+  classes: int,
+  k: int,
+  temperature: float,
+) -> np.ndarray:
+  """Returns the class that wins the vote of each row's k nearest, `[m]`.
 
   Nearness is the cosine of the angle; each neighbour votes with
-  `exp(cosine / temperature)`.
+  `exp(cosine / temperature)`. No tie depends on the order of the training rows
+  or on the number of a class. Rows that are equally near and more than the
+  places left share these places. Of classes with as many votes the one with the
+  nearest row wins; if that is a tie too, a draw by the number of the test row.
 
   Args:
     train_features: `[n, d]`.
     train_labels: `[n]`.
     test_features: `[m, d]`.
-    test_labels: `[m]`.
     classes: number of classes.
     k: neighbours asked; all, if there are fewer.
     temperature: of the votes, above 0.
-
-  Returns:
-    Accuracy in [0, 1].
 
   References:
     Wu et al., `Unsupervised Feature Learning via Non-Parametric Instance
@@ -44,22 +65,65 @@ def knn_accuracy(
   """
   k = min(k, len(train_features))
   bank = unit(jnp.asarray(train_features))
-  labels = jnp.asarray(train_labels)
-  right = 0
+  labels = np.asarray(train_labels)
+  known = jnp.asarray(labels)
+  guessed = np.zeros(len(test_features), int)
   for start in range(0, len(test_features), TILE):
     rows = np.zeros((TILE, bank.shape[1]), np.float32)
     chunk = test_features[start : start + TILE]
     rows[: len(chunk)] = chunk  # one shape, so one compilation
-    votes = _vote(jnp.asarray(rows), bank, labels, classes, k, temperature)
-    guess = np.asarray(votes)[: len(chunk)]
-    right += int((guess == test_labels[start : start + TILE]).sum())
-  return right / len(test_features)
+    # One more than are asked shows whether the last place is a tie.
+    found = _nearest(jnp.asarray(rows), bank, min(k + 1, len(labels)))
+    found = _vote(*found, known, classes, k, temperature)
+    guess, tied = (np.array(x)[: len(chunk)] for x in found)
+    for i in np.flatnonzero(tied):
+      cosine = np.asarray(_cosines(jnp.asarray(rows[i : i + 1]), bank))[0]
+      guess[i] = _untied(cosine, labels, classes, k, temperature, start + i)
+    guessed[start : start + TILE] = guess
+  return guessed
+
+
+@jax.jit
+def _cosines(rows, bank):
+  return unit(rows) @ bank.T
+
+
+@functools.partial(jax.jit, static_argnames="k")
+def _nearest(rows, bank, k):
+  """Returns cosines and rows of the nearest, `[m, k]`.
+
+  A program of its own: XLA sorts all rows where one reads a part of top_k.
+  """
+  return jax.lax.top_k(_cosines(rows, bank), k)
 
 
 @functools.partial(jax.jit, static_argnames=("classes", "k"))
-def _vote(rows, bank, labels, classes, k, temperature):
-  cosine, nearest = jax.lax.top_k(unit(rows) @ bank.T, k)  # [m, k]
-  # Cosines are at most 1: subtracting it keeps exp finite and the ranking.
-  weight = jnp.exp((cosine - 1) / temperature)
+def _vote(cosine, nearest, labels, classes, k, temperature):
+  """Returns the winning classes `[m]`, and whether a tie decides, `[m]`."""
+  near = jnp.sum(cosine >= cosine[:, k - 1 : k] - TIE, axis=1)
+  cosine, nearest = cosine[:, :k], nearest[:, :k]
+  # Compared with the nearest: else all votes vanish at a low temperature.
+  weight = jnp.exp((cosine - cosine[:, :1]) / temperature)
   onehot = jax.nn.one_hot(labels[nearest], classes)  # [m, k, classes]
-  return jnp.argmax(jnp.einsum("mk,mkc->mc", weight, onehot), axis=1)
+  votes = jnp.einsum("mk,mkc->mc", weight, onehot)
+  most = jnp.max(votes, axis=1, keepdims=True)
+  ahead = jnp.sum(votes >= most * (1 - TIE), axis=1)
+  return jnp.argmax(votes, axis=1), (near > k) | (ahead > 1)
+
+
+def _untied(cosine, labels, classes, k, temperature, row) -> int:
+  """Returns the class of one test row with cosines `[n]`, where some tie."""
+  least = np.partition(cosine, -k)[-k]
+  above = np.flatnonzero(cosine > least + TIE)
+  last = np.flatnonzero(np.abs(cosine - least) <= TIE)
+  weight = np.exp((cosine[above] - cosine.max()) / temperature)
+  votes = np.bincount(labels[above], weight, classes)
+  share = (k - len(above)) / len(last)
+  share *= np.exp((least - cosine.max()) / temperature)
+  votes = votes + share * np.bincount(labels[last], minlength=classes)
+  winners = np.flatnonzero(votes >= votes.max() * (1 - TIE))
+  asked = np.concatenate([above, last])
+  nearest = np.array([cosine[asked][labels[asked] == c].max() for c in winners])
+  winners = winners[nearest >= nearest.max() - TIE]
+  # Drawn, for taking turns would follow labels that do.
+  return np.random.default_rng(row).choice(winners)

@@ -7,8 +7,15 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from scipy.stats import entropy
 
-from infomin_jax.eval.case import Protocol
-from infomin_jax.eval.probe import L2, check_rows, fit_logistic, standardised
+from infomin_jax.eval.case import Case, Protocol, found_or_noted
+from infomin_jax.eval.probe import (
+  L2,
+  check_rows,
+  fit_logistic,
+  selection_split,
+  standardised,
+)
+from infomin_jax.eval.shares import NoProbe
 
 WEIGHTS = (*L2, 1e-1)  # few rows of many features need the last
 DRAWS = 500
@@ -34,21 +41,23 @@ class LabelInformation(NamedTuple):
 def protocol(options) -> Protocol:
   """`label_information` of each task."""
 
-  def run(case):
-    found = {}
-    for task, count in case.classes.items():
+  def run(case: Case) -> dict:
+    def measure(task):
+      rows, test_rows = case.rows(task)
       bound = label_information(
-        case.train.x,
-        case.train.labels[task],
-        case.test.x,
-        case.test.labels[task],
-        classes=count,
+        case.train.x[rows],
+        case.train.labels[task][rows],
+        case.test.x[test_rows],
+        case.test.labels[task][test_rows],
+        classes=case.classes[task],
         iterations=options.iterations,
         seed=case.seed,
       )
       named = bound._asdict().items()
-      found[task] = {f"I(z; y), {name}": value for name, value in named}
-    return found
+      return {f"I(z; y), {name}": value for name, value in named}
+
+    found, notes = found_or_noted(case.classes, measure, "I(z; y), nats")
+    return found | notes
 
   name = (
     f"label_information (H(y) less test cross-entropy of logistic regression, "
@@ -88,14 +97,17 @@ def label_information(
     seed: of the splits of training and of test rows, and of the bootstrap.
 
   Raises:
-    UserError: fewer than 20 training rows, or all of one class.
+    NoProbe: fewer than 20 training rows, or those of training or of testing
+      are all of one class.
   """
   check_rows(train_labels)
   x, test_x = standardised(train_features, test_features)
   y, test_y = np.asarray(train_labels), np.asarray(test_labels)
+  if len(np.unique(test_y)) < 2:
+    raise NoProbe("all test images are of one class: its entropy is 0 nats")
+  classes = max(classes, 1 + int(y.max()), 1 + int(test_y.max()))
   rng = np.random.default_rng(seed)
-  order = rng.permutation(len(x))
-  selecting, fitting = order[: len(x) // 10], order[len(x) // 10 :]
+  selecting, fitting = selection_split(y, rng)
   prior = _prior(y[fitting], classes)
   fitted = []
   for l2 in WEIGHTS:

@@ -9,10 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from sklearn.metrics import recall_score
 
 from infomin_jax.encoders.convnet import Output
 from infomin_jax.eval.fit import fit, in_tiles, init_key, last_tenth
+from infomin_jax.eval.shares import (
+  Value,
+  balanced_error,
+  known,
+  mean_shares,
+  shares,
+)
 
 UNITS = 200
 DROPOUT = 0.1
@@ -39,7 +45,12 @@ class MLPProbe(nn.Module):
     return Output(self.classes, name="logits")(nn.relu(x))
 
 
-def mlp_accuracies(
+def mlp_accuracies(*split: np.ndarray, **options: Any) -> np.ndarray:
+  """Returns the accuracies of `mlp_shares` on p tasks, `[p]` in [0, 1]."""
+  return np.array([row["accuracy"] for row in mlp_shares(*split, **options)])
+
+
+def mlp_shares(
   train_features: np.ndarray,
   train_labels: np.ndarray,
   test_features: np.ndarray,
@@ -48,16 +59,16 @@ def mlp_accuracies(
   classes: Sequence[int],
   epochs: int,
   seed: int = 0,
-) -> np.ndarray:
-  """Test accuracies of `MLPProbe` on p tasks, `[p]` in [0, 1].
+) -> list[dict[str, Value]]:
+  """Returns the test `shares` of `MLPProbe` on p tasks.
 
   The mean over the last tenth of the epochs, as published; none is chosen.
 
   Args:
     train_features: `[n, d]`.
-    train_labels: `[n, p]`.
+    train_labels: `[n, p]`; a negative one is unknown and counts for nothing.
     test_features: `[m, d]`.
-    test_labels: `[m, p]`.
+    test_labels: `[m, p]`, of which the same holds.
     classes: of each task.
     epochs: of Adam (published: 1000).
     seed: of initial parameters, dropout and the order of the rows.
@@ -70,7 +81,13 @@ def mlp_accuracies(
     epochs=epochs,
     seed=seed,
   )
-  return np.mean([(g == test_labels).mean(0) for g in found], axis=0)
+  rows = [known(y) for y in test_labels.T]
+  seen = [y[known(y)] for y in train_labels.T]
+  each = [
+    [shares(test_labels[r, i], g[r, i], seen[i]) for i, r in enumerate(rows)]
+    for g in found
+  ]
+  return [mean_shares(of_task) for of_task in zip(*each, strict=True)]
 
 
 def attribute_errors(
@@ -93,9 +110,9 @@ def attribute_errors(
 
   Args:
     train_features: `[n, d]`.
-    train_labels: 0 or 1, `[n, a]`.
+    train_labels: 0 or 1, `[n, a]`; a negative one is unknown.
     test_features: `[m, d]`.
-    test_labels: 0 or 1, `[m, a]`.
+    test_labels: 0 or 1, `[m, a]`; a negative one is unknown.
     epochs: of Adam.
     seed: of initial parameters, dropout and the order of the rows.
 
@@ -113,18 +130,12 @@ def attribute_errors(
     seed=seed,
     balanced=True,
   )
+  rows = [known(y) for y in test_labels.T]
   errors = [
-    [balanced_error(test_labels[:, i], g[:, i]) for i in range(count)]
+    [balanced_error(test_labels[r, i], g[r, i]) for i, r in enumerate(rows)]
     for g in found
   ]
   return np.mean(errors, axis=0)
-
-
-def balanced_error(labels: np.ndarray, guessed: np.ndarray) -> float:
-  """One minus the mean recall of the classes that occur in labels `[m]`."""
-  present = np.unique(labels)
-  recall = recall_score(labels, guessed, labels=present, average="macro")
-  return 1 - float(recall)
 
 
 def guesses(
@@ -144,9 +155,8 @@ def guesses(
   """
   limits = jnp.asarray(classes)
   probe = MLPProbe(max(classes))
-  weights = np.ones(train_labels.shape, np.float32)
-  if balanced:
-    weights = np.stack([_balance(y) for y in train_labels.T], axis=1)
+  balance = _balance if balanced else _even
+  weights = np.stack([balance(y) for y in train_labels.T], axis=1)
   some = jnp.asarray(train_features[:2])
   start = jax.vmap(lambda key: probe.init(key, some, train=False))
   variables = start(jax.random.split(init_key(seed), len(limits)))
@@ -162,7 +172,11 @@ def guesses(
     _loss_of_all(probe, limits),
     variables["params"],
     variables["batch_stats"],
-    {"x": train_features, "labels": train_labels, "weights": weights},
+    {
+      "x": train_features,
+      "labels": np.maximum(train_labels, 0),
+      "weights": weights,
+    },
     epochs=epochs,
     seed=seed,
   )
@@ -211,7 +225,16 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
   return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 
+def _even(labels):
+  """Returns weights of mean 1, `[n]`: 0 of unknown labels, else the same."""
+  return ((labels >= 0) / np.mean(labels >= 0)).astype(np.float32)
+
+
 def _balance(labels):
-  """Weights of mean 1, of equal sum for each class that occurs."""
-  _, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
-  return (len(labels) / (len(counts) * counts[place])).astype(np.float32)
+  """Returns weights of mean 1, `[n]`, of equal sum for each known class."""
+  present, place, counts = np.unique(
+    labels, return_inverse=True, return_counts=True
+  )
+  known_classes = present >= 0
+  each = len(labels) / (np.sum(known_classes) * counts)
+  return np.where(known_classes, each, 0)[place].astype(np.float32)

@@ -6,13 +6,17 @@ from typing import Any
 import numpy as np
 
 from infomin_jax import data
+from infomin_jax.data import near_copies
 from infomin_jax.errors import UserError
-from infomin_jax.eval.case import Case, Part
+from infomin_jax.eval.case import Case, Part, say_new
+from infomin_jax.eval.cases import labels_of
 from infomin_jax.eval.embed import embed, held_out_batches, make_features
 from infomin_jax.eval.evaluate import check_probes, encoder_variables
 from infomin_jax.eval.mi import effective_rank, make_held_out_bound
 from infomin_jax.eval.protocols import PROTOCOLS
+from infomin_jax.eval.shares import known
 from infomin_jax.train.experiment import Experiment
+from infomin_jax.train.log import say
 from infomin_jax.train.state import TrainState
 
 PROBES = ("knn", "linear")
@@ -25,7 +29,9 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
   critic; the effective rank of held-out features; how many images these are
   (`config.run.monitor_examples` or all there are), and the share that are
   copies of others; and, of the first task if there are labels, the share of
-  pairs of one class, kNN and linear probe accuracy.
+  pairs of one class, kNN and linear probe accuracy. Where `shares` says that
+  classes are not balanced there are also `knn_balanced`, `linear_balanced` and
+  `largest_class`. A probe that cannot be had is left out, and a line says why.
   """
   config, options = experiment.config, experiment.config.evaluate
   learner = experiment.learner
@@ -34,6 +40,7 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
   train = (
     data.load(config.data, config.data.probe_split) if test.tasks else None
   )
+  _say_what_is_held_out(experiment, test)
   count = min(config.run.monitor_examples, len(test))
   tap = options.taps[0]
   pairs = _pairs(experiment, test, count)
@@ -43,6 +50,7 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
     learner, experiment.views, pairs, config.seed
   )
   features = make_features(learner, (tap,), config, experiment.mesh)
+  said: set[str] = set()
 
   def monitor(state: TrainState) -> dict[str, float]:
     variables = encoder_variables(state, options.weights)
@@ -60,17 +68,60 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
       place["limit"] = config.run.monitor_examples
       train_x, train_y = embed(learner, variables, train, (tap,), **place)
       case = Case(
-        Part(train_x[tap], {task: train_y[field]}),
-        Part(test_x[tap], {task: test_y[field]}),
+        Part(
+          train_x[tap], {task: labels_of(train_y, field, len(train_x[tap]))}
+        ),
+        Part(test_x[tap], {task: labels_of(test_y, field, count)}),
         {task: classes},
         config.seed,
       )
-      metrics["same_class"] = same_class(test_y[field])
-      for name in PROBES:
-        metrics |= {name: PROTOCOLS[name](options).run(case)[task]["accuracy"]}
+      metrics |= _probed(case, task, options, said)
     return metrics
 
   return monitor
+
+
+def _say_what_is_held_out(experiment: Experiment, test) -> None:
+  """Says what makes held-out numbers too good, or impossible."""
+  options = experiment.config.data
+  if options.name in ("folder", "arrays"):  # published splits are as is
+    if leak := near_copies.line(experiment.source, test):
+      say(leak)
+  if experiment.source.tasks and not test.tasks:
+    say(
+      f"config.data.test_split {options.test_split!r} has no known labels: no "
+      "probes while training."
+    )
+
+
+def _probed(case: Case, task: str, options, said: set[str]) -> dict:
+  """Returns what quick probes read; says once why one could not."""
+  metrics: dict[str, float] = {}
+  lines = [*case.remarks()]
+  y = case.test.labels[task]
+  if (y >= 0).any():
+    metrics["same_class"] = same_class(y[known(y)])
+  for name in PROBES:
+    found = PROTOCOLS[name](options).run(case)[task]
+    for kind, key in (
+      ("accuracy", name),
+      ("balanced_accuracy", f"{name}_balanced"),
+      ("largest_class", "largest_class"),
+    ):
+      if isinstance(value := found.get(kind, ""), float):
+        metrics[key] = value
+    if isinstance(why := found["accuracy"], str):
+      lines.append(f"No {name} probe of {task} while training: {why}.")
+  if largest := metrics.get("largest_class"):
+    advice = "knn_balanced and linear_balanced weigh classes the same"
+    if largest == 1:
+      advice = "accuracies say nothing; hold out images of other classes too"
+    lines.append(
+      f"{largest:.1%} of the held-out images are of one class of {task}, so a "
+      f"constant guess has that accuracy: {advice}."
+    )
+  say_new(lines, said, say)
+  return metrics
 
 
 def copies(batches: list[np.ndarray]) -> float:

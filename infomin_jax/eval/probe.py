@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from infomin_jax.errors import UserError
+from infomin_jax.eval.shares import NoProbe
 
 # The L2 weights that the selection split chooses from.
 L2 = (1e-4, 1e-3, 1e-2)
@@ -21,29 +21,45 @@ def linear_accuracy(
   iterations: int,
   seed: int = 0,
 ) -> float:
-  """Test accuracy of multinomial logistic regression, in [0, 1].
+  """Returns the share of test labels `[m]` that `linear_guesses` gets right."""
+  guessed = linear_guesses(
+    train_features,
+    train_labels,
+    test_features,
+    iterations=iterations,
+    seed=seed,
+  )
+  return float(np.mean(guessed == test_labels))
+
+
+def linear_guesses(
+  train_features: np.ndarray,
+  train_labels: np.ndarray,
+  test_features: np.ndarray,
+  *,
+  iterations: int,
+  seed: int = 0,
+) -> np.ndarray:
+  """Returns test classes by multinomial logistic regression, `[m]`.
 
   Features are standardised with the training set's mean and std. The loss is
   mean cross-entropy + L2 / 2 |kernel|^2; the L2 weight is the best of `L2` on
   a tenth of the training set, and the classifier is then fitted to all of it.
-  The test set is looked at once.
 
   Args:
     train_features: `[n, d]`.
     train_labels: `[n]`.
     test_features: `[m, d]`.
-    test_labels: `[m]`.
     iterations: of L-BFGS, full batch; it may stop earlier.
     seed: of the split into fitted and selecting rows.
 
   Raises:
-    UserError: fewer than 20 training rows, or all of one class.
+    NoProbe: fewer than 20 training rows, or all of one class.
   """
   check_rows(train_labels)
   x, test_x = standardised(train_features, test_features)
   y = np.asarray(train_labels)
-  order = np.random.default_rng(seed).permutation(len(x))
-  selecting, fitting = order[: len(x) // 10], order[len(x) // 10 :]
+  selecting, fitting = selection_split(y, np.random.default_rng(seed))
   scores = [
     fit_logistic(x[fitting], y[fitting], l2, iterations).score(
       x[selecting], y[selecting]
@@ -51,7 +67,28 @@ def linear_accuracy(
     for l2 in L2
   ]
   model = fit_logistic(x, y, L2[int(np.argmax(scores))], iterations)
-  return float(model.score(test_x, test_labels))
+  return model.predict(test_x)
+
+
+def selection_split(
+  labels: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns a random tenth of the rows, which select, and those to fit.
+
+  These are the others. Where they are all of one class, the rare ones of the
+  tenth are fitted too.
+
+  Args:
+    labels: `[n]`, of 2 classes or more.
+    rng: draws the order of the rows.
+  """
+  order = rng.permutation(len(labels))
+  selecting, fitting = order[: len(labels) // 10], order[len(labels) // 10 :]
+  only = labels[fitting[0]]
+  if (labels[fitting] == only).all():
+    rare = selecting[labels[selecting] != only]
+    fitting = np.concatenate([fitting, rare])
+  return selecting, fitting
 
 
 def standardised(
@@ -63,9 +100,9 @@ def standardised(
 
 
 def check_rows(labels: np.ndarray) -> None:
-  """UserError if training labels `[n]` are too few to select a probe by."""
+  """NoProbe if training labels `[n]` are too few to select a probe by."""
   if len(labels) < 20 or len(np.unique(labels)) < 2:
-    raise UserError(
+    raise NoProbe(
       "A linear probe needs at least 20 training images of at least 2 classes; "
       f"got {len(labels)} of {len(np.unique(labels))}."
     )
@@ -84,4 +121,5 @@ def fit_logistic(x, y, l2: float, iterations: int) -> LogisticRegression:
   with warnings.catch_warnings():
     # The number of iterations is part of the protocol.
     warnings.simplefilter("ignore", ConvergenceWarning)
+    warnings.filterwarnings("ignore", "The number of unique classes")
     return model.fit(x, y)

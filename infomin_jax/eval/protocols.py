@@ -10,18 +10,18 @@ import jax
 import numpy as np
 
 from infomin_jax.eval import dependence
-from infomin_jax.eval.case import Case, Protocol
+from infomin_jax.eval.case import Case, Protocol, found_or_noted
 from infomin_jax.eval.channels import protocol as _channels
-from infomin_jax.eval.finetune import finetuned_accuracy, labelled_part
+from infomin_jax.eval.finetune import finetuned_shares, labelled_part
 from infomin_jax.eval.fit import ADAM, BATCH, RATE
-from infomin_jax.eval.knn import knn_accuracy
+from infomin_jax.eval.knn import knn_guesses
 from infomin_jax.eval.label_information import protocol as _label_information
 from infomin_jax.eval.localisation import protocol as _localisation
 from infomin_jax.eval.mlp_probe import (
   DROPOUT,
   UNITS,
   attribute_errors,
-  mlp_accuracies,
+  mlp_shares,
 )
 from infomin_jax.eval.neighbours import (
   MAPPED,
@@ -33,65 +33,61 @@ from infomin_jax.eval.neighbours import (
   flatten,
   neighbour_rows,
 )
-from infomin_jax.eval.probe import linear_accuracy
+from infomin_jax.eval.probe import linear_guesses
 from infomin_jax.eval.reconstruction import reconstruction_scores
 from infomin_jax.eval.segmentation import protocol as _segmentation
 from infomin_jax.eval.sgd_linear import PROTOCOLS as SGD_LINEAR
-from infomin_jax.eval.svm import FITS, svm_accuracies
+from infomin_jax.eval.shares import known, mean_shares, shares
+from infomin_jax.eval.svm import FITS, svm_guesses
 
 HEAD = f"{UNITS} units, dropout {DROPOUT:g}, batch {BATCH}, {ADAM}"
 IMAGES = "images"  # the task of what needs no labels
 
 
 def _knn(options) -> Protocol:
-  def accuracy(*split, classes, seed):
+  def measure(*split, classes, seed):
     del seed
-    found = knn_accuracy(
-      *split, classes=classes, k=options.k, temperature=options.temperature
-    )
-    return {"accuracy": found}
+    voting = dict(k=options.k, temperature=options.temperature)
+    return [knn_guesses(*split, classes=classes, **voting)]
 
   name = f"knn (cosine, k={options.k}, t={options.temperature:g})"
-  return Protocol(name, _each_task(accuracy))
+  return Protocol(name, _each_task(measure))
 
 
 def _linear(options) -> Protocol:
-  def accuracy(*split, classes, seed):
+  def measure(*split, classes, seed):
     del classes
-    found = linear_accuracy(*split, iterations=options.iterations, seed=seed)
-    return {"accuracy": found}
+    return [linear_guesses(*split, iterations=options.iterations, seed=seed)]
 
   name = f"linear (standardised, L-BFGS {options.iterations}, L2 selected)"
-  return Protocol(name, _each_task(accuracy))
+  return Protocol(name, _each_task(measure))
 
 
 def _svm(options) -> Protocol:
-  def accuracy(*split, classes, seed):
+  def measure(*split, classes, seed):
     del classes
-    found = svm_accuracies(*split, iterations=options.iterations, seed=seed)
-    return {
-      "accuracy": found.mean(),
-      f"accuracy, std of {FITS} fits": found.std(ddof=1),
-    }
+    return svm_guesses(*split, iterations=options.iterations, seed=seed)
 
   name = (
     f"svm (LinearSVC, C=1, squared hinge, dual, {options.iterations} "
     f"iterations, mean of {FITS} fits)"
   )
-  return Protocol(name, _each_task(accuracy))
+  return Protocol(name, _each_task(measure))
 
 
 def _mlp(options) -> Protocol:
   def run(case):
-    found = mlp_accuracies(
-      *case.train.stacked(case.classes),
-      *case.test.stacked(case.classes),
-      classes=list(case.classes.values()),
+    ready, notes = case.possible(case.classes)
+    if not ready:
+      return notes
+    found = mlp_shares(
+      *case.train.stacked(ready),
+      *case.test.stacked(ready),
+      classes=[case.classes[task] for task in ready],
       epochs=options.epochs,
       seed=case.seed,
     )
-    rows = zip(case.classes, found, strict=True)
-    return {task: {"accuracy": value} for task, value in rows}
+    return dict(zip(ready, found, strict=True)) | notes
 
   return Protocol(f"mlp ({HEAD}, {options.epochs} epochs)", run)
 
@@ -99,15 +95,24 @@ def _mlp(options) -> Protocol:
 def _attributes(options) -> Protocol:
   def run(case):
     binary = [task for task, count in case.classes.items() if count == 2]
+    ready, notes = case.possible(binary, metric="balanced_error")
+    for task, (_, test) in list(ready.items()):
+      present = np.unique(case.test.labels[task][test])
+      if len(present) < 2:
+        why = f"all test images are of class {present[0]}"
+        notes[task] = {"balanced_error": why}
+        del ready[task]
+    if not ready:
+      return notes
     found = attribute_errors(
-      *case.train.stacked(binary),
-      *case.test.stacked(binary),
+      *case.train.stacked(ready),
+      *case.test.stacked(ready),
       epochs=options.epochs,
       seed=case.seed,
     )
-    rows = dict(zip(binary, found, strict=True))
-    rows[f"mean of {len(binary)} attributes"] = found.mean()
-    return {task: {"balanced_error": value} for task, value in rows.items()}
+    rows = dict(zip(ready, found, strict=True))
+    rows[f"mean of {len(ready)} attributes"] = found.mean()
+    return {task: {"balanced_error": x} for task, x in rows.items()} | notes
 
   name = f"attributes ({HEAD}, classes balanced, {options.epochs} epochs)"
   return Protocol(name, run, frozenset({"labels", "binary"}))
@@ -182,10 +187,13 @@ def _neighbours(options) -> Protocol:
 
   def run(case):
     labels = next(iter(case.test.labels.values()))
-    rows = neighbour_rows(case.train.x, case.test.x, labels, seed=case.seed)
+    some = known(labels) if (labels >= 0).any() else slice(None)
+    rows = neighbour_rows(
+      case.train.x, case.test.x[some], labels[some], seed=case.seed
+    )
     draw_neighbours(
       case.train.images,
-      case.test.images,
+      case.test.images[some],
       *rows,
       case.picture("neighbours"),
       f"{case.name}: {name}",
@@ -253,21 +261,32 @@ PROTOCOLS: dict[str, Callable[..., Protocol]] = {
 }
 
 
-def _each_task(measure) -> Callable[[Case], dict]:
-  """A protocol's `run` from a function of one task's features and labels."""
+def _each_task(guesses) -> Callable[[Case], dict]:
+  """Returns a protocol's `run` from guesses of one task's test labels.
+
+  Args:
+    guesses: of features, training labels and test features of the rows whose
+      label is known: one guess of the test labels a fit, `[fits, m]`.
+  """
 
   def run(case):
-    return {
-      task: measure(
-        case.train.x,
-        case.train.labels[task],
-        case.test.x,
-        case.test.labels[task],
-        classes=count,
-        seed=case.seed,
+    def measure(task):
+      rows, test_rows = case.rows(task)
+      y, test_y = (
+        case.train.labels[task][rows],
+        case.test.labels[task][test_rows],
       )
-      for task, count in case.classes.items()
-    }
+      split = case.train.x[rows], y, case.test.x[test_rows]
+      fits = guesses(*split, classes=case.classes[task], seed=case.seed)
+      each = [shares(test_y, guessed, y) for guessed in fits]
+      found = mean_shares(each)
+      if len(each) > 1:
+        spread = np.std(np.array([x["accuracy"] for x in each], float), ddof=1)
+        found[f"accuracy, std of {len(each)} fits"] = float(spread)
+      return found
+
+    found, notes = found_or_noted(case.classes, measure, "accuracy")
+    return found | notes
 
   return run
 
@@ -276,24 +295,27 @@ def _finetuned(options, share: float) -> Callable[[Case], dict]:
   """A `run` that trains the encoder too, from its start for every task."""
 
   def run(case):
-    rows = {}
-    for task, count in case.classes.items() if case.encoder else ():
-      y = case.train.labels[task]
+    def measure(task):
+      rows, test_rows = case.rows(task)
+      y = case.train.labels[task][rows]
       kept = labelled_part(y, share, case.seed)
-      value = finetuned_accuracy(
+      return finetuned_shares(
         case.encoder.apply,
         case.encoder.variables,
-        case.train.images[kept],
+        case.train.images[rows][kept],
         y[kept],
-        case.test.images,
-        case.test.labels[task],
-        classes=count,
+        case.test.images[test_rows],
+        case.test.labels[task][test_rows],
+        classes=case.classes[task],
         epochs=options.epochs,
         seed=case.seed,
         mesh=case.encoder.mesh,
       )
-      rows[task] = {"accuracy": value}
-    return rows
+
+    if case.encoder is None:
+      return {}
+    found, notes = found_or_noted(case.classes, measure, "accuracy")
+    return found | notes
 
   return run
 

@@ -11,9 +11,15 @@ import numpy as np
 import optax
 
 from infomin_jax.encoders.convnet import Output
-from infomin_jax.eval.case import Augmented, Protocol
+from infomin_jax.eval.case import (
+  Augmented,
+  Protocol,
+  check_classes,
+  found_or_noted,
+)
 from infomin_jax.eval.fit import in_tiles, init_key
-from infomin_jax.eval.mlp_probe import cross_entropy
+from infomin_jax.eval.shares import Value, known, shares
+from infomin_jax.objectives.targets import labelled_cross_entropy
 
 RATE = 30.0  # of a batch of 256; other batches' is in proportion
 MOMENTUM = 0.9
@@ -81,14 +87,18 @@ def protocol(name: str, options) -> Protocol:
   def run(case):
     if case.augmented is None:
       return {}
-    return top_accuracies(
+    ready, notes = case.possible(case.classes, reads_train=False)
+    if not ready:
+      return notes
+    found = top_accuracies(
       case.augmented(recipe.views, epochs),
       case.test.x,
       case.test.labels,
-      classes=case.classes,
+      classes={task: case.classes[task] for task in ready},
       rates=rates,
       seed=case.seed,
     )
+    return found | notes
 
   after = ", ".join(str(round(share * epochs)) for share in recipe.at)
   fall = f"x{recipe.factor:g} after {after}"
@@ -111,32 +121,55 @@ def top_accuracies(
   classes: Mapping[str, int],
   rates: np.ndarray,
   seed: int = 0,
-) -> dict[str, dict[str, float]]:
-  """Test accuracies of linear classifiers of all tasks, in [0, 1].
+) -> dict[str, dict[str, Value]]:
+  """Returns test `shares` of linear classifiers of all tasks.
 
   Args:
-    batches: training features, each image's anew every epoch.
+    batches: training features, each image's anew every epoch; a negative label
+      is unknown and counts for nothing.
     test_features: `[m, d]`.
-    test_labels: of each task, `[m]`.
+    test_labels: of each task, `[m]`, of which the same holds.
     classes: how many, of each task.
     rates: learning rate of each epoch.
     seed: of the initial weights.
 
   Returns:
-    Of each task `accuracy`, and `accuracy, top 5` where there are more
+    Of each task its shares, and `accuracy, top 5` where there are more
     classes: how often the right one is among the 5 likeliest.
   """
+  seen: dict[str, list] = {task: [] for task in classes}
   heads = fit_heads(
-    batches, test_features.shape[1], classes=classes, rates=rates, seed=seed
+    _noted(batches, seen),
+    test_features.shape[1],
+    classes=classes,
+    rates=rates,
+    seed=seed,
   )
-  found = {}
-  for task, count in classes.items():
+
+  def measure(task):
+    y = np.concatenate(seen[task])
+    y, rows = y[known(y)], known(test_labels[task])
+    test_y, count = test_labels[task][rows], classes[task]
+    check_classes(y, test_y)
     guess = functools.partial(_likeliest, Output(count), heads[task])
-    hits = in_tiles(guess, test_features) == test_labels[task][:, None]
-    found[task] = {"accuracy": float(hits[:, 0].mean())}
+    likeliest = in_tiles(guess, test_features)[rows]
+    found = shares(test_y, likeliest[:, 0], y)
     if count > TOP:
-      found[task][f"accuracy, top {TOP}"] = float(hits.any(axis=1).mean())
-  return found
+      hits = likeliest == test_y[:, None]
+      found[f"accuracy, top {TOP}"] = float(hits.any(axis=1).mean())
+    return found
+
+  found, notes = found_or_noted(classes, measure, "accuracy")
+  return found | notes
+
+
+def _noted(batches, seen):
+  """Yields the batches; keeps the labels of the first epoch by task."""
+  for batch in batches:
+    if batch.epoch == 0:
+      for task, labels in seen.items():
+        labels.append(np.asarray(batch.labels[task]))
+    yield batch
 
 
 def fit_heads(
@@ -165,7 +198,7 @@ def fit_heads(
     total = jnp.float32(0)
     for task, head in heads.items():
       logits: Any = head.apply({"params": params[task]}, x)
-      total = total + jnp.mean(cross_entropy(logits, labels[task]))
+      total = total + labelled_cross_entropy(logits, labels[task])
     return total
 
   @jax.jit

@@ -6,6 +6,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
+from infomin_jax.eval.shares import NoProbe
+
 FITS = 5
 
 
@@ -18,7 +20,26 @@ def svm_accuracies(
   iterations: int,
   seed: int = 0,
 ) -> np.ndarray:
-  """Test accuracies of five linear SVMs, `[5]` in [0, 1].
+  """Returns the shares of labels `[m]` that `svm_guesses` gets right, `[5]`."""
+  guessed = svm_guesses(
+    train_features,
+    train_labels,
+    test_features,
+    iterations=iterations,
+    seed=seed,
+  )
+  return np.mean(guessed == np.asarray(test_labels)[None], axis=1)
+
+
+def svm_guesses(
+  train_features: np.ndarray,
+  train_labels: np.ndarray,
+  test_features: np.ndarray,
+  *,
+  iterations: int,
+  seed: int = 0,
+) -> np.ndarray:
+  """Returns test classes by five linear SVMs, `[5, m]`.
 
   scikit-learn's LinearSVC with its defaults of 2018, on features as they are:
   one class against the rest, C = 1, squared hinge loss, solved in the dual. The
@@ -29,15 +50,19 @@ def svm_accuracies(
     train_features: `[n, d]`.
     train_labels: `[n]`.
     test_features: `[m, d]`.
-    test_labels: `[m]`.
-    iterations: of the solver, at the most (published: 1000).
+    iterations: of the solver, at most (published: 1000).
     seed: of the orders.
+
+  Raises:
+    NoProbe: the training rows are of one class.
 
   References:
     Hjelm et al., `Deep InfoMax <https://arxiv.org/abs/1808.06670>`_, 2019,
     table 4, which says "hinge loss"; the squared one is the default that its
     authors' older code uses.
   """
+  if len(np.unique(train_labels)) < 2:
+    raise NoProbe("a support vector machine needs 2 classes to fit")
   found = []
   for i in range(FITS):
     model = LinearSVC(
@@ -48,6 +73,7 @@ def svm_accuracies(
     with warnings.catch_warnings():
       # The number of iterations is part of the protocol.
       warnings.simplefilter("ignore", ConvergenceWarning)
+      warnings.filterwarnings("ignore", "The number of unique classes")
       model.fit(train_features, train_labels)
-    found.append(model.score(test_features, test_labels))
+    found.append(model.predict(test_features))
   return np.array(found)

@@ -4,16 +4,19 @@ import rich.console
 import rich.table
 
 from infomin_jax import evidence
+from infomin_jax.output import number
 
 COLUMNS = ("pixels", "untrained", "learned")
 # Shown in per cent.
-SHARES = ("accuracy", "balanced_error", "mean_iou", "pixel_accuracy")
+SHARES = ("accuracy", "balanced_accuracy", "balanced_error", "largest_class")
+SHARES += ("mean_iou", "pixel_accuracy")
 
 
 def show_table(rows: list[dict]) -> None:
   """Prints the rows to standard output, one line a task, metric and tap.
 
   Rows that differ only in the seed become mean +- sample standard deviation.
+  Below stands why a probe could not be had.
   """
   groups = {
     (r["task"], r["protocol"], r["metric"], r["tap"], r["features"]): r
@@ -24,7 +27,8 @@ def show_table(rows: list[dict]) -> None:
     title="What was learned: on held-out data", caption="\n".join(protocols)
   )
   for column in ("task", "protocol", "metric", *COLUMNS, "tap"):
-    table.add_column(column, justify="right" if column in COLUMNS else "left")
+    justify = "right" if column in COLUMNS else "left"
+    table.add_column(column, justify=justify, overflow="fold")
   for task, protocol, metric, tap, features in groups:
     if features == "learned":
       about = (task, protocol, metric)
@@ -37,13 +41,32 @@ def show_table(rows: list[dict]) -> None:
         _cell(groups.get((*about, tap, "learned")), metric),
         tap,
       )
-  rich.console.Console().print(table)
+  console = rich.console.Console()
+  console.print(table)
+  for note in notes(rows):
+    console.print(note, markup=False, highlight=False)
+
+
+def notes(rows: list[dict]) -> list[str]:
+  """Returns a line for each reason why rows have no value."""
+  found: dict[tuple, list[str]] = {}
+  for row in rows:
+    if row.get("note"):
+      key = (row["task"], row["metric"], row["note"])
+      found.setdefault(key, []).append(row["protocol"].partition(" ")[0])
+  return [
+    f"{task}: no {metric} of {', '.join(dict.fromkeys(names))}: {note}."
+    for (task, metric, note), names in found.items()
+  ]
 
 
 def _cell(row: dict | None, metric: str) -> str:
   """`83.1% ± 0.2%`, or `-` where a protocol says nothing of these features."""
-  if row is None:
+  if row is None or row["mean"] is None:
     return "-"
-  form = ".1%" if metric.startswith(SHARES) else ".3f"
-  spread = "" if row["std"] is None else f" ± {row['std']:{form}}"
-  return f"{row['mean']:{form}}{spread}"
+
+  def shown(value: float) -> str:
+    return f"{value:.1%}" if metric.startswith(SHARES) else number(value, 3)
+
+  spread = "" if row["std"] is None else f" ± {shown(row['std'])}"
+  return f"{shown(row['mean'])}{spread}"

@@ -62,6 +62,7 @@ __all__ = [
   "TERMS",
   "Learner",
   "build_terms",
+  "check_data",
   "init_learner",
   "make_objective",
   "needs_ema",
@@ -110,3 +111,24 @@ def build_terms(
       f"config.objective is empty: name at least one of {', '.join(TERMS)}."
     )
   return terms, weights
+
+
+def check_data(
+  terms: Mapping[str, nn.Module], images: int, batch: int
+) -> list[str]:
+  """Returns lines of advice on terms that remember images.
+
+  Args:
+    terms: by name.
+    images: how many there are to train on.
+    batch: images that a term sees at once.
+
+  Raises:
+    UserError: a term cannot remember so many images.
+  """
+  lines = [
+    term.check_data(f"config.objective.{name}", images, batch)
+    for name, term in terms.items()
+    if hasattr(term, "check_data")
+  ]
+  return [line for line in lines if line]

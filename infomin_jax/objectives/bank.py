@@ -69,6 +69,29 @@ class Bank(nn.Module):
       raise UserError(
         f"{at}.momentum is {self.momentum}: expected 0 or more, below 1."
       )
+    if self.images < 1:
+      raise UserError(f"{at}.images is {self.images}: expected 1 or more.")
+
+  def check_data(self, at: str, images: int, batch: int) -> str:
+    """Returns a line for a bank with entries of no image.
+
+    Args:
+      at: names the term.
+      images: how many there are to train on.
+      batch: images a step.
+
+    Raises:
+      UserError: images would share an entry.
+    """
+    del batch
+    memory.check_entries(f"{at}.images", self.images, images)
+    if self.images == images:
+      return ""
+    return (
+      f"{at}.images is {self.images:,}, but there are {images:,} training "
+      f"images: {1 - images / self.images:.0%} of the negatives are random "
+      f"numbers of no image. Set {images:,}."
+    )
 
   def form(self, features) -> str:
     """How the scores are computed, from features or their shapes."""

@@ -120,6 +120,8 @@ def check(term, at: str) -> None:
       f"{at}.critic cannot be factored, so its keys cannot be kept: choose "
       "inner_product, bilinear or separable."
     )
+  if term.size < 1:
+    raise UserError(f"{at}.size is {term.size}: expected 1 or more.")
   if not 1 <= len(term.pairs) <= 2:
     raise UserError(
       f"{at}.pairs has {len(term.pairs)}: expected one (query, key), or two."
@@ -132,4 +134,19 @@ def check(term, at: str) -> None:
     raise UserError(
       f"{at}.jigsaw needs the critic separable, whose head it copies, and one "
       "pair."
+    )
+
+
+def check_entries(key: str, entries: int, images: int) -> None:
+  """Refuses fewer entries than training images, which would share some.
+
+  Args:
+    key: of the config, for the message.
+    entries: one for each image.
+    images: how many there are to train on.
+  """
+  if entries < images:
+    raise UserError(
+      f"{key} is {entries:,}, but there are {images:,} training images: "
+      f"several would share an entry. Set {images:,}."
     )

@@ -69,6 +69,23 @@ class Queue(nn.Module):
     """Refuses what keys cannot be kept of; `at` names it in errors."""
     memory.check(self, at)
 
+  def check_data(self, at: str, images: int, batch: int) -> str:
+    """Returns a line for a queue that holds some images several times.
+
+    Args:
+      at: names the term.
+      images: how many there are to train on.
+      batch: images a step.
+    """
+    if self.size <= images:
+      return ""
+    return (
+      f"{at}.size is {self.size:,}, but there are {images:,} training images: "
+      f"each has about {self.size / images:.1f} keys in the queue, and older "
+      "ones of its own among its negatives. Set at most "
+      f"{images // batch * batch:,}."
+    )
+
   def form(self, features) -> str:
     """How the scores are computed, from features or their shapes."""
     return memory.form(self, features)

@@ -8,6 +8,7 @@ import optax
 from infomin_jax.critics import Head, unit
 from infomin_jax.errors import UserError
 from infomin_jax.objectives.deep_infomax import read
+from infomin_jax.objectives.memory import check_entries
 from infomin_jax.objectives.term import Outcome, Seen
 
 
@@ -31,6 +32,12 @@ class NoiseAsTargets(nn.Module):
   size: int
   online = (0,)
   targets = ()
+
+  def check_data(self, at: str, images: int, batch: int) -> str:
+    """Refuses fewer points than training images; `at` names the term."""
+    del batch
+    check_entries(f"{at}.size", self.size, images)
+    return ""
 
   @nn.compact
   def __call__(self, seen: Seen, train: bool) -> Outcome:

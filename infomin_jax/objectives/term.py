@@ -9,6 +9,8 @@ and, where they make sense,
   `scores(features, train)`       `[b, n]` or `[b, n, l]`, for held-out bounds,
   `least_views`                   how many views, if the above do not tell,
   `check(at)`                     a UserError for options that do not fit,
+  `check_data(at, images, batch)` a UserError for a number of training images
+                                  that does not fit, or a line of advice,
   `form(features)`                one line: how many scores, held or streamed,
   `sample(key, count, dim, image)`  images of noise, `dim` that of y,
   `adversary`                     how its submodule `discriminator` is trained,
