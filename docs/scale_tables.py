@@ -126,6 +126,18 @@ def survival(record: dict) -> tuple[list[str], str]:
   return lines, "Real processes, each case a test"
 
 
+def reports(record: dict) -> tuple[list[str], str]:
+  """Public bug reports that were tried, by kind."""
+  lines = ["| | kind | inputs | end right |", "|---|---|---|---|"]
+  for row in record["values"]:
+    cells = (row["kind"], row["name"], row["inputs"], row["passed"])
+    lines.append(f"| {' | '.join(map(str, cells))} |")
+  inputs, passed = (
+    sum(row[name] for row in record["values"]) for name in ("inputs", "passed")
+  )
+  return lines, f"{passed} of {inputs} end right, in {record['seconds']} s"
+
+
 def fresh_clone(record: dict) -> tuple[list[str], str]:
   """What a newcomer waits for, by Python."""
   lines = [

@@ -6,6 +6,7 @@ mistyped verb answer at once.
 
 import errno
 import importlib.util
+import os
 import shlex
 import sys
 from typing import Any, NoReturn
@@ -53,8 +54,13 @@ def main(argv: list[str] | None = None) -> None:
   verb, arguments = argv[0], argv[1:]
   try:
     _run(verb, arguments)
+    sys.stdout.flush()
   except UserError as error:
     _refuse(verb, str(error))
+  except BrokenPipeError:  # of `infomin ... | head`
+    # What is still in the buffer has nowhere to go.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
   except OSError as error:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
       raise

@@ -27,7 +27,7 @@ def local(argument: str, path: str | pathlib.Path) -> pathlib.Path:
     hint = (
       f"write it without {store[0]}"
       if store[1] == "file"
-      else "use a local folder, and copy it"
+      else "mount the bucket, or copy it to a local folder"
     )
     raise UserError(
       f"{argument}: expected a path on a local disk, got {str(path)!r}: {hint}."
@@ -49,13 +49,16 @@ def split(argument: str, text: str) -> list[str]:
   found: list[str] = []
   words = text.split(",")
   while words:
-    # The longest run of words that is a path, or else one word.
-    for count in range(len(words), 0, -1):
-      path = local(argument, ",".join(words[:count]))
-      if count == 1 or os.path.exists(path):  # also of names that are too long
-        break
-    found.append(str(path))
-    del words[:count]
+    # The longest run of words that is a path, or else one word. Not `Path`'s
+    # `exists`: a name may be too long.
+    runs = [
+      local(argument, ",".join(words[:count]))
+      for count in range(len(words), 0, -1)
+    ]
+    there = [i for i, path in enumerate(runs) if os.path.exists(path)]
+    chosen = there[0] if there else len(runs) - 1
+    found.append(str(runs[chosen]))
+    del words[: len(runs) - chosen]
   return [path for path in found if path not in ("", ".")]
 
 

@@ -86,3 +86,11 @@ def test_no_verb_prints_the_usage(capsys):
   assert error.value.code == 2
   usage = capsys.readouterr().out
   assert all(verb in usage for verb in cli.VERBS)
+
+
+def test_a_pipe_that_is_closed_ends_quietly():
+  command = f"{sys.executable} -m infomin_jax.cli train --help | true"
+  done = subprocess.run(
+    ["bash", "-c", command], capture_output=True, text=True, check=False
+  )
+  assert not done.stderr

@@ -23,7 +23,7 @@ class Report(NamedTuple):
   kind: int
   given: str
   right: str
-  check: Callable[[pathlib.Path], None]
+  check: Callable[[pathlib.Path], object]
 
 
 # What a line of the table stands for.
