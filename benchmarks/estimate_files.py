@@ -23,7 +23,7 @@ def measure(samples, folder):
   """One run of the command on files of so many samples."""
   import numpy as np
 
-  from infomin_jax.data.synthetic import TASKS
+  from infomin_jax.mi.tasks.beyond_normal import TASKS
 
   task = TASKS[TASK]
   paths = [str(folder / f"{name}{samples}.npy") for name in ("x", "y")]

@@ -131,8 +131,8 @@ def main():
   from infomin_jax import runtime
 
   runtime.configure()
-  from infomin_jax.data.synthetic import TASKS
   from infomin_jax.estimation import estimate
+  from infomin_jax.mi.tasks.beyond_normal import TASKS
 
   task = TASKS["gaussian_128v128_rho0.5"]
   rows = []

@@ -5,7 +5,7 @@
   python benchmarks/mi_suite.py --tasks coverage --seeds 100 \\
       --evidence docs/evidence/mi_coverage.json
 
-Runs `estimate` with its defaults on tasks of `infomin_jax/data/synthetic.py`,
+Runs `estimate` with its defaults on tasks of `infomin_jax/mi/tasks`,
 next to KSG (k = 3) and the Gaussian value of canonical correlations on the same
 samples (beyond 10 dimensions KSG has the first 2,000 only: its search trees
 take minutes there). No setting depends on the task, and the truth is only
@@ -29,9 +29,9 @@ COVERAGE = (
 
 def measure(name, samples, seed):
   """One task's truth and estimates, nats."""
-  from infomin_jax.data.synthetic import TASKS
   from infomin_jax.estimation import estimate
   from infomin_jax.estimators.nonneural import gaussian, ksg
+  from infomin_jax.mi.tasks.beyond_normal import TASKS
 
   task = TASKS[name]
   x, y = task.sample(samples, seed)
@@ -71,7 +71,7 @@ def summarise(rows):
 
 def choose(tasks):
   """Names of the tasks asked for."""
-  from infomin_jax.data.synthetic import PUBLISHED, TASKS
+  from infomin_jax.mi.tasks.beyond_normal import PUBLISHED, TASKS
 
   hard = "gaussian_128v128_rho0.5"
   sets = {

@@ -10,7 +10,6 @@ from sklearn.datasets import load_digits
 
 from infomin_jax import cli
 from infomin_jax.data.paired import as_paired, read_paired
-from infomin_jax.data.synthetic import TASKS
 from infomin_jax.errors import UserError
 from infomin_jax.estimation import (
   advice,
@@ -31,6 +30,7 @@ from infomin_jax.estimation.copula import (
 from infomin_jax.estimation.crossfit import Held, cross_fit
 from infomin_jax.estimation.networks import Joined, Parametric, Warped
 from infomin_jax.estimation.reduce import components
+from infomin_jax.mi.tasks.beyond_normal import TASKS
 
 pytestmark = pytest.mark.usefixtures("optimized")
 

@@ -17,6 +17,7 @@ ORDER = [
   "objectives",
   "train",
   "eval",
+  "mi",
   "estimation",
   "scikit",
   "studies",
@@ -25,7 +26,7 @@ ORDER = [
   "cli",
 ]
 # Belong to no layer: importable by all, importing none.
-BELOW = {"config_files", "errors", "evidence", "paths", "runtime"}
+BELOW = {"config_files", "errors", "evidence", "output", "paths", "runtime"}
 
 
 def imported(path):

@@ -14,8 +14,8 @@ import functools
 
 import numpy as np
 
-from infomin_jax.data import distortions
-from infomin_jax.data.distributions import (
+from infomin_jax.mi.tasks import distortions
+from infomin_jax.mi.tasks.distributions import (
   Map,
   Task,
   additive_noise,
@@ -190,6 +190,12 @@ PUBLISHED: tuple[str, ...] = (
   "asinh_student_3v3_df2",
   "asinh_student_5v5_df2",
 )
+
+
+def tasks() -> tuple[Task, ...]:
+  """Returns the 40 published tasks."""
+  return tuple(TASKS[name] for name in PUBLISHED)
+
 
 __all__ = [
   "PUBLISHED",

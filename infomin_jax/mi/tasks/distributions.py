@@ -1,6 +1,6 @@
 """Joint distributions whose mutual information is known, in nats.
 
-`synthetic.TASKS` is the suite made of them.
+`beyond_normal.TASKS` is the suite made of them.
 """
 
 import dataclasses
@@ -23,12 +23,13 @@ class Task:
   """A joint distribution to sample from, and its MI.
 
   Attributes:
-    name: its key in `synthetic.TASKS`.
+    name: unique in its suite.
     dim_x, dim_y: sizes of one sample of x and of y.
     mi: I(X; Y) in nats.
     about: what it is, in the words of the benchmark.
     mi_source: where `mi` comes from, and how precise it is.
     draw: `(n, generator) -> (x [n, dim_x], y [n, dim_y])`.
+    samples: how many the published table has.
   """
 
   name: str
@@ -38,6 +39,7 @@ class Task:
   about: str
   mi_source: str
   draw: Draw = dataclasses.field(repr=False)
+  samples: int = 10_000
 
   def sample(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """`n` independent pairs, float64; the same seed gives the same ones.

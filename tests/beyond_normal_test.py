@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, special, stats
 
-from infomin_jax.data import distortions, distributions
-from infomin_jax.data.synthetic import (
+from infomin_jax.errors import UserError
+from infomin_jax.mi.tasks import distortions, distributions
+from infomin_jax.mi.tasks.beyond_normal import (
   PUBLISHED,
   TASKS,
   correlated_gaussian,
   gaussian,
   gaussian_stairs,
 )
-from infomin_jax.errors import UserError
 
 
 def test_the_published_tasks_are_there():

@@ -1,0 +1,1 @@
+"""Mutual information of two samples: tasks whose truth is known (`tasks`)."""
