@@ -103,6 +103,7 @@ def given_away(groups, shuffle):
   return gaps.mean() / (gaps.std(ddof=1) / np.sqrt(len(gaps)))
 
 
+@pytest.mark.slow
 def test_groups_give_the_key_away_unless_keys_are_shuffled():
   assert given_away(GROUPS, shuffle=False) > 6
   assert abs(given_away(GROUPS, shuffle=True)) < 3

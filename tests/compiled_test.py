@@ -4,10 +4,12 @@ import runpy
 
 import jax
 import numpy as np
+import pytest
 
 from infomin_jax.train.experiment import make_experiment
 
 
+@pytest.mark.slow
 def test_a_maximum_has_a_gradient_however_it_is_compiled():
   """Without optimizations, on 8 devices, features are computed twice.
 

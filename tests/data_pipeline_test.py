@@ -199,6 +199,7 @@ CHILD = """
 """
 
 
+@pytest.mark.slow
 def test_workers_die_with_their_parent(tmp_path):
   np.save(tmp_path / "a.npy", np.zeros((40, 4, 4), np.uint8))
   script = tmp_path / "child.py"

@@ -88,6 +88,9 @@ def make_batch():
   return {"image": image, "index": index, "label": index % 3}
 
 
+SLOW = ("bigan", "adversarial autoencoder", "vae")
+
+
 def one_view(key, batch):
   del key
   return (batch["image"].astype(jnp.float32) / 255,)
@@ -107,7 +110,13 @@ def build(options):
   return terms, objective, params, stats
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize(
+  "name",
+  [
+    pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW))
+    for name in OBJECTIVES
+  ],
+)
 def test_a_few_steps_lower_the_loss(name):
   terms, objective, params, stats = build(OBJECTIVES[name])
   adversaries = {
@@ -245,6 +254,7 @@ def test_published_donsker_varadhan_pools_the_summaries():
   np.testing.assert_allclose(got, -0.450309, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_each_player_moves_by_its_own_loss():
   options = dict(
     prior=dict(weight=3.0, hidden=(8, 8), adversary=ADVERSARY, penalty=0.0)

@@ -77,6 +77,7 @@ def test_upper_bounds_from_a_fitted_conditional():
   assert TRUTH - 0.05 < leave_one_out(scores) < exact
 
 
+@pytest.mark.slow
 def test_a_flow_sees_what_a_gaussian_does_not():
   def bend(y):  # changes no volume and no information
     return jnp.stack([y[:, 0], y[:, 1] + 5 * (y[:, 0] - 4) ** 2], axis=1)

@@ -19,10 +19,12 @@ def measured(rho):
   return ndm(pair(rho, 6000, 0), pair(rho, 3000, 1), epochs=9, batch=100)
 
 
+@pytest.mark.slow
 def test_independent_columns_have_no_ndm():
   assert measured(0.0) == pytest.approx(0, abs=0.03)
 
 
+@pytest.mark.slow
 def test_ndm_approaches_the_total_correlation():
   truth = -0.5 * np.log(1 - 0.9**2)  # 0.83 nats
   assert 0.8 * truth < measured(0.9) < truth + 0.03

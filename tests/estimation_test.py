@@ -450,6 +450,7 @@ def test_too_many_categories_are_refused_before_memory_is_taken(tmp_path):
     estimate_paired(pairs)
 
 
+@pytest.mark.slow
 def test_the_figure_of_a_sorted_file_comes_after_its_number(
   tmp_path, capsys, monkeypatch
 ):

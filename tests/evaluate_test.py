@@ -89,7 +89,16 @@ def linear_encoder():
   return Encoder(apply, {"params": params, "batch_stats": {}}, mesh, sample)
 
 
-@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+@pytest.mark.parametrize(
+  "name",
+  [
+    pytest.param(
+      name,
+      marks=[pytest.mark.slow] * (name in ("mine", "reconstruction")),
+    )
+    for name in sorted(PROTOCOLS)
+  ],
+)
 def test_every_protocol_gives_rows_or_a_picture(name, tmp_path):
   case = small_case(tmp_path, linear_encoder())
   protocol = PROTOCOLS[name](OPTIONS)
@@ -185,6 +194,7 @@ def test_runs_of_one_data_set_share_the_probes_of_pixels(
   assert (tmp_path / "b" / "pca_learned_pool.png").exists()
 
 
+@pytest.mark.slow
 def test_a_run_is_probed_on_another_data_set(tmp_path, capsys):
   write_run(tmp_path / "run", tiny_config())
   evaluate = ["evaluate", f"--workdir={tmp_path / 'run'}", "--json"]

@@ -134,6 +134,7 @@ def test_features_that_are_all_alike(tmp_path):
   assert "copies of others" in found["same_negatives"]
 
 
+@pytest.mark.slow
 def test_negatives_of_the_anchors_class(tmp_path):
   images = np.random.default_rng(0).integers(0, 256, (400, 28, 28), np.uint8)
   found, _ = trained(

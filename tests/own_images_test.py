@@ -73,6 +73,7 @@ def test_a_folder_trains_and_is_embedded(mode, words, tmp_path, capsys):
   assert len(np.load(out)["files"]) == 80
 
 
+@pytest.mark.slow
 def test_arrays_of_six_channels_train(tmp_path):
   images = np.random.default_rng(0).random((80, 16, 16, 6), np.float32)
   np.save(tmp_path / "x.npy", images)

@@ -108,6 +108,7 @@ def xor(count, seed):
   return x.astype(np.float32), (x[:, 0] * x[:, 1] > 0).astype(int)
 
 
+@pytest.mark.slow
 def test_the_mlp_tells_apart_what_a_line_cannot():
   (x, y), (test_x, test_y) = xor(3000, 0), xor(1000, 1)
   flat = linear_accuracy(x, y, test_x, test_y, iterations=50)

@@ -66,6 +66,7 @@ def records(out):
   return found
 
 
+@pytest.mark.slow
 def test_one_experiment_runs_alone(tmp_path):
   study_limits(tmp_path, "E6")
   rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))

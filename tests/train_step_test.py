@@ -157,6 +157,7 @@ def test_resident_images_give_the_same_step_as_streamed_ones():
   assert float(streamed["loss"]) == float(resident["loss"])
 
 
+@pytest.mark.slow
 def test_accumulated_gradients_are_the_mean_over_the_parts():
   objective, _, _, state = build("contrastive")
   batch = make_batch()

@@ -91,6 +91,7 @@ def test_the_generator_lowers_what_the_networks_raise():
   np.testing.assert_allclose(change, -dot(slope, slope), rtol=0.05)
 
 
+@pytest.mark.slow
 def test_semi_supervised_views_are_moved_by_both():
   grads, _, _ = gradients("supervised")
   slope = grads["encoder"]["generator"]
@@ -102,6 +103,7 @@ def test_semi_supervised_views_are_moved_by_both():
   assert float(optax.tree.norm(gap)) < 1e-4
 
 
+@pytest.mark.slow
 def test_the_floor_weighs_the_generator_and_not_the_classifier():
   def at(multiplier):
     stats = {
