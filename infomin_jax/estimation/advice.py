@@ -40,6 +40,14 @@ WORDS = {
     "negatives can show: the truth may be much higher"
   ),
   "wide_interval": "the interval is wider than the value",
+  "critic_short": (
+    "the critics show only {critic_short} nats: the value is that of nearest "
+    "neighbors, which is no bound"
+  ),
+  "below_zero": (
+    "on new pairs the critic is worse than none ({below_zero} nats): the "
+    "value is 0, or more than so few samples can show"
+  ),
   "bounds_apart": (
     "lower and upper bounds are {apart} nats apart: the critic is far "
     "from the log density ratio"
@@ -81,6 +89,8 @@ def flags(figures: dict) -> tuple[str, ...]:
     "few_samples": figures["samples"] < 20 * math.exp(min(nats, 50)) + 50,
     "near_ceiling": nats > figures["ceiling"] - 0.5,
     "wide_interval": high - low > max(nats, 0),
+    "critic_short": "critic_short" in figures,
+    "below_zero": figures.get("below_zero", 0.0) < -0.02,
     "bounds_apart": figures["apart"] > max(0.3, 0.5 * nats),
     "model_based": figures["model_based"],
     "thin_partition": figures["thin_partition"],
@@ -92,8 +102,10 @@ def flags(figures: dict) -> tuple[str, ...]:
 
 def words(names: tuple[str, ...], figures: dict) -> tuple[str, ...]:
   """One sentence a flag."""
-  nats = ("nats", "ceiling", "apart", "optimism")
-  shown = figures | {name: number(figures[name]) for name in nats}
+  nats = (
+    *("nats", "ceiling", "apart", "optimism", "critic_short", "below_zero"),
+  )
+  shown = figures | {n: number(figures[n]) for n in nats if n in figures}
   return tuple(WORDS[name].format(**shown) for name in names)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from infomin_jax.errors import lookup
 from infomin_jax.estimation.copula import Copula, fit_copula, marginal_side
-from infomin_jax.estimation.fit import fit_critic
+from infomin_jax.estimation.fit import HIGHEST, fit_critic
 from infomin_jax.estimation.networks import Joined, Parametric, Warped
 from infomin_jax.estimation.partition import ENOUGH, carried, exponentials
 from infomin_jax.estimators.scores import log_mean_exp
@@ -25,11 +25,12 @@ from infomin_jax.estimators.scores import log_mean_exp
 _NEGATIVES = 1000
 # Positives that are scored at once.
 _CHUNK = 4096
-# Scores of a network end at this percentile of the fitted pairs' scores: beyond
-# it extrapolates, and one huge negative would spoil the partition.
-_HIGHEST = 99.95
 # Nats that a network must add to the copula to be worth its noise.
 _GAIN = 0.01
+# Training failed where it gains less than this share of the first fold's nats,
+# or fell by so many nats and gained none. It is tried once more, at this rate.
+_SHARE, _FELL, _SLOWER = 0.5, 0.5, 0.3
+_AGAIN = 10_000  # added to the seed then
 # Nats below zero from which a copula is left out: more than the noise of few.
 _WORSE = 0.05
 # Dimensions of x and y together up to which `joined` is tried.
@@ -108,7 +109,7 @@ def cross_fit(
   order = np.random.default_rng(seed).permutation(len(x))
   parts = np.array_split(order, folds)
   names = _candidates(x, y, critic)
-  held, tried, curves, best = [], {}, {}, "copula"
+  held, tried, curves, best, least = [], {}, {}, "copula", 0.0
   for i, part in enumerate(parts):
     rest = np.concatenate([p for j, p in enumerate(parts) if j != i])
     # The folds may differ by one pair; of one length, all share a program.
@@ -120,16 +121,14 @@ def cross_fit(
     trained = {"copula": _Trained(start, {}, [])}
     for name in names:
       say(f"fold {i + 1} of {folds}: {name}")
-      trained[name] = _train(name, start, sides, seed * folds + i)
+      trained[name] = _train(name, start, sides, seed * folds + i, least)
     if i == 0:
-      looks = {
-        name: (_pairs(found, sides["choose"]), _some_matrix(found, sides))
-        for name, found in trained.items()
-      }
+      looks = {name: _look(found, sides) for name, found in trained.items()}
       tried = {name: _nats(*look) for name, look in looks.items()}
       curves = {name: trained[name].curve for name in names}
       best = _best(looks, tried, critic)
       names = [best] if best in NETWORKS else []
+      least = _SHARE * trained[best].gain
     held.append(_score(trained[best], sides, part, copula))
   return CrossFit(best, held, tried, curves)
 
@@ -184,23 +183,52 @@ class _Trained(NamedTuple):
   params: dict
   curve: list[float]
 
+  @property
+  def gain(self) -> float:
+    """Nats that training added on the choosing pairs."""
+    return float(np.nanmax(self.curve) - self.curve[0]) if self.curve else 0.0
 
-def _train(name, start, sides, seed) -> _Trained:
+  @property
+  def failed(self) -> bool:
+    """Whether training only lost."""
+    fell = bool(self.curve) and np.nanmin(self.curve) < self.curve[0] - _FELL
+    return fell and self.gain == 0
+
+
+def _train(name, start, sides, seed, least) -> _Trained:
+  """Trains, and once more if that failed or gained less than `least` nats."""
+  found = _train_once(name, start, sides, seed, 1.0)
+  if found.gain >= least and not found.failed:
+    return found
+  again = _train_once(name, start, sides, seed + _AGAIN, _SLOWER)
+  return again if again.gain > found.gain else found
+
+
+def _train_once(name, start, sides, seed, slower) -> _Trained:
   make, settings = NETWORKS[name]
   batch = min(settings["batch"], len(_first(sides["fitted"])) // 2)
+  changed = {"batch": batch, "rate": slower * settings["rate"]}
   fit = fit_critic(
     make(start),
     sides["fitted"],
     sides["choose"],
-    **{**settings, "batch": batch},
+    **{**settings, **changed},
     seed=seed,
   )
   return _Trained(make(start), fit.params, fit.curve)
 
 
-def _some_matrix(trained, sides) -> np.ndarray:
-  """Scores of the combinations of some choosing pairs."""
-  return _matrix(trained, _some(sides["choose"]))
+def _look(trained, sides) -> tuple[np.ndarray, np.ndarray]:
+  """Returns scores of the choosing pairs, and of combinations of some."""
+  highest = _highest(trained, _pairs(trained, sides["fitted"]))
+  pairs = _pairs(trained, sides["choose"])
+  matrix = _matrix(trained, _some(sides["choose"]))
+  return np.minimum(pairs, highest), np.minimum(matrix, highest)
+
+
+def _highest(trained, fitted) -> float:
+  """Returns where scores end, given those of the fitted pairs."""
+  return float(np.percentile(fitted, HIGHEST)) if trained.params else np.inf
 
 
 def _nats(pairs, matrix) -> float:
@@ -241,11 +269,10 @@ def _score(trained, sides, part, copula) -> Held:
 
   fitted, fitted_matrix = scores("fitted")
   pairs, matrix = scores("held")
-  if trained.params:
-    highest = np.percentile(fitted, _HIGHEST)
-    fitted, fitted_matrix, pairs, matrix = (
-      np.minimum(a, highest) for a in (fitted, fitted_matrix, pairs, matrix)
-    )
+  highest = _highest(trained, fitted)
+  fitted, fitted_matrix, pairs, matrix = (
+    np.minimum(a, highest) for a in (fitted, fitted_matrix, pairs, matrix)
+  )
   partition = float(log_mean_exp(jnp.asarray(fitted_matrix)))
   nats = float(np.mean(fitted)) - partition
   normalised = copula is not None and not trained.params

@@ -26,7 +26,11 @@ class Fit(NamedTuple):
 
 
 EVERY = 50
+# Scores of a network end at this percentile of the fitted pairs' scores: beyond
+# it extrapolates, and one huge negative would spoil the partition.
+HIGHEST = 99.95
 _PATIENCE = 4
+_SOME = 4096  # fitted pairs that give this percentile while training
 
 
 def fit_critic(
@@ -61,7 +65,10 @@ def fit_critic(
   params = critic.init(init_key, *few)
   tx = _optimizer(steps, rate)
   state = (params, tx.init(params), params)
-  value = functools.partial(_value, critic, held=held, negatives=negatives)
+  some = jax.tree.map(lambda a: a[:_SOME], fitted)
+  value = functools.partial(
+    _value, critic, held=held, some=some, negatives=negatives
+  )
   best, bad = Fit(params, float(value(params)), []), 0
   curve = [best.nats]
   for i in range(steps // EVERY):
@@ -79,9 +86,12 @@ def fit_critic(
 
 
 @functools.partial(jax.jit, static_argnums=0, static_argnames="negatives")
-def _value(critic, params, held, negatives):
+def _value(critic, params, held, some, negatives):
+  known = critic.apply(params, *some, method="pairs")
+  highest = jnp.percentile(known, HIGHEST)
   pairs = critic.apply(params, *held, method="pairs")
   matrix = critic.apply(params, *jax.tree.map(lambda a: a[:negatives], held))
+  pairs, matrix = (jnp.minimum(a, highest) for a in (pairs, matrix))
   return jnp.mean(pairs) - log_mean_exp(matrix)
 
 

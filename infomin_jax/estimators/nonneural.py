@@ -46,22 +46,41 @@ def ksg(
   """
   if variant not in (1, 2):
     raise UserError(f"ksg: expected variant 1 or 2, got {variant}.")
-  x, y = _paired(x, y, k)
-  rng = np.random.default_rng(seed)
-  x, y = (_scaled(v) + noise * rng.normal(size=v.shape) for v in (x, y))
+  if variant == 1:
+    return float(np.mean(ksg_each(x, y, k, noise, seed)))
+  x, y = _noisy(*_paired(x, y, k), noise, seed)
   size = len(x)
   joint = KDTree(np.hstack([x, y]))
-  distance, neighbours = joint.query(joint.data, k + 1, p=np.inf)
-  if variant == 1:
-    within = np.nextafter(distance[:, k], 0)  # strictly nearer
-    inside = digamma(_count(x, within)) + digamma(_count(y, within))
-    return float(digamma(k) + digamma(size) - np.mean(inside))
+  _, neighbours = joint.query(joint.data, k + 1, p=np.inf)
   inside = 0.0
   for values in (x, y):
     apart = np.abs(values[neighbours] - values[:, None])  # [n, k + 1, d]
     within = np.nextafter(np.max(apart, axis=(1, 2)), np.inf)
     inside += digamma(_count(values, within) - 1)
   return float(digamma(k) - 1 / k + digamma(size) - np.mean(inside))
+
+
+def ksg_each(
+  x: np.ndarray,
+  y: np.ndarray,
+  k: int = 3,
+  noise: float = 1e-10,
+  seed: int = 0,
+) -> np.ndarray:
+  """Returns what each pair adds to `ksg`, variant 1: nats `[n]`."""
+  x, y = _noisy(*_paired(x, y, k), noise, seed)
+  joint = KDTree(np.hstack([x, y]))
+  distance, _ = joint.query(joint.data, k + 1, p=np.inf)
+  within = np.nextafter(distance[:, k], 0)  # strictly nearer
+  inside = digamma(_count(x, within)) + digamma(_count(y, within))
+  return digamma(k) + digamma(len(x)) - inside
+
+
+def _noisy(x, y, noise, seed):
+  """Columns of variance one, with noise that separates equal values."""
+  rng = np.random.default_rng(seed)
+  x, y = (_scaled(v) + noise * rng.normal(size=v.shape) for v in (x, y))
+  return x, y
 
 
 def mixed_ksg(x: np.ndarray, y: np.ndarray, k: int = 5) -> float:
@@ -87,6 +106,11 @@ def mixed_ksg(x: np.ndarray, y: np.ndarray, k: int = 5) -> float:
     Gao et al., `Estimating Mutual Information for Discrete-Continuous Mixtures
     <https://arxiv.org/abs/1709.06212>`_, 2017, algorithm 1.
   """
+  return float(np.mean(mixed_ksg_each(x, y, k)))
+
+
+def mixed_ksg_each(x: np.ndarray, y: np.ndarray, k: int = 5) -> np.ndarray:
+  """Returns what each pair adds to `mixed_ksg`, nats `[n]`."""
   x, y = _paired(x, y, k)
   joint = KDTree(np.hstack([x, y]))
   distance = joint.query(joint.data, k + 1, p=np.inf)[0][:, k]
@@ -95,7 +119,7 @@ def mixed_ksg(x: np.ndarray, y: np.ndarray, k: int = 5) -> float:
   equal = joint.query_ball_point(joint.data, within, np.inf, return_length=True)
   nearest = np.where(tied, equal, k)
   inside = digamma(_count(x, within)) + digamma(_count(y, within))
-  return float(np.mean(digamma(nearest) - inside) + np.log(len(x)))
+  return digamma(nearest) - inside + np.log(len(x))
 
 
 def gaussian(x: np.ndarray, y: np.ndarray, correct: bool = False) -> float:
