@@ -38,6 +38,32 @@ def accuracy(record: dict) -> tuple[list[str], str]:
   return lines, text
 
 
+def functions(record: dict) -> tuple[list[str], str]:
+  """One number as a function of another: each task, means over seeds."""
+  lines = [
+    "| y | truth | `infomin estimate` | KSG | Gaussian (CCA) | in interval |",
+    "|---|---|---|---|---|---|",
+  ]
+  groups: dict[str, list[dict]] = {}
+  for row in record["values"]:
+    groups.setdefault(row["task"], []).append(row)
+  for task, rows in groups.items():
+    means = (
+      sum(row[who] for row in rows) / len(rows)
+      for who in ("truth", "nats", "ksg", "gaussian")
+    )
+    covered = f"{sum(row['covered'] for row in rows)} of {len(rows)}"
+    flags = sorted({flag for row in rows for flag in row["flags"]})
+    cells = (
+      f"`{task}`",
+      *(f"{nats:.3f}" for nats in means),
+      f"{covered}{', ' * bool(flags)}{' '.join(f'`{f}`' for f in flags)}",
+    )
+    lines.append(f"| {' | '.join(cells)} |")
+  errors = [abs(row["nats"] - row["truth"]) for row in record["values"]]
+  return lines, f"Mean absolute error {sum(errors) / len(errors):.3f} nats"
+
+
 FAMILIES = {
   "Gaussian, also distorted": ("normal", "dense", "sparse", "half_cube"),
   "one pair, bent or bounded": (

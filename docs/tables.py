@@ -193,6 +193,7 @@ TABLES = {
   "good_views": _study(study_tables.good_views),
   "limits": _study(study_tables.limits),
   "mi_coverage": _told(mi_tables.coverage),
+  "mi_functions": _told(mi_tables.functions),
   "mi_suite": _told(mi_tables.accuracy),
   "plans": _told(scale_tables.plans),
   "processes": _told(scale_tables.processes),

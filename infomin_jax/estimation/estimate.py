@@ -144,7 +144,7 @@ def estimate_paired(
       x, y, figures["reduced"] = _reduced(x, y, say)
       fit = cross_fit(x, y, folds=_FOLDS, seed=seed, critic=critic, say=say)
       found, how, held = _continuous(fit, seed), _name(fit), fit.held
-      if x.ndim == y.ndim == 2 and x.shape[1] + y.shape[1] <= neighbors.COLUMNS:
+      if critic == "auto" and _few_columns(x, y):
         say("nearest neighbors")
         found |= (better := _second_look(x, y, fit, found, seed))
         how = _NEIGHBORS if "nats" in better else how
@@ -253,6 +253,11 @@ def _continuous(fit: CrossFit, seed: int) -> dict[str, Any]:
     "thin_partition": thin and not fit.held[0].normalised,
     "p_value": interval.permutation_p_value(fit.held, _PERMUTATIONS, seed),
   }
+
+
+def _few_columns(x, y) -> bool:
+  columns = x.shape[1] + y.shape[1]
+  return x.ndim == y.ndim == 2 and columns <= neighbors.COLUMNS
 
 
 def _second_look(x, y, fit: CrossFit, found, seed: int) -> dict[str, Any]:
