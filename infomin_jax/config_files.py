@@ -3,11 +3,13 @@
 import pathlib
 import sysconfig
 
+from infomin_jax.paths import local
+
 
 def find(config: str) -> str:
   """Returns `FILE:VARIANT` with the user's file, or else the package's."""
   name, colon, variant = config.partition(":")
-  path = pathlib.Path(name).expanduser()
+  path = local("--config", name)
   if not path.is_file() and path.parent.name in ("", "configs"):
     path = packaged(path.name) or path
   return f"{path}{colon}{variant}"

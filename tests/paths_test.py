@@ -59,6 +59,13 @@ def test_every_command_says_so(arguments, tmp_path, monkeypatch, capsys):
   assert not list(tmp_path.iterdir())
 
 
+def test_a_config_of_nobody_is_refused(capsys):
+  with pytest.raises(SystemExit) as end:
+    cli.main(["train", "--config", "~nobody_is_called_so/x.py"])
+  assert end.value.code == 2
+  assert "no home folder" in capsys.readouterr().err
+
+
 def test_python_knows_home_too(tmp_path, monkeypatch):
   monkeypatch.setenv("HOME", str(tmp_path))
   (tmp_path / "run").mkdir()

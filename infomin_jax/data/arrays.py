@@ -1,6 +1,5 @@
 """A data source over arrays in an `.npz` or `.npy` file."""
 
-import pathlib
 import zipfile
 
 import numpy as np
@@ -11,8 +10,10 @@ from infomin_jax.data.sources import (
   checked_index,
   every_tenth,
   select,
+  split_rows,
 )
 from infomin_jax.errors import UserError
+from infomin_jax.paths import local
 
 _IMAGES, _LABELS = ("image", "images", "x"), ("label", "labels", "y")
 _MOST_CLASSES = 2**20  # a probe has a row of weights for each
@@ -116,7 +117,7 @@ def load(split: str, path: str, group: str = "") -> ArraySource:
 
 def read(path: str) -> dict[str, np.ndarray]:
   """The arrays of a file by name; those of an `.npy` file as `images`."""
-  file = pathlib.Path(path).expanduser()
+  file = local("data.path", path)
   if not path or not file.is_file() or file.suffix not in (".npy", ".npz"):
     raise UserError(f"data.path: expected an .npy or .npz file, got {path!r}.")
   try:
@@ -213,7 +214,7 @@ def _grouped(file, images, labels, group, path):
   n = len(file[images[""]])
   if group == "blocks":
     kinds = [""] * n if labels is None else labels.tolist()
-    return groups.ordered(groups.last_tenths(kinds))
+    return split_rows(groups.last_tenths(kinds))
   if group not in file or file[group].shape != (n,):
     raise UserError(
       f"config.data.group={group!r}: expected blocks, or the name of an array "
@@ -225,4 +226,4 @@ def _grouped(file, images, labels, group, path):
       f"config.data.group={group!r}: all {n} images are of one group; two or "
       "more are needed."
     )
-  return groups.ordered(groups.every_tenth(names))
+  return split_rows(groups.tenth_of_groups(names))

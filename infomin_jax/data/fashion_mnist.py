@@ -18,6 +18,7 @@ import tensorflow_datasets as tfds
 
 from infomin_jax.data import tfds_sources
 from infomin_jax.errors import UserError
+from infomin_jax.paths import local
 
 FOLDER = pathlib.Path("/usr/share/datasets/fashion-mnist")
 NAME = "fashion_mnist_idx"
@@ -103,7 +104,7 @@ def idx_folder(data_dir: str = "", manual_dir: str = "") -> pathlib.Path:
   names = [n for stem in _STEMS.values() for n in file_names(stem)]
   places = [tfds_sources.default_dir(data_dir), FOLDER]
   if manual_dir:
-    places = [pathlib.Path(manual_dir).expanduser()]
+    places = [local("--manual_dir", manual_dir)]
   for place in places:
     if all((place / name).is_file() for name in names):
       return place

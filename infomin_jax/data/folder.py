@@ -18,6 +18,7 @@ from infomin_jax.data.sources import (
 )
 from infomin_jax.data.survey import survey
 from infomin_jax.errors import UserError, check_tuple
+from infomin_jax.paths import local
 
 _WHITE = (255, 255, 255)
 
@@ -110,7 +111,7 @@ def load(
     UserError: no such folder, no image in it, images beside class folders, a
       group that no file is in.
   """
-  root = pathlib.Path(path).expanduser()
+  root = local("data.path", path)
   if not path or not root.is_dir():
     raise UserError(f"data.path: expected a folder of images, got {path!r}.")
   if image_size < 0 or channels < 0:

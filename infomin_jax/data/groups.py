@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from infomin_jax.data.sources import split_rows
 from infomin_jax.errors import UserError
 
 _WAYS = "folder, blocks, or a pattern whose first (...) names the group"
@@ -28,7 +29,7 @@ def split(
     UserError: no such pattern, or no two groups.
   """
   if group == "blocks":
-    return ordered(last_tenths(kinds))
+    return split_rows(last_tenths(kinds))
   if group == "folder":
     names = [path.rpartition("/")[0] for path in paths]
   else:
@@ -46,20 +47,20 @@ def split(
       f"data.group={group!r} makes one group of each class, so that no class "
       f"would be on both sides; expected {_WAYS}."
     )
-  return ordered(_by_class(names, kinds, len(within)))
+  return split_rows(_by_class(names, kinds, len(within)))
 
 
 def _by_class(names, kinds, classes) -> np.ndarray:
   """Which rows are test: groups of each class, where none is in several."""
   pairs = set(zip(names, kinds, strict=True))
   if classes < 2 or len(pairs) > len(set(names)):
-    return every_tenth(names)
+    return tenth_of_groups(names)
   is_test, kinds = np.zeros(len(names), bool), np.array(kinds)
   for kind in np.unique(kinds):
     rows = np.flatnonzero(kinds == kind)
     own = [names[row] for row in rows]
     if len(set(own)) > 1:
-      is_test[rows] = every_tenth(own)
+      is_test[rows] = tenth_of_groups(own)
   return is_test
 
 
@@ -83,7 +84,7 @@ def _matched(pattern: str, paths: Sequence[str]) -> list[str]:
   return [match[1] for match in found if match]
 
 
-def every_tenth(names: Sequence) -> np.ndarray:
+def tenth_of_groups(names: Sequence) -> np.ndarray:
   """Which rows are test: whole groups, taken when a tenth allows it."""
   sizes = collections.Counter(names)  # in order of appearance
   chosen, tested, passed = set(), 0, 0
@@ -106,10 +107,3 @@ def last_tenths(kinds: Sequence[str]) -> np.ndarray:
     passed[kind] += 1
     is_test.append(passed[kind] > totals[kind] - totals[kind] // 10)
   return np.array(is_test)
-
-
-def ordered(is_test: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
-  """Rows, first those of `train`, and the lengths of both."""
-  order = np.concatenate([np.flatnonzero(~is_test), np.flatnonzero(is_test)])
-  test = int(is_test.sum())
-  return order, {"train": len(is_test) - test, "test": test}

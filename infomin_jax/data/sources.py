@@ -115,10 +115,14 @@ def every_tenth(count: int) -> tuple[np.ndarray, dict[str, int]]:
     The rows, first all of `train` and then all of `test`, and their lengths:
     what `select` counts in.
   """
-  is_test = np.arange(count) % 10 == 9
+  return split_rows(np.arange(count) % 10 == 9)
+
+
+def split_rows(is_test: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
+  """Returns rows, first those of `train`, and the lengths of both."""
   order = np.concatenate([np.flatnonzero(~is_test), np.flatnonzero(is_test)])
   test = int(is_test.sum())
-  return order, {"train": count - test, "test": test}
+  return order, {"train": len(is_test) - test, "test": test}
 
 
 def bad_split(split, name, lengths, error) -> UserError:

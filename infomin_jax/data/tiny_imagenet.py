@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from infomin_jax.data import tfds_sources
 from infomin_jax.errors import UserError
+from infomin_jax.paths import local
 
 _FOLDER = "tiny-imagenet-200"
 _LAYOUT = (
@@ -69,7 +70,7 @@ def prepare(data_dir: str = "", manual_dir: str = "") -> pathlib.Path:
 
 def open_files(manual_dir: str) -> tuple[list[str], Callable[[str], bytes]]:
   """Names below `tiny-imagenet-200`, and what reads one of them."""
-  top = pathlib.Path(manual_dir).expanduser()
+  top = local("--manual_dir", manual_dir)
   folder, archive = top / _FOLDER, top / f"{_FOLDER}.zip"
   if folder.is_dir():
     files = [p for p in folder.rglob("*") if p.is_file()]

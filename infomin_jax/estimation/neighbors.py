@@ -5,7 +5,7 @@ critics do: they fall short at many nats and in many dimensions, and are good
 where a function bends, jumps or comes back.
 """
 
-from typing import NamedTuple
+import dataclasses
 
 import numpy as np
 
@@ -17,30 +17,41 @@ _ROWS = 20_000  # more would only take longer
 _K = 3
 
 
-class Look(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Look:
   """What neighbors show.
 
   Attributes:
     rows: which pairs were looked at, `[m]`.
-    each: what each of them adds to the mean, nats `[m]`.
-    halved: the mean of two halves of them, each alone.
-    chance: their mean where y is dealt anew, which should be 0: ties raise it.
+    x: their normal scores, `[m, dx]`.
+    y: likewise, `[m, dy]`.
+    dealt: these y in another order.
+    each: what each pair adds to the mean, nats `[m]`.
   """
 
   rows: np.ndarray
+  x: np.ndarray
+  y: np.ndarray
+  dealt: np.ndarray
   each: np.ndarray
-  halved: float
-  chance: float
 
   @property
   def nats(self) -> float:
     """Their estimate."""
     return float(np.mean(self.each))
 
+  @property
+  def chance(self) -> float:
+    """Their estimate where y is dealt anew; it should be 0, ties raise it."""
+    return float(np.mean(_each(self.x, self.dealt)))
+
   def interval(self) -> tuple[float, float]:
     """Returns 95 % of it: the pairs by chance, and what half of them change."""
+    half = len(self.rows) // 2
+    parts = slice(None, half), slice(half, 2 * half)
+    halves = [np.mean(_each(self.x[part], self.y[part])) for part in parts]
     chance = 1.96 * np.std(self.each) / np.sqrt(len(self.each))
-    wide = chance + abs(self.nats - self.halved)
+    wide = chance + float(abs(self.nats - np.mean(halves)))
     return self.nats - wide, self.nats + wide
 
 
@@ -49,11 +60,7 @@ def look(x: np.ndarray, y: np.ndarray, seed: int) -> Look:
   rng = np.random.default_rng(seed)
   order = rng.permutation(len(x))[:_ROWS]
   x, y = (_scores(v[order]) for v in (x, y))
-  half = len(order) // 2
-  parts = slice(None, half), slice(half, 2 * half)
-  halves = [float(np.mean(_each(x[part], y[part]))) for part in parts]
-  chance = float(np.mean(_each(x, rng.permutation(y))))
-  return Look(order, _each(x, y), float(np.mean(halves)), chance)
+  return Look(order, x, y, rng.permutation(y), _each(x, y))
 
 
 def _scores(values):

@@ -58,7 +58,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
   trained = trained_encoder(values.workdir)
   config, learner, variables = trained
-  root = pathlib.Path(values.images).expanduser()
+  root = pathlib.Path(values.images)
   # Files are read as in training.
   keys = ("background", "ignore_orientation")
   how = {key: config.data[key] for key in keys if key in config.data}

@@ -105,7 +105,7 @@ def _check_figure(figure, pairs):
   """Refuses before the estimate what could not be drawn after it."""
   if pairs.x_kind == pairs.y_kind == "discrete":
     raise UserError("--figure: discrete variables are counted, not bounded.")
-  folder = pathlib.Path(figure).expanduser().absolute().parent
+  folder = pathlib.Path(figure).absolute().parent
   if not os.access(folder, os.W_OK) or pathlib.Path(figure).is_dir():
     raise UserError(f"--figure: {figure} cannot be written.")
 
