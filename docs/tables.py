@@ -13,10 +13,13 @@ import pathlib
 import re
 from collections.abc import Callable
 
+import check_tables
 import evidence_tables
 import mi_tables
 import scale_tables
 import study_tables
+import suite_tables
+import task_tables
 
 DOCS = pathlib.Path(__file__).parent
 PAGES = (DOCS.parent / "README.md", *sorted(DOCS.glob("*.md")))
@@ -192,9 +195,10 @@ TABLES = {
   "input": _told(scale_tables.reading),
   "good_views": _study(study_tables.good_views),
   "limits": _study(study_tables.limits),
+  "mi_checks": _told(check_tables.checks),
   "mi_coverage": _told(mi_tables.coverage),
   "mi_functions": _told(mi_tables.functions),
-  "mi_suite": _told(mi_tables.accuracy),
+  "mi_suite": _told(suite_tables.suites),
   "plans": _told(scale_tables.plans),
   "processes": _told(scale_tables.processes),
   "quickstart": probes,
@@ -211,6 +215,20 @@ def _choice(claims: tuple[str, ...]) -> Callable[[list[dict]], str]:
   return lambda records: make(*records)
 
 
+def _part(lines_of: Callable[..., list[str]], *arguments) -> tuple:
+  """A table of some rows of the suites, and the names of its files."""
+
+  def make(records):
+    return "\n".join(lines_of(*records, *arguments))
+
+  return make, ("mi_suite",)
+
+
+def _families(records: list[dict]) -> str:
+  lines, text = mi_tables.accuracy(*records)
+  return "\n".join([*lines, "", f"{text}."])
+
+
 # Tables of several files, or of a part of one.
 SUMMARIES = {
   "all": (evidence_tables.ledger, tuple(TABLES)),
@@ -219,6 +237,20 @@ SUMMARIES = {
     for name, (study, claims) in study_tables.CHOICES.items()
   },
   "studies": (study_tables.summary, tuple(study_tables.PAPERS)),
+  "suite_failures": _part(task_tables.failures),
+  "suite_families": (_families, ("mi_suite",)),
+  "suite_flagged": _part(task_tables.missed_tasks, True),
+  "suite_functions": _part(task_tables.functions),
+  "suite_images": _part(task_tables.images),
+  "suite_ladder": _part(task_tables.ladder),
+  "suite_latent": _part(task_tables.latent),
+  "suite_silent": _part(task_tables.missed_tasks, False),
+  "suite_small": _part(task_tables.few_samples),
+  **{
+    f"suite_{name}": _part(task_tables.tasks, name)
+    for name in ("beyond_normal", "few", "high", "mixed", "mixtures")
+  },
+  "suite_vce": _part(task_tables.vce),
 }
 
 

@@ -5,11 +5,13 @@ import pytest
 from scipy import special, stats
 
 from infomin_jax import estimate
-from infomin_jax.estimation import neighbors
+from infomin_jax.estimation import local_fits, neighbors
 from infomin_jax.estimation.crossfit import CrossFit, Held
 from infomin_jax.estimation.estimate import _above_zero, _second_look
+from infomin_jax.estimators import nonneural
 from infomin_jax.estimators.nonneural import ksg, mixed_ksg
 from infomin_jax.mi.tasks import SUITES
+from infomin_jax.mi.tasks.ladder import rung
 
 RHO, N = 0.8, 1500
 TRUTH = -0.5 * np.log(1 - RHO**2)
@@ -31,8 +33,8 @@ def fit(x, y, score):
   for rows in np.array_split(np.arange(len(x)), 2):
     matrix = score(x[rows[:300]], y[rows[:300]].T)
     pairs = score(x[rows], y[rows])[:, 0]
-    held.append(Held(rows, pairs, matrix, 0.0, None, False))
-  return CrossFit("copula", held, {}, {})
+    held.append(Held(rows, pairs, matrix, 0.0, False))
+  return CrossFit(("copula",), "t copula", held, {}, {})
 
 
 def test_a_look_is_ksg_of_normal_scores():
@@ -52,6 +54,138 @@ def test_ties_are_counted():
   look = neighbors.look(x, x + y, seed=0)
   both = [v[look.rows] for v in (x, x + y)]
   assert look.nats == pytest.approx(mixed_ksg(*both, k=3), abs=1e-9)
+
+
+@pytest.mark.parametrize("step", [None, 0.5])
+def test_neighbors_on_a_line_are_counted_by_their_distance(step):
+  values = np.random.default_rng(0).normal(size=(300, 1)) * 1e3
+  values = values if step is None else np.round(values / step) * step
+  apart = np.abs(values - values.T)
+  # Distances to a neighbor are where sums would round.
+  for within in (np.sort(apart, axis=1)[:, 7], np.zeros(300)):
+    for radius in (within, np.maximum(np.nextafter(within, 0), 0)):
+      expected = np.sum(apart <= radius[:, None], axis=1)
+      found = nonneural._count(values, radius)
+      np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+  "family", ["corr_normal", "smoothed_uniform", "student_df1"]
+)
+@pytest.mark.parametrize("nats", [7, 10])
+def test_many_nats_are_seen(family, nats):
+  look = neighbors.look(*rung(family, nats, 1).sample(4000, 1), 0)
+  assert look.how == neighbors._FITTED
+  assert -0.15 < look.nats - nats < 0.03 + 0.01 * nats
+  low, high = look.interval()
+  assert high - low < 0.6 and abs(look.chance) < 0.1
+
+
+def test_a_bent_line_is_seen_from_either_side():
+  rng = np.random.default_rng(5)
+  x = rng.uniform(-1, 1, size=(4000, 1))
+  y = x**2 + 1e-4 * rng.uniform(size=x.shape)
+  # Up to the ends, y has the density 1 / (2 sqrt(y)) of mean log log 2 - 1.
+  truth = np.log(2) - 1 - np.log(1e-4)
+  for pair in ((x, y), (y, x)):
+    assert neighbors.look(*pair, 0).nats == pytest.approx(truth, abs=0.1)
+
+
+def test_copies_end_at_the_ceiling():
+  x = np.random.default_rng(0).normal(size=(1000, 1))
+  look = neighbors.look(x, x, 0)
+  assert look.ceiling == pytest.approx(np.log(50 * 1000))
+  assert look.nats == pytest.approx(look.ceiling, abs=0.5)
+
+
+@pytest.mark.parametrize("degree", [1, 3])
+def test_a_row_is_left_out_of_its_fit(degree):
+  x, y = np.random.default_rng(0).normal(size=(2, 32))
+  residual, width = local_fits._residuals(x, y, 32, degree)
+  for i in (0, 5, 31):
+    other = np.arange(32) != i
+    fit = np.polyfit(x[other], y[other], degree)
+    left = y - np.polyval(fit, x)
+    assert residual[i] == pytest.approx(left[i], rel=1e-6)
+    free = 31 - degree - 1
+    spread = np.sqrt(np.sum(left[other] ** 2) / free)
+    assert width[i] == pytest.approx(spread, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_scale_does_not_matter(scale):
+  x, y = rung("corr_normal", 7, 1).sample(500, 0)
+  expected = neighbors.look(x, y, 0).nats
+  assert neighbors.look(scale * x, y, 0).nats == pytest.approx(expected)
+
+
+def test_odd_columns_have_a_value():
+  rng = np.random.default_rng(0)
+  heavy = np.exp(200 * rng.normal(size=(40, 1)))
+  half = np.where(rng.random((40, 1)) < 0.6, 0.0, heavy)
+  for x in (heavy, half, np.ones((40, 1)), np.arange(40.0)[:, None] // 8):
+    for y in (x, heavy**-1.5, np.hstack([x, heavy])):
+      look = neighbors.look(x, y, 0)
+      assert np.isfinite([look.nats, look.chance, *look.interval()]).all()
+
+
+def test_nats_of_independent_columns_add_up():
+  task = rung("smoothed_uniform", 5, 4)
+  x, y = task.sample(4000, 0)
+  look = neighbors.look(x, y[:, ::-1], 0)
+  assert "summed over 4 pairs" in look.how
+  assert -0.2 < look.nats - task.mi < 0.08
+  low, high = look.interval()
+  assert low < look.nats < high < task.mi + 0.4
+  assert abs(look.chance) < 0.2
+
+
+def test_columns_of_one_number_add_up():
+  # Of y = mean of independent x, each column shows a part.
+  rng = np.random.default_rng(0)
+  x = rng.normal(size=(4000, 5))
+  y = x @ np.array([2.0, 1, 0, 0, 0])[:, None] + rng.normal(size=(4000, 1))
+  look = neighbors.look(x, y, 0)
+  parts = -0.5 * np.log(1 - np.array([4, 1]) / 6)
+  assert "summed over 2 pairs" in look.how
+  assert look.nats == pytest.approx(parts.sum(), abs=0.06)
+  assert look.nats < 0.5 * np.log(6)
+
+
+def _parity(rng, n):
+  z = rng.normal(size=(n, 3))
+  z[:, 2] = np.abs(z[:, 2]) * np.sign(z[:, 0] * z[:, 1])
+  return z
+
+
+def _modulo(rng, n):
+  u = rng.uniform(size=(n, 3))
+  u[:, 2] = (u[:, 0] + u[:, 1]) % 1
+  return u
+
+
+def _circles(rng, n):
+  angle = rng.uniform(0, 2 * np.pi, size=(n, 2))
+  return np.hstack([np.cos(angle), np.sin(angle)])
+
+
+def _scaled_together(rng, n):
+  return rng.normal(size=(n, 3)) / np.sqrt(rng.chisquare(2, size=(n, 1)))
+
+
+@pytest.mark.parametrize("draw", [_parity, _modulo, _circles, _scaled_together])
+def test_dependent_columns_are_not_added(draw):
+  rng = np.random.default_rng(0)
+  x = draw(rng, 2000)
+  assert neighbors.look(x, x + 0.05 * rng.normal(size=x.shape), 0) is None
+
+
+def test_columns_that_share_nothing_are_not_looked_at():
+  x, y = np.random.default_rng(0).normal(size=(2, 1000, 8))
+  assert neighbors.look(x, y, 0) is None
+  x[:, 0] = y[:, 3]
+  x[:, 7] = x[:, 6]  # dependent, but no part of the sum
+  assert neighbors.look(x, y, 0).how.endswith("of one pair of columns")
 
 
 def test_the_higher_is_taken():

@@ -83,7 +83,8 @@ def test_only_the_smallest_error_is_bold():
 
 
 def test_numbers_in_sentences_are_those_of_the_evidence():
-  suite, quick = stored("mi_suite"), stored("quickstart")
+  quick, suites = stored("quickstart"), tables().suite_tables
+  rows = suites.known(suites.rows_of(stored("mi_suite"), "beyond_normal"))
   knn = {
     row["features"]: f"{100 * row['mean']:.1f} %"
     for row in quick["values"]
@@ -97,13 +98,13 @@ def test_numbers_in_sentences_are_those_of_the_evidence():
   )
   clone = stored("fresh_clone")["values"][0]
   ratio = {row["case"]: row["ratio"] for row in stored("train_step")["values"]}
-  covered = sum(row["covered"] for row in suite["values"])
-  tasks = {row["task"] for row in suite["values"]}
-  error = suite["summary"]["mean_absolute_error"]["nats"]
+  covered = sum(row["covered"] for row in rows)
+  tasks = {row["task"] for row in rows}
+  error = suites.mean(map(suites.error, rows))
   for sentence in (
     f"On {len(tasks)} tasks of known MI the mean absolute error is "
     f"{error:.3f} nats",
-    f"holds the truth in {covered} of {len(suite['values'])} runs",
+    f"holds the truth in {covered} of {len(rows)} runs",
     f"took {clone['install_seconds']:.0f} s and "
     f"{clone['install_bytes'] / 1e9:.1f} GB to install, and "
     f"{clone['test_seconds'] / 60:.1f} minutes for `make test`",

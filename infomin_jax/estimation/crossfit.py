@@ -11,16 +11,21 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from infomin_jax.errors import lookup
-from infomin_jax.estimation.copula import Copula, fit_copula, marginal_side
-from infomin_jax.estimation.fit import HIGHEST, fit_critic
+from infomin_jax.estimation import images
+from infomin_jax.estimation.blend import Blend, Critic, weights
+from infomin_jax.estimation.columns import Columns, columns
+from infomin_jax.estimation.copula import Copula, fit_copula
+from infomin_jax.estimation.fit import HIGHEST, fit_critic, scores
+from infomin_jax.estimation.held import Held, donsker_varadhan, shown
+from infomin_jax.estimation.mixture import Mixture, fit_mixture
 from infomin_jax.estimation.networks import Joined, Parametric, Warped
 from infomin_jax.estimation.partition import ENOUGH, carried, exponentials
-from infomin_jax.estimators.scores import log_mean_exp
 
+# Pairs that choose, from which critics are added up.
+_ENOUGH_TO_BLEND = 200
 # Pairs of a fold of which all combinations are scored, as negatives.
 _NEGATIVES = 1000
 # Positives that are scored at once.
@@ -33,37 +38,27 @@ _SHARE, _FELL, _SLOWER = 0.5, 0.5, 0.3
 _AGAIN = 10_000  # added to the seed then
 # Nats below zero from which a copula is left out: more than the noise of few.
 _WORSE = 0.05
-# Dimensions of x and y together up to which `joined` is tried.
+# Columns of a side up to which networks read ranks too.
 _FEW = 4
 
-# What can be added to the copula: name -> (critic, training settings).
+# What is added to the copula, or for images alone: name -> (critic, training).
 NETWORKS: dict[str, tuple[Callable, dict]] = {
-  "warped": (Warped, dict(steps=800, batch=256, rate=1e-2, negatives=1000)),
-  "joined": (Joined, dict(steps=1000, batch=64, rate=5e-3, negatives=200)),
+  "warped": (
+    Warped,
+    dict(steps=800, batch=256, rate=1e-2, decay=0.2, negatives=1000, members=3),
+  ),
+  "joined": (
+    Joined,
+    dict(steps=1000, batch=64, rate=5e-3, negatives=200, members=3),
+  ),
+  "distances": (
+    images.Distances,
+    dict(
+      steps=2000, batch=256, rate=5e-3, decay=0.2, negatives=1000, members=3
+    ),
+  ),
 }
-CRITICS = ("auto", "copula", *NETWORKS)
-
-
-@dataclasses.dataclass(frozen=True)
-class Held:
-  """The scores of one fold, by the critic that was fitted to the others.
-
-  Attributes:
-    rows: which pairs they are, `[n]`.
-    pairs: their scores, `[n]`.
-    matrix: scores of all combinations of the first m, `[m, m]`.
-    fitted_nats: Donsker-Varadhan value of the pairs it was fitted to.
-    copula: of the fold; None for images, and where it misfits.
-    normalised: whether the scores are a ratio of densities, a copula's without
-      a network, whose partition is 1.
-  """
-
-  rows: np.ndarray
-  pairs: np.ndarray
-  matrix: np.ndarray
-  fitted_nats: float
-  copula: Copula | None
-  normalised: bool
+CRITICS = ("auto", "copula", "mixture", *NETWORKS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,16 +66,47 @@ class CrossFit:
   """All folds.
 
   Attributes:
-    critic: `copula`, or the network that was added to it.
+    critics: names of those whose sum is the critic.
+    name: of it, in words.
     held: what each fold gave.
     tried: critic -> nats on the first fold's choosing pairs.
     curves: network -> nats on these pairs after each 50 steps.
+    rise: nats that the first fold's pairs gain where the critic is fitted to
+      all others instead of half of them.
   """
 
-  critic: str
+  critics: tuple[str, ...]
+  name: str
   held: list[Held]
   tried: dict[str, float]
   curves: dict[str, list[float]]
+  rise: float = 0.0
+
+
+class Rows(NamedTuple):
+  """Rows of a fold: to fit to, to choose by, and held back."""
+
+  fitted: np.ndarray
+  choose: np.ndarray
+  held: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+  """Both sides: columns of numbers, or images `[n, h, w, c]`."""
+
+  x: Columns | np.ndarray
+  y: Columns | np.ndarray
+
+  @property
+  def vectors(self) -> bool:
+    return isinstance(self.x, Columns) and isinstance(self.y, Columns)
+
+  @functools.cached_property
+  def components(self) -> tuple[dict, dict]:
+    """Both sides as networks for images read them."""
+    x, y = (v.values if isinstance(v, Columns) else v for v in (self.x, self.y))
+    return images.side(x), images.side(y)
 
 
 def cross_fit(
@@ -99,215 +125,320 @@ def cross_fit(
     y: floats; images in [0, 1].
     folds: at least 2.
     seed: of the folds, the initial parameters and the batches.
-    critic: one of `CRITICS`. With `auto`, a network is taken if on the first
-      fold it beats the copula, on pairs that neither was fitted to, by more
-      than the standard error of the difference, and enough negatives carry its
-      partition for that to be known.
+    critic: one of `CRITICS`. With `auto`, another critic than the copula is
+      taken if on the first fold it beats the copula, on pairs that neither was
+      fitted to, by more than the standard error of the difference, and enough
+      negatives carry its partition for that to be known.
     say: told what is being done.
   """
   lookup("critic", critic, dict.fromkeys(CRITICS))
-  order = np.random.default_rng(seed).permutation(len(x))
+  data = Data(*(columns(v) if v.ndim == 2 else v for v in (x, y)))
+  parts = _dealt(len(x), folds, seed)
+
+  def models(i, names, least=0.0, like=None):
+    say(f"fold {i + 1} of {folds}: {', '.join(('copula', *names))}")
+    return _models(names, data, parts[i], seed * folds + i, least, like)
+
+  first = models(0, _candidates(data, critic))
+  names, tried = _best(first, parts[0], critic)
+  networks = {k: v for k, v in first.items() if isinstance(v, Network)}
+  gains = [model.gain for name, model in networks.items() if name in names]
+  held = [_score(_joint(first, names, parts[0]), parts[0])]
+  say("half of the pairs")
+  rise = _rise(names, data, parts[0], held[0], seed * folds, first)
+  for i in range(1, folds):
+    found = models(i, names, _SHARE * max(gains, default=0.0), first)
+    held.append(_score(_joint(found, names, parts[i]), parts[i]))
+  curves = {name: model.curve for name, model in networks.items()}
+  words = _named(names, first["copula"])
+  return CrossFit(tuple(names), words, held, tried, curves, rise)
+
+
+def _models(names, data, rows, seed, least, like) -> dict[str, Critic]:
+  """The copula of a fold, and the critics of these names, where they fit.
+
+  Args:
+    names: of the critics.
+    data: all of it.
+    rows: of the fold.
+    seed: of the fold.
+    least: nats that a network must gain, or it is trained once more.
+    like: models of the first fold, whose settings are taken over.
+  """
+  found: dict[str, Critic] = {}
+  for name in dict.fromkeys(("copula", *names)):
+    copula = found.get("copula")
+    if name == "copula":
+      model = _copula(data, rows)
+    elif name == "mixture":
+      model = _mixed(data, rows, seed, like and like[name])
+    else:
+      model = _train(name, copula, data, rows, seed, least)
+    if model is not None:
+      found[name] = model
+  return found
+
+
+def _dealt(count, folds, seed) -> list[Rows]:
+  order = np.random.default_rng(seed).permutation(count)
   parts = np.array_split(order, folds)
-  names = _candidates(x, y, critic)
-  held, tried, curves, best, least = [], {}, {}, "copula", 0.0
+  found = []
   for i, part in enumerate(parts):
     rest = np.concatenate([p for j, p in enumerate(parts) if j != i])
     # The folds may differ by one pair; of one length, all share a program.
-    rest = rest[: len(x) - len(parts[0])]
+    rest = rest[: count - len(parts[0])]
     choose = max(len(rest) // 8, 2)
-    rows = {"choose": rest[:choose], "fitted": rest[choose:], "held": part}
-    say(f"fold {i + 1} of {folds}: copula")
-    copula, start, sides = _start(x, y, rows)
-    trained = {"copula": _Trained(start, {}, [])}
-    for name in names:
-      say(f"fold {i + 1} of {folds}: {name}")
-      trained[name] = _train(name, start, sides, seed * folds + i, least)
-    if i == 0:
-      looks = {name: _look(found, sides) for name, found in trained.items()}
-      tried = {name: _nats(*look) for name, look in looks.items()}
-      curves = {name: trained[name].curve for name in names}
-      best = _best(looks, tried, critic)
-      names = [best] if best in NETWORKS else []
-      least = _SHARE * trained[best].gain
-    held.append(_score(trained[best], sides, part, copula))
-  return CrossFit(best, held, tried, curves)
+    found.append(Rows(rest[choose:], rest[:choose], part))
+  return found
 
 
-def _candidates(x, y, critic):
+def _candidates(data, critic) -> list[str]:
   if critic != "auto":
-    return [critic] if critic in NETWORKS else []
-  if x.ndim == y.ndim == 2 and x.shape[1] + y.shape[1] <= _FEW:
-    return ["warped", "joined"]
-  return ["warped"]
+    return [critic] if critic != "copula" else []
+  return ["mixture", "warped"] if data.vectors else ["distances"]
 
 
-def _start(x, y, rows):
-  """The copula of a fold, as a critic, and the sides of all its pairs."""
-  fitted, choose = rows["fitted"], rows["choose"]
-  if x.ndim == y.ndim == 2:
-    copula = fit_copula(x[fitted], y[fitted], x[choose], y[choose])
-    start = Parametric((x.shape[1], y.shape[1]), float(copula.nu))
-    sides = {name: copula.sides(x[r], y[r]) for name, r in rows.items()}
-    if _misfits(start, sides["fitted"]):
-      return None, start, {name: _bare(both) for name, both in sides.items()}
-    return copula, start, sides
-
-  def side(values, r):
-    if values.ndim == 2:
-      return marginal_side(values[fitted], values[r])
-    return {"image": values[r].astype(np.float32)}
-
-  sides = {name: (side(x, r), side(y, r)) for name, r in rows.items()}
-  return None, Parametric((0, 0), float("inf")), sides
+def _mixed(data, rows, seed, like) -> "Mixed | None":
+  if not data.vectors:
+    return None
+  x, y = data.x.values, data.y.values
+  fit, choose = rows.fitted, rows.choose
+  like = like and like.mixture
+  found = fit_mixture(x[fit], y[fit], x[choose], y[choose], seed, like)
+  return None if found is None else Mixed(found, x, y)
 
 
-def _misfits(start, sides) -> bool:
+def _copula(data, rows) -> "Copula | Nothing":
+  if data.vectors:
+    found = fit_copula(data.x, data.y, rows.fitted, rows.choose)
+    if not _misfits(found, rows.fitted):
+      return found
+  return Nothing()
+
+
+def _misfits(copula, fitted) -> bool:
   """Whether the copula is worse than no critic on the pairs it was fitted to.
 
   So it is where few rows of a column differ: no copula has such ties.
   """
-  critic = _Trained(start, {}, [])
-  nats = _nats(_pairs(critic, sides), _matrix(critic, _some(sides)))
-  return nats < -_WORSE - 10 / len(_first(sides))
+  nats = _nats(copula, fitted)
+  return nats < -_WORSE - 10 / len(fitted)
 
 
-def _bare(sides):
-  """The sides without a copula's terms, which scores nothing then."""
-  return tuple({k: side[k] for k in ("ranks", "u", "q")} for side in sides)
+class Nothing:
+  """A critic that scores nothing: images, and where no copula fits."""
+
+  normalised = False
+
+  def pairs(self, rows: np.ndarray) -> np.ndarray:
+    """Zeros `[n]`."""
+    return np.zeros(len(rows))
+
+  def matrix(self, rows: np.ndarray) -> np.ndarray:
+    """Zeros `[n, n]`."""
+    return np.zeros((len(rows), len(rows)))
 
 
-class _Trained(NamedTuple):
-  """A critic with its parameters; the copula has none and no curve."""
+@dataclasses.dataclass(frozen=True)
+class Mixed:
+  """A mixture of normals, of columns `x [n, dx]` and `y [n, dy]`."""
+
+  mixture: Mixture
+  x: np.ndarray
+  y: np.ndarray
+  normalised: bool = True
+
+  def pairs(self, rows: np.ndarray) -> np.ndarray:
+    """Log ratios, `[n]`."""
+    return self.mixture.pairs(self.x[rows], self.y[rows])
+
+  def matrix(self, rows: np.ndarray) -> np.ndarray:
+    """Log ratios, `[n, n]`."""
+    return self.mixture.matrix(self.x[rows], self.y[rows])
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+  """A trained network, added to the copula.
+
+  Attributes:
+    critic: of `networks`.
+    params: its parameters.
+    curve: nats on the choosing pairs.
+    sides: of all rows.
+    highest: where scores end; beyond, it extrapolates.
+  """
 
   critic: Any
   params: dict
   curve: list[float]
+  sides: tuple
+  highest: float = np.inf
+  normalised: bool = False
 
   @property
   def gain(self) -> float:
     """Nats that training added on the choosing pairs."""
-    return float(np.nanmax(self.curve) - self.curve[0]) if self.curve else 0.0
+    return float(np.nanmax(self.curve) - self.curve[0])
 
   @property
   def failed(self) -> bool:
     """Whether training only lost."""
-    fell = bool(self.curve) and np.nanmin(self.curve) < self.curve[0] - _FELL
-    return fell and self.gain == 0
+    fell = np.nanmin(self.curve) < self.curve[0] - _FELL
+    return bool(fell) and self.gain == 0
+
+  def pairs(self, rows: np.ndarray) -> np.ndarray:
+    """Scores of row i with row i, `[n]`, in chunks of one shape."""
+    found = []
+    for i in range(0, len(rows), _CHUNK):
+      some = rows[i : i + _CHUNK]
+      padded = np.pad(some, (0, _CHUNK - len(some)), "edge")
+      found.append(np.asarray(self._apply("pairs", padded))[: len(some)])
+    return np.minimum(np.concatenate(found), self.highest)
+
+  def matrix(self, rows: np.ndarray) -> np.ndarray:
+    """Scores of all combinations, `[n, n]`."""
+    return np.minimum(np.asarray(self._apply("__call__", rows)), self.highest)
+
+  def _apply(self, method, rows):
+    return scores(self.critic, method, self.params, _at(self.sides, rows))
 
 
-def _train(name, start, sides, seed, least) -> _Trained:
+def _train(name, copula, data, rows, seed, least) -> Network:
   """Trains, and once more if that failed or gained less than `least` nats."""
-  found = _train_once(name, start, sides, seed, 1.0)
-  if found.gain >= least and not found.failed:
-    return found
-  again = _train_once(name, start, sides, seed + _AGAIN, _SLOWER)
-  return again if again.gain > found.gain else found
+  sides, start = _sides(name, data, copula)
+  found = _train_once(name, start, sides, rows, seed, 1.0)
+  if found.gain < least or found.failed:
+    again = _train_once(name, start, sides, rows, seed + _AGAIN, _SLOWER)
+    found = again if again.gain > found.gain else found
+  known = found.pairs(rows.fitted)
+  return dataclasses.replace(
+    found, highest=float(np.percentile(known, HIGHEST))
+  )
 
 
-def _train_once(name, start, sides, seed, slower) -> _Trained:
+def _sides(name, data, copula):
+  """What networks read of both sides, all rows, and the critic they add to."""
+  if name == "distances":
+    return data.components, None
+  if isinstance(copula, Copula):
+    sides = copula.sides()
+    dims = copula.u.shape[1], copula.v.shape[1]
+    start = Parametric(dims, copula.form.nu)
+  else:
+    sides, start = ({}, {}), Parametric((0, 0), float("inf"))
+  for side, values in zip(sides, (data.x, data.y), strict=True):
+    if not isinstance(values, Columns):
+      side["image"] = values.astype(np.float32)
+      continue
+    if "u" not in side:
+      side["u"] = values.scores.astype(np.float32)
+      side["q"] = np.sum(side["u"] ** 2, axis=1)
+    if values.ranks.shape[1] <= _FEW:
+      # Edges of a support are sharp in ranks, in quantiles they are not.
+      side["ranks"] = values.ranks.astype(np.float32)
+  return sides, start
+
+
+def _train_once(name, start, sides, rows, seed, slower) -> Network:
   make, settings = NETWORKS[name]
-  batch = min(settings["batch"], len(_first(sides["fitted"])) // 2)
+  critic = make() if start is None else make(start)
+  batch = min(settings["batch"], len(rows.fitted) // 2)
   changed = {"batch": batch, "rate": slower * settings["rate"]}
   fit = fit_critic(
-    make(start),
-    sides["fitted"],
-    sides["choose"],
+    critic,
+    _at(sides, rows.fitted),
+    _at(sides, rows.choose),
     **{**settings, **changed},
     seed=seed,
   )
-  return _Trained(make(start), fit.params, fit.curve)
+  return Network(critic, fit.params, fit.curve, sides)
 
 
-def _look(trained, sides) -> tuple[np.ndarray, np.ndarray]:
-  """Returns scores of the choosing pairs, and of combinations of some."""
-  highest = _highest(trained, _pairs(trained, sides["fitted"]))
-  pairs = _pairs(trained, sides["choose"])
-  matrix = _matrix(trained, _some(sides["choose"]))
-  return np.minimum(pairs, highest), np.minimum(matrix, highest)
+def _at(sides, rows):
+  return jax.tree.map(lambda a: a[rows], sides)
 
 
-def _highest(trained, fitted) -> float:
-  """Returns where scores end, given those of the fitted pairs."""
-  return float(np.percentile(fitted, HIGHEST)) if trained.params else np.inf
+def _scores(model, rows) -> tuple[np.ndarray, np.ndarray]:
+  """Scores of pairs, and of all combinations of the first."""
+  count = len(rows) - len(rows) % 2
+  return model.pairs(rows), model.matrix(rows[: min(count, _NEGATIVES)])
 
 
-def _nats(pairs, matrix) -> float:
-  """Donsker-Varadhan of all pairs, with the combinations of some."""
-  return float(np.mean(pairs) - log_mean_exp(jnp.asarray(matrix)))
+def _nats(model, rows) -> float:
+  """Donsker-Varadhan of rows."""
+  return shown(*_scores(model, rows), model.normalised)
 
 
-def _best(looks, tried, asked) -> str:
-  """The critic to go on with.
+def _best(found, rows, asked) -> tuple[list[str], dict[str, float]]:
+  """The critics to go on with, and nats of all.
 
   Args:
-    looks: critic -> scores of the choosing pairs, and of combinations of some.
-    tried: critic -> nats.
+    found: critic -> model of the first fold.
+    rows: of that fold.
     asked: the critic that the caller wants, or `auto`.
   """
+  looks = {name: _scores(model, rows.choose) for name, model in found.items()}
+  tried = {
+    name: shown(*looks[name], model.normalised) for name, model in found.items()
+  }
   if asked != "auto":
-    return asked
+    return [asked if asked in found else "copula"], tried
   start, _ = looks["copula"]
   best, gain = "copula", _GAIN
-  for name in NETWORKS:
-    if name in looks:
-      pairs, matrix = looks[name]
-      more = pairs - start
-      error = np.std(more) / np.sqrt(len(more))
-      better = tried[name] - tried["copula"]
-      known = carried(exponentials(matrix)[0]) >= ENOUGH
-      if known and better > max(gain, error):
-        best, gain = name, better
-  return best
+  for name in found:
+    pairs, matrix = looks[name]
+    more = pairs - start
+    error = np.std(more) / np.sqrt(len(more))
+    better = tried[name] - tried["copula"]
+    known = carried(exponentials(matrix)[0]) >= ENOUGH
+    if (known or found[name].normalised) and better > max(gain, error):
+      best, gain = name, better
+  if best == "copula" or len(rows.choose) < _ENOUGH_TO_BLEND:
+    return [best], tried
+  if carried(exponentials(looks[best][1])[0]) < ENOUGH:
+    return [best], tried
+  some = [name for name in found if not isinstance(found[name], Nothing)]
+  size = weights([found[name] for name in some], rows.choose)
+  blend = [name for name, w in zip(some, size, strict=True) if w > 0]
+  return (blend if best in blend else [best]), tried
 
 
-def _score(trained, sides, part, copula) -> Held:
-  count = len(part) - len(part) % 2
-
-  def scores(which):
-    some = _some(sides[which], count)
-    return _pairs(trained, sides[which]), _matrix(trained, some)
-
-  fitted, fitted_matrix = scores("fitted")
-  pairs, matrix = scores("held")
-  highest = _highest(trained, fitted)
-  fitted, fitted_matrix, pairs, matrix = (
-    np.minimum(a, highest) for a in (fitted, fitted_matrix, pairs, matrix)
-  )
-  partition = float(log_mean_exp(jnp.asarray(fitted_matrix)))
-  nats = float(np.mean(fitted)) - partition
-  normalised = copula is not None and not trained.params
-  return Held(part, pairs, matrix, nats, copula, normalised)
+def _joint(found, names, rows) -> Critic:
+  """The critic of these names, or their sum."""
+  critics = [found[name] for name in names if name in found]
+  if len(critics) < 2:
+    return critics[0] if critics else found["copula"]
+  size = weights(critics, rows.choose)
+  kept = [(c, w) for c, w in zip(critics, size, strict=True) if w > 0]
+  return Blend([c for c, _ in kept], [w for _, w in kept])
 
 
-def _pairs(trained, sides) -> np.ndarray:
-  """Scores of row i with row i, `[n]`, in chunks of one shape."""
-  count = len(_first(sides))
-  found = []
-  for i in range(0, count, _CHUNK):
-    some = jax.tree.map(lambda a, i=i: _padded(a[i : i + _CHUNK]), sides)
-    found.append(
-      np.asarray(_apply(trained.critic, "pairs", trained.params, some))
-    )
-  return np.concatenate(found)[:count]
+def _named(names, copula) -> str:
+  """The critics of these names, in words."""
+  base = copula.form.words if isinstance(copula, Copula) else "no start"
+  words = {"copula": base, "mixture": "mixture of normals"}
+  words["distances"] = "network of distances"
+  known = [words.get(name, f"{base} + {name} network") for name in names]
+  return known[0] if len(known) == 1 else "sum of " + ", ".join(known)
 
 
-def _matrix(trained, sides) -> np.ndarray:
-  return np.asarray(_apply(trained.critic, "__call__", trained.params, sides))
+def _score(model, rows) -> Held:
+  pairs, matrix = _scores(model, rows.held)
+  fitted = _nats(model, rows.fitted)
+  return Held(rows.held, pairs, matrix, fitted, model.normalised)
 
 
-def _some(sides, count: int = _NEGATIVES):
-  """The first rows of both sides, of which all combinations are scored."""
-  return jax.tree.map(lambda a: a[: min(count, _NEGATIVES)], sides)
-
-
-def _first(sides):
-  return jax.tree.leaves(sides)[0]
-
-
-def _padded(a):
-  return np.pad(a, [(0, _CHUNK - len(a))] + [(0, 0)] * (a.ndim - 1), "edge")
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _apply(network, method, params, sides):
-  return network.apply(params, *sides, method=method)
+def _rise(names, data, rows, held, seed, first) -> float:
+  """Nats of the held pairs less those of critics fitted to half as many."""
+  half = rows._replace(fitted=rows.fitted[: len(rows.fitted) // 2])
+  parts = [name for name in names if name not in NETWORKS]
+  found = _models(parts, data, half, seed, 0.0, first)
+  # Twice the half: of one length, networks share a program.
+  half = rows._replace(fitted=np.resize(half.fitted, len(rows.fitted)))
+  for name in names:
+    if name in NETWORKS:
+      found[name] = _train(name, found["copula"], data, half, seed, 0.0)
+  model = _joint(found, names, half)
+  before = shown(*_scores(model, rows.held), model.normalised)
+  return donsker_varadhan(held) - before

@@ -12,20 +12,28 @@ from infomin_jax.data.paired import Paired, as_paired
 from infomin_jax.errors import UserError
 from infomin_jax.estimation import advice, interval, neighbors, order
 from infomin_jax.estimation.classes import count_classes
-from infomin_jax.estimation.crossfit import CrossFit, Held, cross_fit
+from infomin_jax.estimation.columns import fit_whole
+from infomin_jax.estimation.crossfit import NETWORKS, CrossFit, cross_fit
+from infomin_jax.estimation.held import Held, donsker_varadhan, log_partition
 from infomin_jax.estimation.partition import ENOUGH
-from infomin_jax.estimation.reduce import components, principal
 from infomin_jax.estimators import leave_one_out, nwj
 from infomin_jax.estimators.nonneural import entropy
 
 _FOLDS = 5
+# Of the nats that twice the pairs gain, how many more are to come.
+_RISE = 2.0
+# By so much wider is the upper side of the interval of networks.
+_WIDER = 1.5
+# Of a value, and of one nat: what other seeds change, which no bootstrap sees.
+_SURE = 0.003
 _DRAWS = 500
 _PERMUTATIONS = 999
 # Classes that are compared with numbers, at most; each becomes a column.
 _CLASSES = 256
 _CELLS = 50_000_000  # of these columns: 400 MB
-_MORE = 0.05  # nats, and for each nat, that neighbors may be too high
-_NEIGHBORS = "nearest neighbors (KSG, k = 3) of normal scores"
+# Nats, and for each nat, that neighbors may be too high: of one pair of
+# columns, and else.
+_MORE_OF_PAIR, _MORE = 0.01, 0.03
 FEWEST = 40  # samples: below, a fold has too few to choose with
 
 
@@ -143,13 +151,13 @@ def estimate_paired(
     if x.size and y.size:
       if "image" not in (pairs.x_kind, pairs.y_kind):
         figures["duplicates"] = advice.duplicated(x, y)
-      x, y, figures["reduced"] = _reduced(x, y, say)
+      figures["reduced"] = _reduced(x, y)
       fit = cross_fit(x, y, folds=_FOLDS, seed=seed, critic=critic, say=say)
       found, how, held = _continuous(fit, seed), _name(fit), fit.held
-      if critic == "auto" and _few_columns(x, y):
+      if critic == "auto" and x.ndim == y.ndim == 2:
         say("nearest neighbors")
         found |= (better := _second_look(x, y, fit, found, seed))
-        how = _NEIGHBORS if "nats" in better else how
+        how = better.pop("how", how)
       found |= _above_zero(found)
       found |= _below_entropy(found, pairs)
     else:
@@ -200,20 +208,17 @@ def _floats(side, values, kind, text) -> tuple[np.ndarray, int, tuple]:
   return values[:, varies], int(np.sum(~varies)), notes
 
 
-def _reduced(x, y, say) -> tuple[np.ndarray, np.ndarray, str]:
-  """Both sides with no more columns than can be fitted, and what was done."""
+def _reduced(x, y) -> str:
+  """What is fitted instead of all columns, or nothing."""
   if x.ndim != 2 or y.ndim != 2:
-    return x, y, ""
-  sides, words = {"x": x, "y": y}, []
-  for side, other in (("x", y), ("y", x)):
-    values = sides[side]
-    columns = values.shape[1]
-    kept = components(columns, other.shape[1], len(values))
-    if kept < columns:
-      words.append(f"{columns:,} columns of {side} became {kept} components")
-      say(words[-1])
-      sides[side] = principal(values, kept)
-  return sides["x"], sides["y"], " and ".join(words)
+    return ""
+  dims = x.shape[1], y.shape[1]
+  if fit_whole(dims, int(len(x) * (1 - 1 / _FOLDS) * 7 / 8)):
+    return ""
+  return (
+    f"of {dims[0]:,} columns of x and {dims[1]:,} of y, components or those "
+    "that correlate were fitted"
+  )
 
 
 def _below_entropy(found, pairs) -> dict[str, Any]:
@@ -231,16 +236,24 @@ def _below_entropy(found, pairs) -> dict[str, Any]:
 
 
 def _continuous(fit: CrossFit, seed: int) -> dict[str, Any]:
-  folds = [interval.donsker_varadhan(fold) for fold in fit.held]
-  nats = float(np.mean(folds))
-  optimism = float(np.mean([fold.fitted_nats for fold in fit.held])) - nats
+  held = float(np.mean([donsker_varadhan(fold) for fold in fit.held]))
+  fitted = float(np.mean([fold.fitted_nats for fold in fit.held]))
+  optimism = fitted - held
   draws = interval.bootstrap(fit.held, _DRAWS, seed)
   low, high = interval.interval(draws)
-  # What a critic shows of unseen pairs falls short of the truth by about as
-  # much as what it shows of pairs that it was fitted to exceeds it.
-  high += max(optimism, 0.0)
-  carried = min(interval.log_partition(fold)[1] for fold in fit.held)
+  carried = min(log_partition(fold)[1] for fold in fit.held)
   thin = carried < ENOUGH
+  # A model shows as much too little of new pairs as too much of those that it
+  # was fitted to.
+  half = max(optimism, 0.0) / 2
+  # Networks fall shorter: by what twice the pairs gain, and more.
+  network = bool(set(fit.critics) & set(NETWORKS))
+  short = max(half, fit.rise) if network else half
+  nats = held + short
+  known = {"held": held, "fit": fitted, "rise": fit.rise, "draws": (low, high)}
+  more = max(optimism, _RISE * fit.rise) * (_WIDER if network else 1)
+  sure = _SURE * (1 + nats)
+  low, high = low + short / 2 - sure, high + max(more, short) + sure
   matrices = [jnp.asarray(fold.matrix) for fold in fit.held]
   lower = np.mean([float(nwj(matrix + 1)) for matrix in matrices])
   upper = np.mean([float(leave_one_out(matrix)) for matrix in matrices])
@@ -248,18 +261,14 @@ def _continuous(fit: CrossFit, seed: int) -> dict[str, Any]:
   return {
     "nats": nats,
     "interval": (low, high),
+    "known": known,
     "ceiling": float(np.log(size * (size - 1) * len(fit.held))),
     "optimism": optimism,
-    "apart": float(max(upper, nats) - min(lower, nats)),
+    "apart": float(max(upper, held) - min(lower, held)),
     "model_based": thin and fit.held[0].normalised,
     "thin_partition": thin and not fit.held[0].normalised,
     "p_value": interval.permutation_p_value(fit.held, _PERMUTATIONS, seed),
   }
-
-
-def _few_columns(x, y) -> bool:
-  columns = x.shape[1] + y.shape[1]
-  return x.ndim == y.ndim == 2 and columns <= neighbors.COLUMNS
 
 
 def _second_look(x, y, fit: CrossFit, found, seed: int) -> dict[str, Any]:
@@ -269,20 +278,28 @@ def _second_look(x, y, fit: CrossFit, found, seed: int) -> dict[str, Any]:
   more than `_MORE`. So where they differ by more, the higher is nearer.
   """
   near = neighbors.look(x, y, seed)
+  if near is None:
+    return {}
   scores = np.empty(len(x))
   for fold in fit.held:
-    scores[fold.rows] = fold.pairs - interval.log_partition(fold)[0]
+    scores[fold.rows] = fold.pairs - log_partition(fold)[0]
+  # The critics' own value is higher than what they show of new pairs.
+  scores += found["nats"] - np.mean(scores)
   more = near.each - scores[near.rows]
   error = np.std(more) / np.sqrt(len(more))
-  least = max(_MORE * (1 + abs(near.nats)), 3 * error)
+  pair = x.shape[1] == y.shape[1] == 1
+  least = (_MORE_OF_PAIR if pair else _MORE) * (1 + abs(near.nats))
+  least = max(least, 3 * error)
+  low, high = found["interval"]
   # What neighbors show by chance is looked at only where it can matter.
   if np.mean(more) <= least or np.mean(more) <= least + near.chance:
-    most = max(found["interval"][1], near.nats)
-    return {"interval": (found["interval"][0], most)}
+    return {"interval": (low, max(high, near.nats + 2 * error))}
+  near_low, near_high = near.interval()
   return {
+    "how": near.how,
     "nats": near.nats,
-    "interval": near.interval(),
-    "ceiling": float(np.log(len(near.rows))),
+    "interval": (near_low, max(near_high, high)),
+    "ceiling": near.ceiling,
     "critic_short": found["nats"],
     "optimism": 0.0,
     "apart": 0.0,
@@ -302,9 +319,7 @@ def _above_zero(found) -> dict[str, Any]:
 
 
 def _name(fit: CrossFit) -> str:
-  added = "" if fit.critic == "copula" else f" + {fit.critic} network"
-  base = "no start" if fit.held[0].copula is None else "t copula"
-  return f"Donsker-Varadhan, cross-fitted ({base}{added})"
+  return f"Donsker-Varadhan, cross-fitted ({fit.name})"
 
 
 def _nothing(count: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Training a critic on pairs until held-out pairs stop gaining."""
+"""Training critics on pairs until held-out pairs stop gaining."""
 
 import functools
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from infomin_jax.estimators.scores import log_mean_exp
 
 
 class Fit(NamedTuple):
-  """A trained critic.
+  """Trained critics of one kind, whose mean is the critic.
 
   Attributes:
-    params: of the critic.
-    nats: its Donsker-Varadhan value on the held-out pairs.
+    params: of all of them, their first axis apart.
+    nats: Donsker-Varadhan value of their mean on the held-out pairs.
     curve: that value after every `EVERY` steps.
   """
 
@@ -42,13 +42,16 @@ def fit_critic(
   batch: int,
   rate: float,
   negatives: int,
+  members: int,
+  decay: float = 1e-2,
   seed: int,
 ) -> Fit:
   """Maximises the Donsker-Varadhan bound; keeps the best moving average.
 
-  The maximiser of this bound is the maximum-likelihood density ratio. What is
-  tested on `held` and returned is the exponential moving average of the
-  parameters, which varies less.
+  The maximiser of this bound is the maximum-likelihood density ratio. Several
+  critics are trained from other parameters with other batches; their mean is
+  nearer to it than each of them. What is tested on `held` and returned is the
+  exponential moving average of the parameters, which varies less.
 
   Args:
     critic: of `networks`, with parameters.
@@ -58,13 +61,16 @@ def fit_critic(
     batch: pairs a step; its other combinations are the negatives.
     rate: the highest learning rate; it ends at zero.
     negatives: how many held-out pairs are combined with each other.
+    members: critics.
+    decay: of weights, for each step a share `rate * decay` of them.
     seed: of the initial parameters and the batches.
   """
   init_key, key = jax.random.split(jax.random.key(seed))
   few = jax.tree.map(lambda a: a[:2], fitted)
-  params = critic.init(init_key, *few)
-  tx = _optimizer(steps, rate)
-  state = (params, tx.init(params), params)
+  init_keys = jax.random.split(init_key, members)
+  params = jax.vmap(lambda key: critic.init(key, *few))(init_keys)
+  tx = _optimizer(steps, rate, decay)
+  state = (params, jax.vmap(tx.init)(params), params)
   some = jax.tree.map(lambda a: a[:_SOME], fitted)
   value = functools.partial(
     _value, critic, held=held, some=some, negatives=negatives
@@ -72,8 +78,8 @@ def fit_critic(
   best, bad = Fit(params, float(value(params)), []), 0
   curve = [best.nats]
   for i in range(steps // EVERY):
-    step_key = jax.random.fold_in(key, i)
-    state = _train(critic, steps, rate, batch, state, fitted, step_key)
+    keys = jax.random.split(jax.random.fold_in(key, i), members)
+    state = _train(critic, steps, rate, decay, batch, state, fitted, keys)
     curve.append(float(value(state[2])))
     # Also false for nan.
     if curve[-1] > best.nats:
@@ -85,26 +91,32 @@ def fit_critic(
   return best._replace(curve=curve)
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def scores(critic, method: str, params, sides) -> jax.Array:
+  """Mean score of all members: `pairs` `[b]`, or `__call__` `[b, n]`."""
+  each = jax.vmap(lambda p: critic.apply(p, *sides, method=method))(params)
+  return jnp.mean(each, axis=0)
+
+
 @functools.partial(jax.jit, static_argnums=0, static_argnames="negatives")
 def _value(critic, params, held, some, negatives):
-  known = critic.apply(params, *some, method="pairs")
-  highest = jnp.percentile(known, HIGHEST)
-  pairs = critic.apply(params, *held, method="pairs")
-  matrix = critic.apply(params, *jax.tree.map(lambda a: a[:negatives], held))
-  pairs, matrix = (jnp.minimum(a, highest) for a in (pairs, matrix))
+  highest = jnp.percentile(scores(critic, "pairs", params, some), HIGHEST)
+  first = jax.tree.map(lambda a: a[:negatives], held)
+  pairs = jnp.minimum(scores(critic, "pairs", params, held), highest)
+  matrix = jnp.minimum(scores(critic, "__call__", params, first), highest)
   return jnp.mean(pairs) - log_mean_exp(matrix)
 
 
-def _optimizer(steps, rate):
+def _optimizer(steps, rate, decay):
   schedule = optax.warmup_cosine_decay_schedule(0.0, rate, EVERY, steps)
   return optax.chain(
-    optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=1e-2)
+    optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=decay)
   )
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _train(critic, steps, rate, batch, state, fitted, key):
-  tx = _optimizer(steps, rate)
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
+def _train(critic, steps, rate, decay, batch, state, fitted, keys):
+  tx = _optimizer(steps, rate, decay)
   count = len(jax.tree.leaves(fitted)[0])
 
   def loss(params, some):
@@ -120,4 +132,7 @@ def _train(critic, steps, rate, batch, state, fitted, key):
     average = optax.incremental_update(params, average, 0.02)
     return (params, opt_state, average), None
 
-  return jax.lax.scan(step, state, jax.random.split(key, EVERY))[0]
+  def steps_of(state, key):
+    return jax.lax.scan(step, state, jax.random.split(key, EVERY))[0]
+
+  return jax.vmap(steps_of)(state, keys)

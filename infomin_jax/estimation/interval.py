@@ -4,35 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from infomin_jax.estimation.crossfit import Held
-from infomin_jax.estimation.partition import (
-  ENOUGH,
-  carried,
-  exponentials,
-  log_mean,
-)
+from infomin_jax.estimation.held import Held, log_partition
+from infomin_jax.estimation.partition import exponentials, log_mean
 
 _LEVEL = 95
-
-
-def donsker_varadhan(held: Held) -> float:
-  """Nats of one fold: mean score of its pairs less the log partition."""
-  return float(np.mean(held.pairs) - log_partition(held)[0])
-
-
-def log_partition(held: Held) -> tuple[float, float]:
-  """log mean exp of a fold's negatives, and how many carry it.
-
-  Returns:
-    Nats, and the effective number of negatives. The partition of a ratio of
-    densities is 1 by construction; where too few negatives carry the measured
-    one, a value below 1 is chance, and 1 is taken.
-  """
-  e, top = exponentials(held.matrix)
-  nats, effective = log_mean(e, top), carried(e)
-  if held.normalised and effective < ENOUGH:
-    nats = max(nats, 0.0)
-  return nats, effective
 
 
 def bootstrap(held: Sequence[Held], draws: int, seed: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from infomin_jax.data.paired import Paired
 from infomin_jax.estimation import interval
-from infomin_jax.estimation.crossfit import Held
+from infomin_jax.estimation.held import Held, donsker_varadhan
 from infomin_jax.estimators import ESTIMATORS, NONNEURAL, PROPERTIES
 
 # Those whose best critic is a shift of the log ratio and whose value is nats
@@ -105,9 +105,7 @@ def draw(
   import matplotlib.pyplot as plt
 
   figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-  values = [
-    [interval.donsker_varadhan(fold) for fold in folds] for folds in held
-  ]
+  values = [[donsker_varadhan(fold) for fold in folds] for folds in held]
   draws = [
     interval.interval(interval.bootstrap(folds, 200, 0)) for folds in held
   ]

@@ -287,8 +287,26 @@ def _scaled(values):
 
 def _count(values, within):
   """How many points, itself too, lie within a distance of each, `[n]`."""
+  if values.shape[1] == 1:
+    return _count_on_line(values[:, 0], within)
   tree = KDTree(values)
   return tree.query_ball_point(values, within, np.inf, return_length=True)
+
+
+def _count_on_line(values, within):
+  levels, counts = np.unique(values, return_counts=True)
+  before = np.append(0, np.cumsum(counts))
+  last = len(levels) - 1
+  # Sums round: a level at the very edge is decided by its distance.
+  high = np.searchsorted(levels, values + within, "right")
+  high -= levels[high - 1] - values > within
+  beyond = levels[np.minimum(high, last)] - values
+  high += (high <= last) & (beyond <= within)
+  low = np.searchsorted(levels, values - within)
+  low += values - levels[np.minimum(low, last)] > within
+  beyond = values - levels[np.maximum(low - 1, 0)]
+  low -= (low > 0) & (beyond <= within)
+  return before[high] - before[low]
 
 
 # `(x, y) -> nats` by name; options have defaults.

@@ -1,0 +1,65 @@
+"""What a critic shows of pairs that it has not seen: their scores, in nats."""
+
+import dataclasses
+
+import numpy as np
+
+from infomin_jax.estimation.partition import (
+  ENOUGH,
+  carried,
+  exponentials,
+  log_mean,
+)
+
+_ERRORS = 3  # standard errors of a log partition that may be chance
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+  """The scores of one fold, by the critic that was fitted to the others.
+
+  Attributes:
+    rows: which pairs they are, `[n]`.
+    pairs: their scores, `[n]`.
+    matrix: scores of all combinations of the first m, `[m, m]`.
+    fitted_nats: Donsker-Varadhan value of the pairs it was fitted to.
+    normalised: whether the scores are a ratio of densities, a copula's without
+      a network, whose partition is 1.
+  """
+
+  rows: np.ndarray
+  pairs: np.ndarray
+  matrix: np.ndarray
+  fitted_nats: float
+  normalised: bool
+
+
+def donsker_varadhan(held: Held) -> float:
+  """Nats of one fold: mean score of its pairs less the log partition."""
+  return shown(held.pairs, held.matrix, held.normalised)
+
+
+def log_partition(held: Held) -> tuple[float, float]:
+  """log mean exp of a fold's negatives, and how many carry it."""
+  return _log_partition(held.matrix, held.normalised)
+
+
+def shown(pairs: np.ndarray, matrix: np.ndarray, normalised: bool) -> float:
+  """Donsker-Varadhan of scores `[n]`, with combinations `[m, m]` of some."""
+  return float(np.mean(pairs) - _log_partition(matrix, normalised)[0])
+
+
+def _log_partition(matrix, normalised) -> tuple[float, float]:
+  """log mean exp of negatives in nats, and how many carry it.
+
+  The partition of a ratio of densities is 1 by construction: it is taken to be
+  where the measured one differs by what chance gives, and where it is below 1
+  and too few negatives carry it.
+  """
+  e, top = exponentials(matrix)
+  nats, effective = log_mean(e, top), carried(e)
+  if normalised and effective < ENOUGH:
+    nats = max(nats, 0.0)
+  if normalised and abs(nats) < _ERRORS / np.sqrt(effective):
+    nats = 0.0
+  return nats, effective

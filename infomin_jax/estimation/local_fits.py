@@ -1,0 +1,156 @@
+"""Many nats between two columns: neighbors after local fits.
+
+Neighbors of (x, y) are a thin strip where y is nearly a function of x, and
+distances between rows are longer than the strip is wide. What is left of y
+after a fit to x has no such scale.
+
+References:
+  Gao, Ver Steeg, Galstyan, `Efficient Estimation of Mutual Information for
+  Strongly Dependent Variables <https://arxiv.org/abs/1411.2003>`_, 2015, say
+  why neighbors fall short; their correction of volumes was tried, and falls
+  short by 0.3 nats of 7 and of 10.
+"""
+
+import numpy as np
+from scipy import special
+from scipy.interpolate import PchipInterpolator
+from scipy.special import digamma
+
+from infomin_jax.estimators.nonneural import ksg_each
+
+_K = 3
+_WINDOWS, _DEGREES = (32, 128, 512), (1, 3)  # rows, degrees of polynomials
+# Independent noise, of this width over the rows, keeps residuals above zero;
+# it hides what is beyond log(50 n) nats.
+NOISE = 0.02
+_TIED = 0.002  # share of tied values up to which a target is continuous
+_SEED = 14112003  # none that data are drawn with: noise must not be the data
+_BEST = 6  # nats, over the rows, by which the best of the fits is too high
+
+
+def fitted_each(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+  """Returns nats of each pair by the best local fit, of y to x or x to y.
+
+  I(X; Y) = h(Y) - h(Z) - E log s(X) + I(X; Z) for any Z = (Y - f(X)) / s(X),
+  where f and s of a row are fitted to other rows. The value falls short of
+  I(X; Y) by what the entropies of so many rows allow.
+
+  Args:
+    x: samples, `[n]`.
+    y: their partners, `[n]`.
+
+  Returns:
+    `[n]`; None if both x and y are tied.
+  """
+  fits = [*_fits(x, y), *_fits(y, x)]
+  if not fits:
+    return None
+  each, given, z = max(fits, key=lambda fit: np.mean(fit[0]))
+  rng = np.random.default_rng(_SEED + 1)
+  # KSG of values on a lattice is too high; ranks of which ties are broken at
+  # random share as much with z.
+  given, z = (_spread(v, rng)[:, None] for v in (given, z))
+  return each + ksg_each(given, z, _K) - _BEST / len(x)
+
+
+def _spread(values, rng):
+  order = np.lexsort((rng.random(len(values)), values))
+  ranks = np.empty(len(values))
+  ranks[order] = (np.arange(len(values)) + 0.5) / len(values)
+  return special.ndtri(ranks)
+
+
+def _fits(given, target):
+  """Yields nats of each pair without I(X; Z), and x and z, for each fit."""
+  size = len(given)
+  if len(np.unique(target)) < (1 - _TIED) * size:
+    return
+  noise = np.random.default_rng(_SEED).normal(size=size) * NOISE / size
+  for scale in (_standard, _smoothed):
+    x, y = scale(given), scale(target) + noise
+    surprise = _surprisal(y)
+    for window in (w for w in _WINDOWS if w <= max(size, min(_WINDOWS))):
+      for degree in _DEGREES:
+        residual, width = _residuals(x, y, window, degree)
+        width = np.maximum(width, 1e-200)  # z stays finite
+        z = residual / width
+        if np.all(np.isfinite(z)):
+          yield surprise - _surprisal(z) - np.log(width), x, z
+
+
+def _standard(values):
+  """Of middle 0 and width 1, within bounds of which squares are finite."""
+  most = np.max(np.abs(values))
+  values = values / (most if most > 0 else 1)
+  low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+  spread = (high - low) / 1.35 if high > low else np.std(values)
+  spread = max(spread, 1e-60)
+  return np.clip((values - middle) / spread, -1e60, 1e60)
+
+
+def _smoothed(values):
+  """About normal by a smooth map: ranks would hide what is between values."""
+  values, size = _standard(values), len(values)
+  step = max(size // 50, 10)
+  tail = np.geomspace(1, step, 5).astype(int) - 1
+  body = np.linspace(0, size - 1, max(size // step, 8)).astype(int)
+  knots = np.unique(np.concatenate([tail, body, size - 1 - tail]))
+  line = np.sort(values)[knots]
+  # Knots nearer to each other would make a slope infinite.
+  keep = np.append(True, np.diff(line) > 1e-60)
+  first = np.flatnonzero(keep)
+  last = np.append(first[1:], len(knots)) - 1
+  ranks = (knots[first] + knots[last] + 1) / (2 * size)
+  if len(first) < 2:
+    return np.zeros(size)
+  return PchipInterpolator(line[first], special.ndtri(ranks))(values)
+
+
+def _residuals(x, y, window, degree):
+  """Residuals of y and their width `[n]`, by fits that leave the row out.
+
+  Rows are taken by the order of x, an eighth of a window at a time; leaving
+  one out of a least-squares fit needs no other fit.
+  """
+  size, window = len(x), min(window, len(x))
+  order = np.argsort(x, kind="stable")
+  block = max(window // 8, 1)
+  node = np.arange(size) // block
+  start = np.arange(node[-1] + 1) * block + block // 2 - window // 2
+  start = np.clip(start, 0, size - window)
+  inside = order[start[:, None] + np.arange(window)]  # [nodes, window]
+  t, v = (a[inside] - a[inside].mean(axis=1, keepdims=True) for a in (x, y))
+  reach = np.max(np.abs(t), axis=1, keepdims=True)
+  t = t / np.where(reach > 0, reach, 1)
+  basis = np.linalg.qr(t[..., None] ** np.arange(degree + 1))[0]
+  apart = v - np.squeeze(basis @ (np.swapaxes(basis, 1, 2) @ v[..., None]), 2)
+  free = np.maximum(1 - np.sum(basis**2, axis=2), 1e-9)
+  rest = np.sum(apart**2, axis=1, keepdims=True) - apart**2 / free
+  width = np.sqrt(np.maximum(rest, 0) / (window - degree - 2))
+  place = node, np.arange(size) - start[node]
+  residual, spread = np.empty((2, size))
+  residual[order], spread[order] = (apart / free)[place], width[place]
+  return residual, spread
+
+
+def _surprisal(values, k: int = 5):
+  """-log density at each of `values [n]`, nats; its mean is h.
+
+  References:
+    Kozachenko, Leonenko, Sample estimate of the entropy of a random vector,
+    1987, with k neighbors as in Kraskov et al., 2004, eq. 20.
+  """
+  size = len(values)
+  order = np.argsort(values)
+  line = np.pad(values[order], k, constant_values=(-np.inf, np.inf))
+  # The k nearest are consecutive on a line: a below, and k - a above.
+  far = [
+    np.maximum(
+      line[k:-k] - line[k - a :][:size], line[2 * k - a :][:size] - line[k:-k]
+    )
+    for a in range(k + 1)
+  ]
+  distance = np.empty(size)
+  distance[order] = np.min(far, axis=0)
+  distance = np.maximum(distance, np.finfo(float).tiny)
+  return digamma(size) - digamma(k) + np.log(2 * distance)
