@@ -51,48 +51,46 @@ class Plan:
   Attributes:
     suite: its name in `infomin_jax.mi.tasks.SUITES`.
     seconds: what a run of its tasks should take, to share work among parts.
-    halved: seed 0 runs all, seed 1 every other task, and seed 2 the rest; so
-      each task is run on a seed that came afterwards.
+    every: seed 0 runs all, and each of the seeds that came afterwards one in
+      so many tasks, others in turn.
     sizes: of the samples; 0 means as many as the published table has.
     keep: a regular expression; of the suite, the tasks whose names match.
   """
 
   suite: str
   seconds: float
-  halved: bool = True
+  every: int = 4
   sizes: tuple[int, ...] = (0,)
   keep: str = ""
 
 
 # Two processes should take about an hour on two cores, half of it for seed 0.
-# `high`, the widest columns of `latent` and `small` are cut to a few.
+# `high`, `ladder`, `vce`, the widest columns of `latent` and `small` are cut.
 PLANS = {
-  "beyond_normal": Plan("beyond_normal", 7),
+  "beyond_normal": Plan("beyond_normal", 13, every=2),
   "few": Plan(
     "beyond_normal",
-    4,
-    sizes=(100, 300, 1_000),
+    6,
+    sizes=(300,),
     keep="^(normal_1v1|uniform_1v1|additive_1v1_0.1|swiss_roll_2v1|dense_5v5|"
     "sparse_3v3|student_2v2_df1|half_cube_sparse_5v5|spiral_sparse_3v3)$",
   ),
-  "functions": Plan("functions", 5, sizes=(500, 5_000, 20_000)),
+  "functions": Plan("functions", 12, sizes=(500, 5_000)),
   "high": Plan(
     "high",
-    60,
+    100,
     keep="normal_(20v20_20|160v160_80)|smoothed_uniform_20v20_10|"
     "corr_uniform_80v80_40",
   ),
-  "images": Plan("images", 75),
-  "ladder": Plan("ladder", 9),
+  "images": Plan("images", 60),
+  "ladder": Plan("ladder", 20, keep="_(1|3|5|10)$"),
   "latent": Plan(
-    "latent",
-    12,
-    keep="_10_|_100_|_1000_._(0.67|2)$|_5000_[19]_(0.67|2)$",
+    "latent", 18, keep="_100?_._(0|0.67|2)$|_1000_._(0.67|2)$|_5000_1_2"
   ),
-  "mixed": Plan("mixed", 6, halved=False),
-  "mixtures": Plan("mixtures", 9, halved=False),
-  "small": Plan("small", 4, keep="[0-2]$"),  # three of each family
-  "vce": Plan("vce", 20),
+  "mixed": Plan("mixed", 15, every=2),
+  "mixtures": Plan("mixtures", 20, every=2),
+  "small": Plan("small", 8, keep="[0-2]$"),  # three of each family
+  "vce": Plan("vce", 40, keep="_(4|8|32|64)v"),
 }
 
 
@@ -135,7 +133,7 @@ def list_jobs(tasks: str, samples: int, seeds: int) -> list[Job]:
     if not homes:
       raise SystemExit(f"{name} is no task, and none of {', '.join(PLANS)}.")
     plans += [
-      (s, Plan(s, 9, halved=False, keep=f"^{re.escape(name)}$")) for s in homes
+      (s, Plan(s, 9, every=1, keep=f"^{re.escape(name)}$")) for s in homes
     ]
   jobs = []
   for name, plan in plans:
@@ -149,7 +147,7 @@ def list_jobs(tasks: str, samples: int, seeds: int) -> list[Job]:
       Job(name, *run, seed, plan.seconds)
       for seed in range(seeds)
       for i, run in enumerate(runs)
-      if not (plan.halved and seed) or (i + seed) % 2
+      if not seed or (i + seed) % plan.every == 0
     ]
   return jobs
 

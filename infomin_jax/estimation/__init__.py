@@ -1,15 +1,21 @@
 """`estimate`: mutual information of two arrays, for people who want a number.
 
-  copula.py    a Student-t copula: the parametric start
-  networks.py  critics that add a network to it
-  fit.py       training one until held-out pairs stop gaining
-  crossfit.py  every pair scored by a critic that has not seen it
-  interval.py  bootstrap and permutation test
-  classes.py   two columns of classes, counted
-  order.py     columns of both sides that number the rows, or are the same
-  reduce.py    fewer columns where samples are few
-  advice.py    when not to believe the value
-  estimate.py  all of it, in one call
+  columns.py     one side alone: ranks, values, components
+  copula.py      a Student-t copula: the parametric start
+  mixture.py     a mixture of normals (normals.py) in canonical coordinates
+                 (canonical.py)
+  networks.py    critics that add a network to the copula
+  images.py      a critic of the components of images
+  fit.py         training networks until held-out pairs stop gaining
+  blend.py       a weighted sum of critics
+  crossfit.py    every pair scored by critics that have not seen it
+  held.py        what these scores show, in nats (partition.py)
+  interval.py    bootstrap and permutation test
+  neighbors.py   a second look without a model (local_fits.py)
+  classes.py     two columns of classes, counted
+  order.py       columns of both sides that number the rows, or are the same
+  advice.py      when not to believe the value
+  estimate.py    all of it, in one call
 
 Add a critic: a Linen module in `networks.py` and an entry in
 `crossfit.NETWORKS`.

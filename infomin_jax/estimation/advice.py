@@ -54,7 +54,7 @@ WORDS = {
   ),
   "model_based": (
     "too few negatives carry the partition, so it was taken from the fitted "
-    "copula: the value is as good as that model, and no bound"
+    "model: the value is as good as that model, and no bound"
   ),
   "thin_partition": (
     "too few negatives carry the partition of the critic: the value may be far "
@@ -63,6 +63,10 @@ WORDS = {
   "overfitted": (
     "the critic scores {optimism} nats more on pairs that it was fitted "
     "to: the truth is likely to lie between; take more samples"
+  ),
+  "still_rising": (
+    "twice the pairs made the critic show {rise} nats more, and more pairs "
+    "would go on: the truth is likely to be higher"
   ),
   "independent": "no dependence was found (p = {p_value:.2g})",
 }
@@ -95,6 +99,7 @@ def flags(figures: dict) -> tuple[str, ...]:
     "model_based": figures["model_based"],
     "thin_partition": figures["thin_partition"],
     "overfitted": figures["optimism"] > max(0.1, 0.15 * nats),
+    "still_rising": figures.get("rise", 0.0) > 0.02 * (1 + max(nats, 0)),
     "independent": figures["p_value"] > 0.05,
   }
   return tuple(name for name in WORDS if holds[name])
@@ -104,6 +109,7 @@ def words(names: tuple[str, ...], figures: dict) -> tuple[str, ...]:
   """One sentence a flag."""
   nats = (
     *("nats", "ceiling", "apart", "optimism", "critic_short", "below_zero"),
+    "rise",
   )
   shown = figures | {n: number(figures[n]) for n in nats if n in figures}
   return tuple(WORDS[name].format(**shown) for name in names)

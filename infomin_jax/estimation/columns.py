@@ -49,6 +49,13 @@ class Columns:
       self.known[nu] = quantiles(self.ranks, nu)
     return self.known[nu][rows][:, some]
 
+  def first(self, most: int) -> np.ndarray:
+    """Returns normal scores, or as many components of them as there are."""
+    if self.ranks.shape[1] <= most:
+      return self.scores
+    components = self.scores @ self.axes
+    return components / np.std(components, axis=0)
+
   @functools.cached_property
   def axes(self) -> np.ndarray:
     """Principal axes of the normal scores, `[d, k]`, the longest first."""

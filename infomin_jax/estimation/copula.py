@@ -75,7 +75,7 @@ class Form:
       return "t copula"
     if self.base == "correlated":
       return "t copula of correlated columns"
-    return f"t copula of {self.base} components"
+    return f"t copula of {self.base} component{'s' * (self.base != 1)}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,6 +24,9 @@ from infomin_jax.estimation.mixture import Mixture, fit_mixture
 from infomin_jax.estimation.networks import Joined, Parametric, Warped
 from infomin_jax.estimation.partition import ENOUGH, carried, exponentials
 
+# Pairs to fit to, from which networks of columns are tried: of fewer they learn
+# by heart.
+_ENOUGH_TO_TRAIN = 400
 # Pairs that choose, from which critics are added up.
 _ENOUGH_TO_BLEND = 200
 # Pairs of a fold of which all combinations are scored, as negatives.
@@ -38,6 +41,7 @@ _SHARE, _FELL, _SLOWER = 0.5, 0.5, 0.3
 _AGAIN = 10_000  # added to the seed then
 # Nats below zero from which a copula is left out: more than the noise of few.
 _WORSE = 0.05
+_MOST_OTHERS = 128  # columns, or components, that networks read as well
 # Columns of a side up to which networks read ranks too.
 _FEW = 4
 
@@ -139,7 +143,7 @@ def cross_fit(
     say(f"fold {i + 1} of {folds}: {', '.join(('copula', *names))}")
     return _models(names, data, parts[i], seed * folds + i, least, like)
 
-  first = models(0, _candidates(data, critic))
+  first = models(0, _candidates(data, critic, len(parts[0].fitted)))
   names, tried = _best(first, parts[0], critic)
   networks = {k: v for k, v in first.items() if isinstance(v, Network)}
   gains = [model.gain for name, model in networks.items() if name in names]
@@ -192,10 +196,12 @@ def _dealt(count, folds, seed) -> list[Rows]:
   return found
 
 
-def _candidates(data, critic) -> list[str]:
+def _candidates(data, critic, pairs) -> list[str]:
   if critic != "auto":
     return [critic] if critic != "copula" else []
-  return ["mixture", "warped"] if data.vectors else ["distances"]
+  if not data.vectors:
+    return ["distances"]
+  return ["mixture", "warped"] if pairs >= _ENOUGH_TO_TRAIN else ["mixture"]
 
 
 def _mixed(data, rows, seed, like) -> "Mixed | None":
@@ -334,6 +340,9 @@ def _sides(name, data, copula):
     if "u" not in side:
       side["u"] = values.scores.astype(np.float32)
       side["q"] = np.sum(side["u"] ** 2, axis=1)
+    elif copula.form.base != "all":
+      # A dependence that is no correlation may lie in other columns.
+      side["others"] = values.first(_MOST_OTHERS).astype(np.float32)
     if values.ranks.shape[1] <= _FEW:
       # Edges of a support are sharp in ranks, in quantiles they are not.
       side["ranks"] = values.ranks.astype(np.float32)

@@ -4,12 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from infomin_jax.estimation.partition import (
-  ENOUGH,
-  carried,
-  exponentials,
-  log_mean,
-)
+from infomin_jax.estimation.partition import carried, exponentials, log_mean
 
 _ERRORS = 3  # standard errors of a log partition that may be chance
 
@@ -52,14 +47,12 @@ def shown(pairs: np.ndarray, matrix: np.ndarray, normalised: bool) -> float:
 def _log_partition(matrix, normalised) -> tuple[float, float]:
   """log mean exp of negatives in nats, and how many carry it.
 
-  The partition of a ratio of densities is 1 by construction: it is taken to be
-  where the measured one differs by what chance gives, and where it is below 1
-  and too few negatives carry it.
+  The partition of a ratio of densities is 1 by construction. Where it measures
+  more than chance gives, the model misfits, and what is measured counts; less
+  is what few negatives show of a partition that rare ones carry.
   """
   e, top = exponentials(matrix)
   nats, effective = log_mean(e, top), carried(e)
-  if normalised and effective < ENOUGH:
-    nats = max(nats, 0.0)
-  if normalised and abs(nats) < _ERRORS / np.sqrt(effective):
+  if normalised and nats < _ERRORS / np.sqrt(effective):
     nats = 0.0
   return nats, effective

@@ -2,7 +2,8 @@
 
 A side is what one variable brings, a dict of arrays `[n, ...]`:
   `u`  canonical coordinates `[n, d]`, `ranks` uniform ones `[n, d]`,
-  `q`, `a`, `c` `[n]` and `b` `[n, k]`  the copula's terms (`copula.py`);
+  `q`, `a`, `c` `[n]` and `b` `[n, k]`  the copula's terms (`copula.py`),
+  `others` `[n, l]`  columns that the copula has left out;
 or only `image`, `[n, h, w, c]` floats. Without a `b` there is no copula.
 """
 
@@ -185,6 +186,8 @@ def _inputs(side: Side) -> jax.Array:
   length = jnp.log1p(side["q"] / d)[:, None] - 0.7  # about 0 for a Gaussian
   bounded = u * jax.lax.rsqrt(1 + u**2 / 25)
   inputs = [bounded, length, bounded * length]
+  if "others" in side:
+    inputs.append(side["others"])
   if "ranks" in side:
     inputs.append(3 * (2 * side["ranks"] - 1))
   return jnp.concatenate(inputs, axis=1)

@@ -40,7 +40,7 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
   flags.DEFINE_string(
     "critic",
     "auto",
-    "auto (held-out pairs choose), copula, warped or joined",
+    "auto (new pairs choose), copula, mixture, warped, joined or distances",
     flag_values=values,
   )
   flags.DEFINE_integer(
