@@ -6,6 +6,7 @@ import numpy as np
 
 from infomin_jax.output import number
 
+_MANY_COLUMNS = 20  # in which networks overlook what is bent
 # flag -> what it says; `{...}` are figures of the estimate.
 WORDS = {
   "same_column": (
@@ -68,6 +69,10 @@ WORDS = {
     "twice the pairs made the critic show {rise} nats more, and more pairs "
     "would go on: the truth is likely to be higher"
   ),
+  "bent": (
+    "the dependence is bent, and in {columns} columns a network finds only a "
+    "part of that: the truth may be higher"
+  ),
   "independent": "no dependence was found (p = {p_value:.2g})",
 }
 
@@ -100,6 +105,8 @@ def flags(figures: dict) -> tuple[str, ...]:
     "thin_partition": figures["thin_partition"],
     "overfitted": figures["optimism"] > max(0.1, 0.15 * nats),
     "still_rising": figures.get("rise", 0.0) > 0.02 * (1 + max(nats, 0)),
+    "bent": figures.get("network", False)
+    and figures.get("columns", 0) > _MANY_COLUMNS,
     "independent": figures["p_value"] > 0.05,
   }
   return tuple(name for name in WORDS if holds[name])

@@ -49,7 +49,7 @@ _FEW = 4
 NETWORKS: dict[str, tuple[Callable, dict]] = {
   "warped": (
     Warped,
-    dict(steps=800, batch=256, rate=1e-2, decay=0.2, negatives=1000, members=3),
+    dict(steps=800, batch=256, rate=1e-2, negatives=1000, members=3),
   ),
   "joined": (
     Joined,
@@ -175,7 +175,7 @@ def _models(names, data, rows, seed, least, like) -> dict[str, Critic]:
     if name == "copula":
       model = _copula(data, rows)
     elif name == "mixture":
-      model = _mixed(data, rows, seed, like and like[name])
+      model = _mixed(data, rows, seed, like and like.get(name))
     else:
       model = _train(name, copula, data, rows, seed, least)
     if model is not None:
@@ -420,6 +420,8 @@ def _joint(found, names, rows) -> Critic:
     return critics[0] if critics else found["copula"]
   size = weights(critics, rows.choose)
   kept = [(c, w) for c, w in zip(critics, size, strict=True) if w > 0]
+  if not kept:
+    return found["copula"]
   return Blend([c for c, _ in kept], [w for _, w in kept])
 
 

@@ -22,8 +22,6 @@ from infomin_jax.estimators.nonneural import entropy
 _FOLDS = 5
 # How many times what twice the pairs gain may be to come.
 _RISE = 2.0
-# By so much wider is the upper side of the interval of networks.
-_WIDER = 1.5
 # Of a value, and of one nat: what other seeds change, which no bootstrap sees.
 _SURE = 0.003
 _DRAWS = 500
@@ -136,6 +134,7 @@ def estimate_paired(
     "duplicates": 0.0,
     "optimism": 0.0,
     "rise": 0.0,
+    "network": False,
     "apart": 0.0,
     "model_based": False,
     "thin_partition": False,
@@ -157,6 +156,8 @@ def estimate_paired(
       figures["reduced"] = _reduced(x, y)
       fit = cross_fit(x, y, folds=_FOLDS, seed=seed, critic=critic, say=say)
       found, how, held = _continuous(fit, seed), _name(fit), fit.held
+      if x.ndim == y.ndim == 2:
+        figures["columns"] = x.shape[1] + y.shape[1]
       if critic == "auto" and x.ndim == y.ndim == 2:
         say("nearest neighbors")
         found |= (better := _second_look(x, y, fit, found, seed))
@@ -247,13 +248,12 @@ def _continuous(fit: CrossFit, seed: int) -> dict[str, Any]:
   carried = min(log_partition(fold)[1] for fold in fit.held)
   thin = carried < ENOUGH
   # A model shows as much too little of new pairs as too much of those that it
-  # was fitted to.
-  half = max(optimism, 0.0) / 2
-  # Networks fall shorter: by what twice the pairs gain, and more.
+  # was fitted to. A network falls shorter, by what more pairs would gain.
   network = bool(set(fit.critics) & set(NETWORKS))
-  short = max(half, fit.rise) if network else half
+  rise = max(fit.rise, 0.0)
+  short = max(optimism, 0.0) / 2 + (rise / 2 if network else 0.0)
   nats = held + short
-  more = max(optimism, _RISE * fit.rise) * (_WIDER if network else 1)
+  more = optimism + _RISE * rise if network else max(optimism, _RISE * rise)
   sure = _SURE * (1 + nats)
   low, high = low + short / 2 - sure, high + max(more, short) + sure
   matrices = [jnp.asarray(fold.matrix) for fold in fit.held]
@@ -265,7 +265,8 @@ def _continuous(fit: CrossFit, seed: int) -> dict[str, Any]:
     "interval": (low, high),
     "ceiling": float(np.log(size * (size - 1) * len(fit.held))),
     "optimism": optimism,
-    "rise": fit.rise if network else 0.0,
+    "rise": rise if network else 0.0,
+    "network": network,
     "apart": float(max(upper, held) - min(lower, held)),
     "model_based": thin and fit.held[0].normalised,
     "thin_partition": thin and not fit.held[0].normalised,
@@ -305,6 +306,7 @@ def _second_look(x, y, fit: CrossFit, found, seed: int) -> dict[str, Any]:
     "critic_short": found["nats"],
     "optimism": 0.0,
     "rise": 0.0,
+    "network": False,
     "apart": 0.0,
     "model_based": False,
     "thin_partition": False,
