@@ -18,12 +18,14 @@ from infomin_jax.estimation import (
   estimate,
   estimate_paired,
   interval,
+  models,
   order,
 )
 from infomin_jax.estimation.classes import count_classes
 from infomin_jax.estimation.columns import columns, quantiles, uniform_ranks
-from infomin_jax.estimation.copula import Copula, Form, fit_copula
+from infomin_jax.estimation.copula import Copula, Form
 from infomin_jax.estimation.crossfit import cross_fit
+from infomin_jax.estimation.forms import fit_copula
 from infomin_jax.estimation.held import Held, log_partition
 from infomin_jax.estimation.networks import Joined, Parametric, Warped
 from infomin_jax.mi.tasks.beyond_normal import TASKS
@@ -160,7 +162,7 @@ class Scores:
 
 
 def test_a_network_whose_partition_is_thin_is_not_taken():
-  rows = crossfit.Rows(*[np.arange(100)] * 3)
+  rows = models.Rows(*[np.arange(100)] * 3)
   one = np.full((100, 100), -20.0)
   one[0, 1] = 0.0
   zeros = np.zeros((100, 100))

@@ -2,12 +2,14 @@
 
   columns.py     one side alone: ranks, values, components
   copula.py      a Student-t copula: the parametric start
+  forms.py       what of the columns it is fitted to
   mixture.py     a mixture of normals (normals.py) in canonical coordinates
                  (canonical.py)
   networks.py    critics that add a network to the copula
   images.py      a critic of the components of images
   fit.py         training networks until held-out pairs stop gaining
   blend.py       a weighted sum of critics
+  models.py      all critics of a fold
   crossfit.py    every pair scored by critics that have not seen it
   held.py        what these scores show, in nats (partition.py)
   interval.py    bootstrap and permutation test
@@ -18,7 +20,7 @@
   estimate.py    all of it, in one call
 
 Add a critic: a Linen module in `networks.py` and an entry in
-`crossfit.NETWORKS`.
+`models.NETWORKS`.
 """
 
 from infomin_jax.estimation.estimate import Estimate, estimate, estimate_paired

@@ -27,27 +27,15 @@ import numpy as np
 from scipy import special
 
 from infomin_jax.estimation import columns
-from infomin_jax.estimation.columns import Columns, quantiles, uniform_ranks
-from infomin_jax.estimation.partition import exponentials, log_mean
+from infomin_jax.estimation.columns import quantiles, uniform_ranks
 
-# Degrees of freedom that are tried.
-FREEDOMS = (1.0, 2.0, 3.0, 5.0, 8.0, 15.0, np.inf)
 _EM_STEPS = 8
-_RIDGE = 1e-9
-_SHRUNK = (0.1, 0.5)  # ridges that are tried where samples are few
-_COMPONENTS = (1, 2, 4, 8, 16, 32, 64)
+RIDGE = 1e-9
 # Canonical correlations at most in float32, where critics add to them.
 _NEAR_ONE = 1 - 1e-6
 # Scatter of a column at least; a continuous one has about 1, and a column that
 # is zero in nine rows of ten has 0.3.
 _LEAST = 0.3
-# Pairs that choose degrees of freedom: more would not change the choice.
-_FEW = 4000
-_MATRIX = 500  # of which all combinations measure the partition
-# Pairs below which parts of all of them choose, not those set apart alone.
-_SMALL, _PARTS = 2000, 4
-# Nats, also for each nat, by which another form must be better than ranks.
-_BETTER = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +52,7 @@ class Form:
 
   nu: float = np.inf
   base: str | int = "all"
-  ridge: float = _RIDGE
+  ridge: float = RIDGE
   values: bool = False
   again: bool = False
 
@@ -101,7 +89,7 @@ class Copula:
 
   def pairs(self, rows: np.ndarray) -> np.ndarray:
     """Log ratios of row i with row i, `[n]`."""
-    return _log_ratio(self.u[rows], self.v[rows], self.rho, self.form.nu)[:, -1]
+    return log_ratio(self.u[rows], self.v[rows], self.rho, self.form.nu)[:, -1]
 
   def matrix(self, rows: np.ndarray) -> np.ndarray:
     """Log ratios of all combinations, `[n, n]`."""
@@ -145,87 +133,7 @@ class Copula:
     return {name: a.astype(np.float32) for name, a in side.items()}
 
 
-def fit_copula(
-  x: Columns, y: Columns, fitted: np.ndarray, choose: np.ndarray
-) -> Copula:
-  """The copula that held-out pairs like best.
-
-  Args:
-    x: columns of all rows.
-    y: their partners.
-    fitted: rows to fit to.
-    choose: rows that choose the form, and how many canonical correlations are
-      kept; the copula is then fitted again with both. Where these are few, the
-      form is chosen by parts of both.
-  """
-  rows = np.concatenate([fitted, choose])
-  splits = [(fitted, choose)]
-  if len(rows) < _SMALL:
-    parts = [rows[i::_PARTS] for i in range(_PARTS)]
-    splits = [(np.setdiff1d(rows, part), part) for part in parts]
-  form, rank = _chosen(x, y, splits)
-  everything = np.arange(len(x.ranks))
-  u, v, rho = _canonical(x, y, rows, everything, form)
-  return Copula(form, u, v, rho[:rank])
-
-
-def _chosen(x, y, splits) -> tuple[Form, int]:
-  """The form that pairs like best that it was not fitted to, and its rank."""
-  size = len(splits[0][0])
-  few = [(fit[:_FEW], held) for fit, held in splits]
-  dims = x.ranks.shape[1], y.ranks.shape[1]
-  whole = columns.fit_whole(dims, size)
-  bases = ["all"] * whole
-  if not (whole and columns.few_for(x, y, size)):
-    bases += [k for k in _COMPONENTS if k <= size // 8 and k < max(dims)]
-    bases += ["correlated"]
-  known = {}
-
-  def nats(form, splits=splits):
-    key = (form, len(splits[0][0]))
-    if key not in known:
-      known[key] = _judged(x, y, splits, form)
-    return known[key][0]
-
-  best = max((Form(base=base) for base in bases), key=nats)
-  kinds = [dataclasses.replace(best, nu=nu) for nu in FREEDOMS]
-  best = max(kinds, key=lambda form: nats(form, few))
-  if len(bases) > 1:
-    best = max(
-      (dataclasses.replace(best, base=base) for base in bases), key=nats
-    )
-    ridges = (_RIDGE, *_SHRUNK)
-    best = max((dataclasses.replace(best, ridge=r) for r in ridges), key=nats)
-  for change in ({"values": True}, {"again": True}):
-    other = dataclasses.replace(best, **change)
-    if nats(other) > nats(best) + _BETTER * (1 + abs(nats(best))):
-      best = other
-  nats(best)
-  return best, known[best, size][1]
-
-
-def _judged(x, y, splits, form) -> tuple[float, int]:
-  """`(nats, rank)` of the best rank, over pairs that were not fitted.
-
-  Less the partition, where it is above 1: then the form is no ratio.
-  """
-  found, each = [], []
-  for fit, held in splits:
-    u, v, rho = _canonical(x, y, fit, held, form)
-    found.append((u, v, rho))
-    each.append(np.mean(_log_ratio(u, v, rho, form.nu), axis=0))
-  least = min(map(len, each))
-  mean = np.mean([ranks[:least] for ranks in each], axis=0)
-  rank = int(np.argmax(mean))
-  if rank == 0 and np.isinf(form.nu):
-    return 0.0, 0
-  u, v, rho = found[0]
-  some = np.arange(min(len(u), _MATRIX))
-  matrix = Copula(form, u, v, rho[:rank]).matrix(some)
-  return float(mean[rank] - max(log_mean(*exponentials(matrix)), 0.0)), rank
-
-
-def _canonical(x, y, fit, rows, form):
+def canonical(x, y, fit, rows, form):
   """Canonical coordinates `[n, k]` of rows, and their correlations in fit."""
   both = [_based(x, y, fit, some, form) for some in (fit, rows)]
   if form.base not in ("all", "correlated"):
@@ -241,7 +149,7 @@ def _canonical(x, y, fit, rows, form):
     a, b = u_fit[:, : len(rho)], v_fit[:, : len(rho)]
     rho = np.sum(a * b, axis=0)
     rho /= np.sqrt(np.sum(a**2, axis=0) * np.sum(b**2, axis=0))
-    rho = np.clip(rho, 0, 1 - _RIDGE)
+    rho = np.clip(rho, 0, 1 - RIDGE)
   return u, v, rho
 
 
@@ -292,7 +200,7 @@ def _maps(x, y, form):
   left, rho, right = np.linalg.svd(between, full_matrices=True)
   x_map = np.linalg.solve(x_root.T, left)
   y_map = np.linalg.solve(y_root.T, right.T)
-  return x_map, y_map, np.clip(rho, 0, 1 - _RIDGE)
+  return x_map, y_map, np.clip(rho, 0, 1 - RIDGE)
 
 
 def _scatter(z, form):
@@ -328,7 +236,7 @@ def _ridged(scatter, ridge):
   return scatter + np.diag(ridge + short)
 
 
-def _log_ratio(u, v, rho, nu):
+def log_ratio(u, v, rho, nu):
   """Log ratios of `u [n, dx]`, `v [n, dy]` with 0, 1, ... correlations kept.
 
   Returns:

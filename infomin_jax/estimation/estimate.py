@@ -13,8 +13,9 @@ from infomin_jax.errors import UserError
 from infomin_jax.estimation import advice, interval, neighbors, order
 from infomin_jax.estimation.classes import count_classes
 from infomin_jax.estimation.columns import fit_whole
-from infomin_jax.estimation.crossfit import NETWORKS, CrossFit, cross_fit
+from infomin_jax.estimation.crossfit import CrossFit, cross_fit
 from infomin_jax.estimation.held import Held, donsker_varadhan, log_partition
+from infomin_jax.estimation.models import NETWORKS
 from infomin_jax.estimation.partition import ENOUGH
 from infomin_jax.estimators import leave_one_out, nwj
 from infomin_jax.estimators.nonneural import entropy

@@ -1,0 +1,276 @@
+"""The critics of a fold: a copula, a mixture of normals, and networks."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from infomin_jax.estimation import images
+from infomin_jax.estimation.blend import Critic
+from infomin_jax.estimation.columns import Columns
+from infomin_jax.estimation.copula import Copula
+from infomin_jax.estimation.fit import HIGHEST, fit_critic, scores
+from infomin_jax.estimation.forms import fit_copula
+from infomin_jax.estimation.held import shown
+from infomin_jax.estimation.mixture import Mixture, fit_mixture
+from infomin_jax.estimation.networks import Joined, Parametric, Warped
+
+# Pairs of which all combinations are scored, as negatives.
+_NEGATIVES = 1000
+# Positives that are scored at once.
+_CHUNK = 4096
+# Training failed where it gains less than a share of the first fold's nats, or
+# fell by so many nats and gained none. It is tried once more, at this rate.
+_FELL, _SLOWER = 0.5, 0.3
+_AGAIN = 10_000  # added to the seed then
+# Nats below zero from which a copula is left out: more than the noise of few.
+_WORSE = 0.05
+_MOST_OTHERS = 128  # columns, or components, that networks read as well
+# Columns of a side up to which networks read ranks too.
+_FEW = 4
+
+# What is added to the copula, or for images alone: name -> (critic, training).
+NETWORKS: dict[str, tuple[Callable, dict]] = {
+  "warped": (
+    Warped,
+    dict(steps=800, batch=256, rate=1e-2, negatives=1000, members=3),
+  ),
+  "joined": (
+    Joined,
+    dict(steps=1000, batch=64, rate=5e-3, negatives=200, members=3),
+  ),
+  "distances": (
+    images.Distances,
+    dict(
+      steps=2000, batch=256, rate=5e-3, decay=0.2, negatives=1000, members=3
+    ),
+  ),
+}
+
+
+class Rows(NamedTuple):
+  """Rows of a fold: to fit to, to choose by, and held back."""
+
+  fitted: np.ndarray
+  choose: np.ndarray
+  held: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+  """Both sides: columns of numbers, or images `[n, h, w, c]`."""
+
+  x: Columns | np.ndarray
+  y: Columns | np.ndarray
+
+  @property
+  def vectors(self) -> bool:
+    return isinstance(self.x, Columns) and isinstance(self.y, Columns)
+
+  @functools.cached_property
+  def components(self) -> tuple[dict, dict]:
+    """Both sides as networks for images read them."""
+    x, y = (v.values if isinstance(v, Columns) else v for v in (self.x, self.y))
+    return images.side(x), images.side(y)
+
+
+def fit_models(names, data, rows, seed, least, like) -> dict[str, Critic]:
+  """The copula of a fold, and the critics of these names, where they fit.
+
+  Args:
+    names: of the critics.
+    data: all of it.
+    rows: of the fold.
+    seed: of the fold.
+    least: nats that a network must gain, or it is trained once more.
+    like: models of the first fold, whose settings are taken over.
+  """
+  found: dict[str, Critic] = {}
+  for name in dict.fromkeys(("copula", *names)):
+    copula = found.get("copula")
+    if name == "copula":
+      model = _copula(data, rows)
+    elif name == "mixture":
+      model = _mixed(data, rows, seed, like and like.get(name))
+    else:
+      model = train(name, copula, data, rows, seed, least)
+    if model is not None:
+      found[name] = model
+  return found
+
+
+def _mixed(data, rows, seed, like) -> "Mixed | None":
+  if not data.vectors:
+    return None
+  x, y = data.x.values, data.y.values
+  fit, choose = rows.fitted, rows.choose
+  like = like and like.mixture
+  found = fit_mixture(x[fit], y[fit], x[choose], y[choose], seed, like)
+  return None if found is None else Mixed(found, x, y)
+
+
+def _copula(data, rows) -> "Copula | Nothing":
+  if data.vectors:
+    found = fit_copula(data.x, data.y, rows.fitted, rows.choose)
+    if not _misfits(found, rows.fitted):
+      return found
+  return Nothing()
+
+
+def _misfits(copula, fitted) -> bool:
+  """Whether the copula is worse than no critic on the pairs it was fitted to.
+
+  So it is where few rows of a column differ: no copula has such ties.
+  """
+  return nats(copula, fitted) < -_WORSE - 10 / len(fitted)
+
+
+class Nothing:
+  """A critic that scores nothing: images, and where no copula fits."""
+
+  normalised = False
+
+  def pairs(self, rows: np.ndarray) -> np.ndarray:
+    """Zeros `[n]`."""
+    return np.zeros(len(rows))
+
+  def matrix(self, rows: np.ndarray) -> np.ndarray:
+    """Zeros `[n, n]`."""
+    return np.zeros((len(rows), len(rows)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixed:
+  """A mixture of normals, of columns `x [n, dx]` and `y [n, dy]`."""
+
+  mixture: Mixture
+  x: np.ndarray
+  y: np.ndarray
+  normalised: bool = True
+
+  def pairs(self, rows: np.ndarray) -> np.ndarray:
+    """Log ratios, `[n]`."""
+    return self.mixture.pairs(self.x[rows], self.y[rows])
+
+  def matrix(self, rows: np.ndarray) -> np.ndarray:
+    """Log ratios, `[n, n]`."""
+    return self.mixture.matrix(self.x[rows], self.y[rows])
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+  """A trained network, added to the copula.
+
+  Attributes:
+    critic: of `networks`.
+    params: its parameters.
+    curve: nats on the choosing pairs.
+    sides: of all rows.
+    highest: where scores end; beyond, it extrapolates.
+  """
+
+  critic: Any
+  params: dict
+  curve: list[float]
+  sides: tuple
+  highest: float = np.inf
+  normalised: bool = False
+
+  @property
+  def gain(self) -> float:
+    """Nats that training added on the choosing pairs."""
+    return float(np.nanmax(self.curve) - self.curve[0])
+
+  @property
+  def failed(self) -> bool:
+    """Whether training only lost."""
+    fell = np.nanmin(self.curve) < self.curve[0] - _FELL
+    return bool(fell) and self.gain == 0
+
+  def pairs(self, rows: np.ndarray) -> np.ndarray:
+    """Scores of row i with row i, `[n]`, in chunks of one shape."""
+    found = []
+    for i in range(0, len(rows), _CHUNK):
+      some = rows[i : i + _CHUNK]
+      padded = np.pad(some, (0, _CHUNK - len(some)), "edge")
+      found.append(np.asarray(self._apply("pairs", padded))[: len(some)])
+    return np.minimum(np.concatenate(found), self.highest)
+
+  def matrix(self, rows: np.ndarray) -> np.ndarray:
+    """Scores of all combinations, `[n, n]`."""
+    return np.minimum(np.asarray(self._apply("__call__", rows)), self.highest)
+
+  def _apply(self, method, rows):
+    return scores(self.critic, method, self.params, _at(self.sides, rows))
+
+
+def train(name, copula, data, rows, seed, least) -> Network:
+  """Trains, and once more if that failed or gained less than `least` nats."""
+  sides, start = _sides(name, data, copula)
+  found = _train_once(name, start, sides, rows, seed, 1.0)
+  if found.gain < least or found.failed:
+    again = _train_once(name, start, sides, rows, seed + _AGAIN, _SLOWER)
+    found = again if again.gain > found.gain else found
+  known = found.pairs(rows.fitted)
+  return dataclasses.replace(
+    found, highest=float(np.percentile(known, HIGHEST))
+  )
+
+
+def _sides(name, data, copula):
+  """What networks read of both sides, all rows, and the critic they add to."""
+  if name == "distances":
+    return data.components, None
+  if isinstance(copula, Copula):
+    sides = copula.sides()
+    dims = copula.u.shape[1], copula.v.shape[1]
+    start = Parametric(dims, copula.form.nu)
+  else:
+    sides, start = ({}, {}), Parametric((0, 0), float("inf"))
+  for side, values in zip(sides, (data.x, data.y), strict=True):
+    if not isinstance(values, Columns):
+      side["image"] = values.astype(np.float32)
+      continue
+    if "u" not in side:
+      side["u"] = values.scores.astype(np.float32)
+      side["q"] = np.sum(side["u"] ** 2, axis=1)
+    elif copula.form.base != "all":
+      # A dependence that is no correlation may lie in other columns.
+      side["others"] = values.first(_MOST_OTHERS).astype(np.float32)
+    if values.ranks.shape[1] <= _FEW:
+      # Edges of a support are sharp in ranks, in quantiles they are not.
+      side["ranks"] = values.ranks.astype(np.float32)
+  return sides, start
+
+
+def _train_once(name, start, sides, rows, seed, slower) -> Network:
+  make, settings = NETWORKS[name]
+  critic = make() if start is None else make(start)
+  batch = min(settings["batch"], len(rows.fitted) // 2)
+  changed = {"batch": batch, "rate": slower * settings["rate"]}
+  fit = fit_critic(
+    critic,
+    _at(sides, rows.fitted),
+    _at(sides, rows.choose),
+    **{**settings, **changed},
+    seed=seed,
+  )
+  return Network(critic, fit.params, fit.curve, sides)
+
+
+def _at(sides, rows):
+  return jax.tree.map(lambda a: a[rows], sides)
+
+
+def score(model, rows) -> tuple[np.ndarray, np.ndarray]:
+  """Scores of pairs, and of all combinations of the first."""
+  count = len(rows) - len(rows) % 2
+  return model.pairs(rows), model.matrix(rows[: min(count, _NEGATIVES)])
+
+
+def nats(model, rows) -> float:
+  """Donsker-Varadhan of rows."""
+  return shown(*score(model, rows), model.normalised)
