@@ -234,6 +234,10 @@ FIGURES = dict(
     ("model_based", dict(model_based=True)),
     ("thin_partition", dict(thin_partition=True)),
     ("overfitted", dict(optimism=0.4)),
+    ("still_rising", dict(rise=0.1)),
+    ("bent", dict(network=True, columns=40)),
+    ("critic_short", dict(critic_short=0.4)),
+    ("below_zero", dict(below_zero=-0.1)),
     ("independent", dict(p_value=0.4)),
   ],
 )

@@ -7,7 +7,7 @@ from scipy import special, stats
 from infomin_jax import estimate
 from infomin_jax.estimation import local_fits, neighbors
 from infomin_jax.estimation.crossfit import CrossFit, Held
-from infomin_jax.estimation.estimate import _above_zero, _second_look
+from infomin_jax.estimation.value import above_zero, second_look
 from infomin_jax.estimators import nonneural
 from infomin_jax.estimators.nonneural import ksg, mixed_ksg
 from infomin_jax.mi.tasks import SUITES
@@ -191,7 +191,7 @@ def test_columns_that_share_nothing_are_not_looked_at():
 def test_the_higher_is_taken():
   x, y = normal()
   found = {"nats": 0.0, "interval": (0.0, 0.01)}
-  change = _second_look(x, y, fit(x, y, lambda x, y: 0 * (x + y)), found, 0)
+  change = second_look(x, y, fit(x, y, lambda x, y: 0 * (x + y)), found, 0)
   assert change["critic_short"] == 0.0
   assert change["nats"] == pytest.approx(TRUTH, abs=0.08)
   assert change["interval"][0] < TRUTH < change["interval"][1]
@@ -200,7 +200,7 @@ def test_the_higher_is_taken():
 def test_a_good_critic_stays():
   x, y = normal()
   found = {"nats": TRUTH, "interval": (TRUTH - 0.02, TRUTH + 0.02)}
-  change = _second_look(x, y, fit(x, y, log_ratio), found, 0)
+  change = second_look(x, y, fit(x, y, log_ratio), found, 0)
   assert set(change) == {"interval"}
   assert change["interval"][0] == TRUTH - 0.02
   assert change["interval"][1] >= TRUTH + 0.02
@@ -212,17 +212,17 @@ def test_chance_is_not_taken_for_dependence():
   x, y = (v[:, None].astype(float) for v in task.sample(2000, 0))
   assert neighbors.look(x, y, 0).nats > 0.03
   found = {"nats": 0.0, "interval": (0.0, 0.01)}
-  change = _second_look(x, y, fit(x, y, lambda x, y: 0 * (x + y)), found, 0)
+  change = second_look(x, y, fit(x, y, lambda x, y: 0 * (x + y)), found, 0)
   assert "nats" not in change
 
 
 def test_below_zero_it_is_zero_and_the_interval_says_why():
   found = {"nats": -7.1, "interval": (-7.5, -4.5), "optimism": 8.5}
-  change = _above_zero(found)
+  change = above_zero(found)
   assert change["nats"] == 0.0 and change["below_zero"] == -7.1
   assert change["interval"] == pytest.approx((0.0, 1.4))
   above = {"nats": 0.1, "interval": (-0.1, 0.3), "optimism": 0.0}
-  assert _above_zero(above) == {"interval": (0.0, 0.3)}
+  assert above_zero(above) == {"interval": (0.0, 0.3)}
 
 
 @pytest.mark.slow

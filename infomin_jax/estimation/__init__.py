@@ -14,6 +14,7 @@
   held.py        what these scores show, in nats (partition.py)
   interval.py    bootstrap and permutation test
   neighbors.py   a second look without a model (local_fits.py)
+  value.py       from all of these to a value and its interval
   classes.py     two columns of classes, counted
   order.py       columns of both sides that number the rows, or are the same
   advice.py      when not to believe the value

@@ -5,34 +5,20 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from infomin_jax.data.paired import Paired, as_paired
 from infomin_jax.errors import UserError
-from infomin_jax.estimation import advice, interval, neighbors, order
+from infomin_jax.estimation import advice, order, value
 from infomin_jax.estimation.classes import count_classes
 from infomin_jax.estimation.columns import fit_whole
-from infomin_jax.estimation.crossfit import CrossFit, cross_fit
-from infomin_jax.estimation.held import Held, donsker_varadhan, log_partition
-from infomin_jax.estimation.models import NETWORKS
-from infomin_jax.estimation.partition import ENOUGH
-from infomin_jax.estimators import leave_one_out, nwj
-from infomin_jax.estimators.nonneural import entropy
+from infomin_jax.estimation.crossfit import cross_fit
+from infomin_jax.estimation.held import Held
 
 _FOLDS = 5
-# How many times what twice the pairs gain may be to come.
-_RISE = 2.0
-# Of a value, and of one nat: what other seeds change, which no bootstrap sees.
-_SURE = 0.003
-_DRAWS = 500
-_PERMUTATIONS = 999
 # Classes that are compared with numbers, at most; each becomes a column.
 _CLASSES = 256
 _CELLS = 50_000_000  # of these columns: 400 MB
-# Nats, and for each nat, that neighbors may be too high: of one pair of
-# columns, and else.
-_MORE_OF_PAIR, _MORE = 0.01, 0.03
 FEWEST = 40  # samples: below, a fold has too few to choose with
 
 
@@ -147,26 +133,8 @@ def estimate_paired(
     if not figures["constant"]:
       found, how = count_classes(pairs.x, pairs.y, seed), "plug-in"
   else:
-    x, x_constant, x_note = _floats("x", pairs.x, pairs.x_kind, pairs.x_text)
-    y, y_constant, y_note = _floats("y", pairs.y, pairs.y_kind, pairs.y_text)
-    figures["constant"] = x_constant + y_constant
-    pairs = dataclasses.replace(pairs, notes=(*pairs.notes, *x_note, *y_note))
-    if x.size and y.size:
-      if "image" not in (pairs.x_kind, pairs.y_kind):
-        figures["duplicates"] = advice.duplicated(x, y)
-      figures["reduced"] = _reduced(x, y)
-      fit = cross_fit(x, y, folds=_FOLDS, seed=seed, critic=critic, say=say)
-      found, how, held = _continuous(fit, seed), _name(fit), fit.held
-      if x.ndim == y.ndim == 2:
-        figures["columns"] = x.shape[1] + y.shape[1]
-      if critic == "auto" and x.ndim == y.ndim == 2:
-        say("nearest neighbors")
-        found |= (better := _second_look(x, y, fit, found, seed))
-        how = better.pop("how", how)
-      found |= _above_zero(found)
-      found |= _below_entropy(found, pairs)
-    else:
-      found, how, held = _nothing(count), "no varying column", ()
+    found, how, held, notes = _of_numbers(pairs, critic, seed, say)
+    pairs = dataclasses.replace(pairs, notes=(*pairs.notes, *notes))
   figures |= found
   names = advice.flags(figures)
   return Estimate(
@@ -181,6 +149,33 @@ def estimate_paired(
     p_value=figures["p_value"],
     held=held,
   )
+
+
+def _of_numbers(pairs, critic, seed, say):
+  """Figures, estimator in words, folds and notes, where a side has numbers."""
+  x, x_constant, x_notes = _floats("x", pairs.x, pairs.x_kind, pairs.x_text)
+  y, y_constant, y_notes = _floats("y", pairs.y, pairs.y_kind, pairs.y_text)
+  found: dict[str, Any] = {"constant": x_constant + y_constant}
+  notes = (*x_notes, *y_notes)
+  if not x.size or not y.size:
+    found |= _nothing(len(pairs.x))
+    return found, "no varying column", (), notes
+  if "image" not in (pairs.x_kind, pairs.y_kind):
+    found["duplicates"] = advice.duplicated(x, y)
+  vectors = x.ndim == y.ndim == 2
+  if vectors:
+    found["columns"] = x.shape[1] + y.shape[1]
+    found["reduced"] = _reduced(x, y)
+  fit = cross_fit(x, y, folds=_FOLDS, seed=seed, critic=critic, say=say)
+  found |= value.of_scores(fit, seed)
+  how = f"Donsker-Varadhan, cross-fitted ({fit.name})"
+  if critic == "auto" and vectors:
+    say("nearest neighbors")
+    found |= value.second_look(x, y, fit, found, seed)
+    how = found.pop("how", how)
+  found |= value.above_zero(found)
+  found |= value.below_entropy(found, pairs)
+  return found, how, fit.held, notes
 
 
 def _floats(side, values, kind, text) -> tuple[np.ndarray, int, tuple]:
@@ -215,8 +210,6 @@ def _floats(side, values, kind, text) -> tuple[np.ndarray, int, tuple]:
 
 def _reduced(x, y) -> str:
   """What is fitted instead of all columns, or nothing."""
-  if x.ndim != 2 or y.ndim != 2:
-    return ""
   dims = x.shape[1], y.shape[1]
   if fit_whole(dims, int(len(x) * (1 - 1 / _FOLDS) * 7 / 8)):
     return ""
@@ -224,108 +217,6 @@ def _reduced(x, y) -> str:
     f"of {dims[0]:,} columns of x and {dims[1]:,} of y, components or those "
     "that correlate were fitted"
   )
-
-
-def _below_entropy(found, pairs) -> dict[str, Any]:
-  """The value and interval, no higher than the entropy of classes."""
-  most = np.inf
-  for values, kind in ((pairs.x, pairs.x_kind), (pairs.y, pairs.y_kind)):
-    if kind == "discrete":
-      counts = np.unique(values, return_counts=True)[1]
-      most = min(most, entropy(counts))
-  low, high = found["interval"]
-  return {
-    "nats": min(found["nats"], most),
-    "interval": (min(low, most), min(high, most)),
-  }
-
-
-def _continuous(fit: CrossFit, seed: int) -> dict[str, Any]:
-  held = float(np.mean([donsker_varadhan(fold) for fold in fit.held]))
-  fitted = float(np.mean([fold.fitted_nats for fold in fit.held]))
-  optimism = fitted - held
-  draws = interval.bootstrap(fit.held, _DRAWS, seed)
-  low, high = interval.interval(draws)
-  carried = min(log_partition(fold)[1] for fold in fit.held)
-  thin = carried < ENOUGH
-  # A model shows as much too little of new pairs as too much of those that it
-  # was fitted to. A network falls shorter, by what more pairs would gain.
-  network = bool(set(fit.critics) & set(NETWORKS))
-  rise = max(fit.rise, 0.0)
-  short = max(optimism, 0.0) / 2 + (rise / 2 if network else 0.0)
-  nats = held + short
-  more = optimism + _RISE * rise if network else max(optimism, _RISE * rise)
-  sure = _SURE * (1 + nats)
-  low, high = low + short / 2 - sure, high + max(more, short) + sure
-  matrices = [jnp.asarray(fold.matrix) for fold in fit.held]
-  lower = np.mean([float(nwj(matrix + 1)) for matrix in matrices])
-  upper = np.mean([float(leave_one_out(matrix)) for matrix in matrices])
-  size = len(fit.held[0].matrix)
-  return {
-    "nats": nats,
-    "interval": (low, high),
-    "ceiling": float(np.log(size * (size - 1) * len(fit.held))),
-    "optimism": optimism,
-    "rise": rise if network else 0.0,
-    "network": network,
-    "apart": float(max(upper, held) - min(lower, held)),
-    "model_based": thin and fit.held[0].normalised,
-    "thin_partition": thin and not fit.held[0].normalised,
-    "p_value": interval.permutation_p_value(fit.held, _PERMUTATIONS, seed),
-  }
-
-
-def _second_look(x, y, fit: CrossFit, found, seed: int) -> dict[str, Any]:
-  """What neighbors change: the value where they show more than the critic.
-
-  Critics and neighbors both fall short, but hardly ever exceed the truth by
-  more than `_MORE`. So where they differ by more, the higher is nearer.
-  """
-  near = neighbors.look(x, y, seed)
-  if near is None:
-    return {}
-  scores = np.empty(len(x))
-  for fold in fit.held:
-    scores[fold.rows] = fold.pairs - log_partition(fold)[0]
-  # The critics' own value is higher than what they show of new pairs.
-  scores += found["nats"] - np.mean(scores)
-  more = near.each - scores[near.rows]
-  error = np.std(more) / np.sqrt(len(more))
-  pair = x.shape[1] == y.shape[1] == 1
-  least = (_MORE_OF_PAIR if pair else _MORE) * (1 + abs(near.nats))
-  least = max(least, 3 * error)
-  low, high = found["interval"]
-  # What neighbors show by chance is looked at only where it can matter.
-  if np.mean(more) <= least or np.mean(more) <= least + near.chance:
-    return {"interval": (low, max(high, near.nats + 2 * error))}
-  near_low, near_high = near.interval()
-  return {
-    "how": near.how,
-    "nats": near.nats,
-    "interval": (near_low, max(near_high, high)),
-    "ceiling": near.ceiling,
-    "critic_short": found["nats"],
-    "optimism": 0.0,
-    "rise": 0.0,
-    "network": False,
-    "apart": 0.0,
-    "model_based": False,
-    "thin_partition": False,
-  }
-
-
-def _above_zero(found) -> dict[str, Any]:
-  """The value, and an interval that says how little is known below zero."""
-  nats, (low, high) = found["nats"], found["interval"]
-  if nats >= 0:
-    return {"interval": (max(low, 0.0), high)}
-  # The pairs that the critic was fitted to bound what it may have missed.
-  most = max(high, nats + found["optimism"], 0.0)
-  return {"nats": 0.0, "interval": (0.0, most), "below_zero": nats}
-
-
-def _name(fit: CrossFit) -> str:
-  return f"Donsker-Varadhan, cross-fitted ({fit.name})"
 
 
 def _nothing(count: int) -> dict[str, Any]:
