@@ -42,40 +42,6 @@ def accuracy(record: dict) -> tuple[list[str], str]:
   return lines, text
 
 
-def functions(record: dict) -> tuple[list[str], str]:
-  """One number as a function of another: each task, means over seeds."""
-  lines = [
-    "| y | truth | `infomin estimate` | KSG | Gaussian (CCA) | in interval |",
-    "|---|---|---|---|---|---|",
-  ]
-  groups: dict[str, list[dict]] = {}
-  for row in record["values"]:
-    groups.setdefault(row["task"], []).append(row)
-  for task, rows in groups.items():
-    means = (
-      sum(row[who] for row in rows) / len(rows)
-      for who in ("truth", "nats", "ksg", "gaussian")
-    )
-    covered = f"{sum(row['covered'] for row in rows)} of {len(rows)}"
-    flags = sorted({flag for row in rows for flag in row["flags"]})
-    cells = (
-      f"`{task}`",
-      *(f"{nats:.3f}" for nats in means),
-      f"{covered}{', ' * bool(flags)}{' '.join(f'`{f}`' for f in flags)}",
-    )
-    lines.append(f"| {' | '.join(cells)} |")
-  errors = {
-    task: sum(abs(row["nats"] - row["truth"]) for row in rows) / len(rows)
-    for task, rows in groups.items()
-  }
-  worst = max(errors, key=errors.__getitem__)
-  others = [error for task, error in errors.items() if task != worst]
-  return lines, (
-    f"Nats. Mean absolute error of `{worst}` {errors[worst]:.3f}, of the rest "
-    f"{sum(others) / len(others):.3f}"
-  )
-
-
 FAMILIES = {
   "Gaussian, also distorted": ("normal", "dense", "sparse", "half_cube"),
   "one pair, bent or bounded": (
@@ -88,21 +54,6 @@ FAMILIES = {
 
 def _in_family(rows, family):
   return [row for row in rows if row["task"].startswith(FAMILIES[family])]
-
-
-def coverage(record: dict) -> tuple[list[str], str]:
-  """How often the 95 % interval holds the truth."""
-  lines = ["| task | truth | mean value | truth in the interval |"]
-  lines.append("|---|---|---|---|")
-  for task, share in record["summary"]["coverage"].items():
-    some = [row for row in record["values"] if row["task"] == task]
-    mean = sum(row["nats"] for row in some) / len(some)
-    lines.append(
-      f"| `{task}` | {some[0]['truth']:.3f} | {mean:.3f} | {share:.0%} of "
-      f"{len(some)} |"
-    )
-  text = f"95 % intervals of {record['config']['samples']:,} pairs"
-  return lines, text
 
 
 def files(record: dict) -> tuple[list[str], str]:

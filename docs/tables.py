@@ -196,8 +196,6 @@ TABLES = {
   "good_views": _study(study_tables.good_views),
   "limits": _study(study_tables.limits),
   "mi_checks": _told(check_tables.checks),
-  "mi_coverage": _told(mi_tables.coverage),
-  "mi_functions": _told(mi_tables.functions),
   "mi_suite": _told(suite_tables.suites),
   "plans": _told(scale_tables.plans),
   "processes": _told(scale_tables.processes),

@@ -37,7 +37,9 @@ TAKES = {
   "data": ("list", "prepare", "inspect"),
   "embed --images": shtab.DIRECTORY,
   "estimate": shtab.FILE,
-  "estimate --critic": ("auto", "copula", "warped", "joined"),
+  "estimate --critic": (
+    *("auto", "copula", "mixture", "warped", "joined", "distances"),
+  ),
   "estimate --estimators": ("best", "all"),
   "export --format": (
     *("detectron2", "safetensors", "stablehlo", "timm", "torchvision"),
