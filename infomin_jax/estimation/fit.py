@@ -78,7 +78,7 @@ def fit_critic(
   best, bad = Fit(params, float(value(params)), []), 0
   curve = [best.nats]
   for i in range(steps // EVERY):
-    keys = jax.random.split(jax.random.fold_in(key, i), members)
+    keys = jax.random.split(jax.random.fold_in(key, i), (EVERY, members))
     state = _train(critic, steps, rate, decay, batch, state, fitted, keys)
     curve.append(float(value(state[2])))
     # Also false for nan.
@@ -132,7 +132,8 @@ def _train(critic, steps, rate, decay, batch, state, fitted, keys):
     average = optax.incremental_update(params, average, 0.02)
     return (params, opt_state, average), None
 
-  def steps_of(state, key):
-    return jax.lax.scan(step, state, jax.random.split(key, EVERY))[0]
-
-  return jax.vmap(steps_of)(state, keys)
+  return jax.lax.scan(
+    lambda state, some: (jax.vmap(lambda *a: step(*a)[0])(state, some), None),
+    state,
+    keys,
+  )[0]

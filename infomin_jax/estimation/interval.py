@@ -59,4 +59,4 @@ def permutation_p_value(held: Sequence[Held], permutations: int, seed: int):
       columns = rng.permutation(len(fold.matrix))
       dealt += np.mean(fold.matrix[np.arange(len(columns)), columns])
     high += dealt >= real
-  return (1 + high) / (permutations + 1)
+  return float((1 + high) / (permutations + 1))
