@@ -31,7 +31,6 @@ class Columns:
 
   ranks: np.ndarray
   values: np.ndarray
-
   known: dict[float, np.ndarray] = dataclasses.field(default_factory=dict)
 
   @functools.cached_property
@@ -74,7 +73,7 @@ def columns(values: np.ndarray) -> Columns:
   A column that equals another one, or is a monotone function of it, tells
   nothing more.
   """
-  ranks = uniform_ranks(np.sort(values, axis=0), values)
+  ranks = own_ranks(values)
   known = set()
   kept = []
   for j, column in enumerate(ranks.T):
@@ -128,6 +127,16 @@ def uniform_ranks(fitted: np.ndarray, values: np.ndarray) -> np.ndarray:
     mean_rank = np.bincount(inverse, grid) / np.bincount(inverse)
     ranks[:, j] = np.interp(values[:, j], levels, mean_rank)
   return ranks
+
+
+def own_ranks(values: np.ndarray) -> np.ndarray:
+  """Returns `uniform_ranks` of `values [n, d]` among themselves."""
+  return uniform_ranks(np.sort(values, axis=0), values)
+
+
+def normal_scores(values: np.ndarray) -> np.ndarray:
+  """Returns normal quantiles of `own_ranks`, `[n, d]`."""
+  return quantiles(own_ranks(values), np.inf)
 
 
 def quantiles(ranks: np.ndarray, nu: float) -> np.ndarray:

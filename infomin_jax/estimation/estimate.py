@@ -119,13 +119,7 @@ def estimate_paired(
     "samples": count,
     "constant": 0,
     "duplicates": 0.0,
-    "optimism": 0.0,
-    "rise": 0.0,
-    "network": False,
-    "apart": 0.0,
-    "model_based": False,
-    "thin_partition": False,
-  }
+  } | value.NO_DOUBT
   figures["same_column"], figures["row_order"] = order.shared(pairs)
   if pairs.x_kind == pairs.y_kind == "discrete":
     figures["constant"] = sum(np.all(v == v[0]) for v in (pairs.x, pairs.y))

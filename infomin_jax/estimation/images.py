@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from infomin_jax.critics import inner
-from infomin_jax.estimation.copula import quantiles, uniform_ranks
+from infomin_jax.estimation.columns import own_ranks, quantiles
 
 Side = dict[str, Any]  # of arrays
 # Components of a side at most, and pairs for each of them.
@@ -89,7 +89,7 @@ def coordinates(values: np.ndarray) -> np.ndarray:
   Returns:
     Normal scores `[n, d]` float32; with d <= 4, scaled ranks follow.
   """
-  ranks = uniform_ranks(np.sort(values, axis=0), values)
+  ranks = own_ranks(values)
   read = [quantiles(ranks, np.inf)]
   if values.shape[1] <= _FEW:
     read.append(3 * (2 * ranks - 1))

@@ -68,6 +68,7 @@ class Data:
 
   @property
   def vectors(self) -> bool:
+    """Whether both sides are columns."""
     return isinstance(self.x, Columns) and isinstance(self.y, Columns)
 
   @functools.cached_property

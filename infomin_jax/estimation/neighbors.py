@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from infomin_jax.estimation.copula import quantiles, uniform_ranks
+from infomin_jax.estimation.columns import normal_scores, own_ranks
 from infomin_jax.estimation.local_fits import NOISE, fitted_each
 from infomin_jax.estimators.nonneural import ksg_each, mixed_ksg_each
 
@@ -137,14 +137,10 @@ def _clearly(more) -> bool:
 
 def _joint(x, y):
   """Nats of each pair by KSG; where pairs are tied, by the mixed one."""
-  x, y = _scores(x), _scores(y)
+  x, y = normal_scores(x), normal_scores(y)
   both = np.concatenate([x, y], axis=1)
   tied = len(np.unique(both, axis=0)) < len(both)
   return mixed_ksg_each(x, y, _K) if tied else ksg_each(x, y, _K)
-
-
-def _scores(values):
-  return quantiles(uniform_ranks(np.sort(values, axis=0), values), np.inf)
 
 
 # One column a side.
@@ -196,7 +192,7 @@ def _partners(x, y) -> tuple[list, float]:
 
 def _waves(values):
   """Cosines of the ranks of each column, of variance 1, `[n, waves, d]`."""
-  ranks = uniform_ranks(np.sort(values, axis=0), values)
+  ranks = own_ranks(values)
   angle = np.pi * np.arange(1, _WAVES + 1)[:, None] * ranks[:, None]
   waves = np.cos(angle)
   waves -= waves.mean(axis=0)

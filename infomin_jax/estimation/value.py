@@ -14,6 +14,15 @@ from infomin_jax.estimation.partition import ENOUGH
 from infomin_jax.estimators import leave_one_out, nwj
 from infomin_jax.estimators.nonneural import entropy
 
+# What `advice.flags` reads of critics, where no value is taken from them.
+NO_DOUBT = {
+  "optimism": 0.0,
+  "rise": 0.0,
+  "network": False,
+  "apart": 0.0,
+  "model_based": False,
+  "thin_partition": False,
+}
 _DRAWS = 500
 _PERMUTATIONS = 999
 # How many times what twice the pairs gain may be to come.
@@ -91,13 +100,7 @@ def second_look(x, y, fit: CrossFit, found, seed: int) -> dict[str, Any]:
     "interval": (near_low, max(near_high, high)),
     "ceiling": near.ceiling,
     "critic_short": found["nats"],
-    "optimism": 0.0,
-    "rise": 0.0,
-    "network": False,
-    "apart": 0.0,
-    "model_based": False,
-    "thin_partition": False,
-  }
+  } | NO_DOUBT
 
 
 def above_zero(found) -> dict[str, Any]:
