@@ -55,6 +55,15 @@ def test_weights_are_those_that_show_most():
   assert nats(blend.Blend(critics, found), new) > nats(critics[0], new)
 
 
+def test_weights_do_not_grow_without_a_bound():
+  # No negative exceeds a pair: any scale would show more.
+  sure = Nothing()
+  sure.pairs = lambda rows: np.ones(len(rows))
+  sure.matrix = lambda rows: np.zeros((len(rows), len(rows)))
+  found = blend.weights([sure, sure], np.arange(50))
+  assert sum(found) == pytest.approx(1.5)
+
+
 def test_a_critic_of_noise_is_left_out():
   noise = Nothing()
   noise.pairs = lambda rows: np.random.default_rng(1).normal(size=len(rows))

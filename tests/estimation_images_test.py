@@ -5,6 +5,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from infomin_jax.estimation import images
+from infomin_jax.estimation.columns import columns
 
 RNG = np.random.default_rng(0)
 # Images that vary in two ways, with different strength.
@@ -50,14 +51,14 @@ class ComponentsTest(parameterized.TestCase):
     self.assertEqual(images.component_count(shape), count)
 
   def test_columns_become_scores_and_ranks(self):
-    read = images.side(np.exp(5 * WEIGHTS))["coordinates"]
+    read = images.side(columns(np.exp(5 * WEIGHTS)))["coordinates"]
     self.assertEqual(read.shape, (400, 4))
     self.assertLess(np.max(np.abs(read)), 4)
 
 
 class DistancesTest(absltest.TestCase):
   def test_pairs_are_the_diagonal_of_all_combinations(self):
-    x, y = images.side(PICTURES), images.side(WEIGHTS)
+    x, y = images.side(PICTURES), images.side(columns(WEIGHTS))
     critic = images.Distances()
     params = critic.init(jax.random.key(0), x, y)
     scores = critic.apply(params, x, y)

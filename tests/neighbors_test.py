@@ -15,6 +15,8 @@ from infomin_jax.mi.tasks.ladder import rung
 
 RHO, N = 0.8, 1500
 TRUTH = -0.5 * np.log(1 - RHO**2)
+# What `second_look` reads of a critic that can be trusted.
+SURE = {"model_based": False, "thin_partition": False, "ceiling": 12.0}
 
 
 def normal(seed=0, n=N):
@@ -75,7 +77,7 @@ def test_neighbors_on_a_line_are_counted_by_their_distance(step):
 @pytest.mark.parametrize("nats", [7, 10])
 def test_many_nats_are_seen(family, nats):
   look = neighbors.look(*rung(family, nats, 1).sample(4000, 1), 0)
-  assert look.how == neighbors._FITTED
+  assert look.how == neighbors.FITTED
   assert -0.15 < look.nats - nats < 0.03 + 0.01 * nats
   low, high = look.interval()
   assert high - low < 0.6 and abs(look.chance) < 0.1
@@ -190,16 +192,29 @@ def test_columns_that_share_nothing_are_not_looked_at():
 
 def test_the_higher_is_taken():
   x, y = normal()
-  found = {"nats": 0.0, "interval": (0.0, 0.01)}
+  found = SURE | {"nats": 0.0, "interval": (0.0, 0.01)}
   change = second_look(x, y, fit(x, y, lambda x, y: 0 * (x + y)), found, 0)
   assert change["critic_short"] == 0.0
   assert change["nats"] == pytest.approx(TRUTH, abs=0.08)
   assert change["interval"][0] < TRUTH < change["interval"][1]
 
 
+def test_fits_take_the_place_of_a_critic_that_few_negatives_carry():
+  rng = np.random.default_rng(0)
+  x = rng.normal(size=(1000, 1))
+  y = x + 1e-3 * rng.normal(size=x.shape)
+  found = SURE | {"nats": 9.0, "interval": (8.9, 9.1)}
+  high = fit(x, y, lambda x, y: 9.0 + 0 * (x + y))
+  assert "nats" not in second_look(x, y, high, found, 0)
+  for doubt in ({"model_based": True}, {"ceiling": 9.2}):
+    change = second_look(x, y, high, found | doubt, 0)
+    assert change["nats"] == pytest.approx(np.log(1e3), abs=0.15)
+    assert change["interval"][1] < 7.5
+
+
 def test_a_good_critic_stays():
   x, y = normal()
-  found = {"nats": TRUTH, "interval": (TRUTH - 0.02, TRUTH + 0.02)}
+  found = SURE | {"nats": TRUTH, "interval": (TRUTH - 0.02, TRUTH + 0.02)}
   change = second_look(x, y, fit(x, y, log_ratio), found, 0)
   assert set(change) == {"interval"}
   assert change["interval"][0] == TRUTH - 0.02
@@ -211,7 +226,7 @@ def test_chance_is_not_taken_for_dependence():
   task = next(t for t in SUITES["mixed"]() if t.name == "integers_256")
   x, y = (v[:, None].astype(float) for v in task.sample(2000, 0))
   assert neighbors.look(x, y, 0).nats > 0.03
-  found = {"nats": 0.0, "interval": (0.0, 0.01)}
+  found = SURE | {"nats": 0.0, "interval": (0.0, 0.01)}
   change = second_look(x, y, fit(x, y, lambda x, y: 0 * (x + y)), found, 0)
   assert "nats" not in change
 

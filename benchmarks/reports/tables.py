@@ -160,6 +160,7 @@ def _nothing(x) -> Callable[[pathlib.Path], None]:
     shown = _estimate(folder)
     assert abs(shown["nats"]) < 0.05, shown
     assert shown["interval"][0] < 1e-3, shown
+    assert shown["p_value"] > 0.01, shown
 
   return check
 

@@ -6,7 +6,12 @@ import numpy as np
 
 from infomin_jax.output import number
 
-_MANY_COLUMNS = 20  # in which networks overlook what is bent
+NO_DEPENDENCE = 0.05  # p value above which none was found
+NEAR_CEILING = 0.5  # nats
+# Columns of both sides beyond which critics overlook some of what is bent, and
+# of few samples.
+_MANY_COLUMNS, _FEW_COLUMNS = 20, 4
+_ROWS_PER_COLUMN = 200
 # flag -> what it says; `{...}` are figures of the estimate.
 WORDS = {
   "same_column": (
@@ -42,7 +47,7 @@ WORDS = {
   ),
   "wide_interval": "the interval is wider than the value",
   "critic_short": (
-    "the critics show only {critic_short} nats: the value is that of nearest "
+    "the critics show {critic_short} nats: the value is that of nearest "
     "neighbors, which is no bound"
   ),
   "below_zero": (
@@ -70,8 +75,8 @@ WORDS = {
     "would go on: the truth is likely to be higher"
   ),
   "bent": (
-    "the dependence is bent, and in {columns} columns a network finds only a "
-    "part of that: the truth may be higher"
+    "the dependence is bent, and in {columns} columns critics find only a part "
+    "of that: the truth may be higher"
   ),
   "independent": "no dependence was found (p = {p_value:.2g})",
 }
@@ -96,7 +101,7 @@ def flags(figures: dict) -> tuple[str, ...]:
     "many_classes": chance > max(0.05, 0.1 * nats),
     "duplicates": figures["duplicates"] > 0.01,
     "few_samples": figures["samples"] < 20 * math.exp(min(nats, 50)) + 50,
-    "near_ceiling": nats > figures["ceiling"] - 0.5,
+    "near_ceiling": nats > figures["ceiling"] - NEAR_CEILING,
     "wide_interval": high - low > max(nats, 0),
     "critic_short": "critic_short" in figures,
     "below_zero": figures.get("below_zero", 0.0) < -0.02,
@@ -105,11 +110,17 @@ def flags(figures: dict) -> tuple[str, ...]:
     "thin_partition": figures["thin_partition"],
     "overfitted": figures["optimism"] > max(0.1, 0.15 * nats),
     "still_rising": figures.get("rise", 0.0) > 0.02 * (1 + max(nats, 0)),
-    "bent": figures.get("network", False)
-    and figures.get("columns", 0) > _MANY_COLUMNS,
-    "independent": figures["p_value"] > 0.05,
+    "bent": figures["bent"]
+    and _many(figures.get("columns", 0), figures["samples"]),
+    "independent": figures["p_value"] > NO_DEPENDENCE,
   }
   return tuple(name for name in WORDS if holds[name])
+
+
+def _many(columns: int, samples: int) -> bool:
+  """Whether critics overlook some of what is bent in so many columns."""
+  few = samples < _ROWS_PER_COLUMN * columns
+  return columns > _MANY_COLUMNS or (columns > _FEW_COLUMNS and few)
 
 
 def words(names: tuple[str, ...], figures: dict) -> tuple[str, ...]:

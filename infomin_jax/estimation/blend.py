@@ -14,6 +14,8 @@ from scipy import optimize
 # Combinations of so many pairs measure the partition while weights are found.
 _NEGATIVES = 500
 _LEAST = 0.05  # weight below which a critic is left out
+# All weights together: at many nats few negatives would allow any scale.
+_MOST = 1.5
 
 
 class Critic(Protocol):
@@ -81,8 +83,13 @@ def weights(critics: Sequence[Critic], rows: np.ndarray) -> np.ndarray:
     return log_mean - w @ pairs.mean(axis=1), gradient
 
   begin = np.full(len(critics), 1 / len(critics))
-  bounds = [(0.0, 1.5)] * len(critics)
+  total = optimize.LinearConstraint(np.ones(len(critics)), -np.inf, _MOST)
   found = optimize.minimize(
-    loss, begin, jac=True, method="L-BFGS-B", bounds=bounds
+    loss,
+    begin,
+    jac=True,
+    method="SLSQP",
+    bounds=[(0.0, _MOST)] * len(critics),
+    constraints=total,
   ).x
   return np.where(found < _LEAST, 0.0, found)

@@ -13,10 +13,8 @@ from sklearn.utils.extmath import randomized_svd
 
 # Columns up to which all of a side are fitted, and components at most.
 MOST, _COMPONENTS = 512, 64
-_KEPT = 2_000_000  # cells up to which quantiles are kept
+_KEPT = 2_000_000  # cells up to which quantiles of all t are kept
 _EXACT = 300  # columns up to which the decomposition is exact
-# Nats that a fit of all columns may lose to chance before fewer are tried.
-_LOSS = 0.005
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +37,17 @@ class Columns:
     return quantiles(self.ranks, np.inf)
 
   def quantiles(self, nu: float, rows, some) -> np.ndarray:
-    """Returns those of a t of rows and some columns; all are kept if few."""
+    """Returns those of a t, of rows and some columns.
+
+    All are kept: of few cells for every nu, of many for the last one.
+    """
     if np.isinf(nu):
       return self.scores[rows][:, some]
     if self.ranks.size > _KEPT:
-      return quantiles(self.ranks[rows][:, some], nu)
+      if 2 * len(rows) < len(self.ranks):
+        return quantiles(self.ranks[rows][:, some], nu)
+      if nu not in self.known:
+        self.known.clear()
     if nu not in self.known:
       self.known[nu] = quantiles(self.ranks, nu)
     return self.known[nu][rows][:, some]
@@ -105,10 +109,9 @@ def fit_whole(dims: tuple[int, int], samples: int) -> bool:
   return max(dims) <= MOST and sum(dims) <= samples // 2
 
 
-def few_for(x: Columns, y: Columns, samples: int) -> bool:
-  """Whether all columns can be fitted to so many pairs with little loss."""
-  dx, dy = x.ranks.shape[1], y.ranks.shape[1]
-  return dx * dy < 2 * _LOSS * samples
+def lost(x: Columns, y: Columns, samples: int) -> float:
+  """Nats of new pairs that a fit of all columns loses to chance."""
+  return x.ranks.shape[1] * y.ranks.shape[1] / (2 * samples)
 
 
 def uniform_ranks(fitted: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -29,7 +29,8 @@ from scipy import special
 from infomin_jax.estimation import columns
 from infomin_jax.estimation.columns import quantiles, uniform_ranks
 
-_EM_STEPS = 8
+_EM_STEPS, _LAST = 8, 3  # steps, and those with all rows
+_FEW, _FEW_PER_COLUMN = 4000, 20  # rows of the others
 RIDGE = 1e-9
 # Canonical correlations at most in float32, where critics add to them.
 _NEAR_ONE = 1 - 1e-6
@@ -219,10 +220,14 @@ def _scatter(z, form):
   # What is constant in these rows correlates with nothing.
   bounded /= np.where(length > 0, length, 1)
   scatter = bounded.T @ bounded + 1e-6 * np.eye(d)
-  for _ in range(_EM_STEPS):
-    white = np.linalg.solve(np.linalg.cholesky(scatter), z.T)
+  # Of many rows, some do for the first steps.
+  some = z[: max(_FEW, _FEW_PER_COLUMN * d)]
+  for step in range(_EM_STEPS):
+    rows = some if step < _EM_STEPS - _LAST else z
+    white = np.linalg.solve(np.linalg.cholesky(scatter), rows.T)
     weight = (form.nu + d) / (form.nu + np.sum(white**2, axis=0))
-    scatter = _ridged((z.T * weight) @ z / np.sum(weight), form.ridge)
+    scatter = (rows.T * weight) @ rows / np.sum(weight)
+    scatter = _ridged(scatter, form.ridge)
   return scatter
 
 

@@ -14,7 +14,12 @@ from infomin_jax.errors import lookup
 from infomin_jax.estimation.blend import Blend, Critic, weights
 from infomin_jax.estimation.columns import columns
 from infomin_jax.estimation.copula import Copula
-from infomin_jax.estimation.held import Held, donsker_varadhan, shown
+from infomin_jax.estimation.held import (
+  Held,
+  donsker_varadhan,
+  log_partition,
+  shown,
+)
 from infomin_jax.estimation.models import (
   NETWORKS,
   Data,
@@ -26,11 +31,19 @@ from infomin_jax.estimation.models import (
   score,
   train,
 )
-from infomin_jax.estimation.partition import ENOUGH, carried, exponentials
+from infomin_jax.estimation.partition import (
+  ENOUGH,
+  carried,
+  chance,
+  exponentials,
+)
 
 # Pairs to fit to, from which networks of columns are tried: of fewer they learn
 # by heart.
 _ENOUGH_TO_TRAIN = 400
+# Columns of both sides, up to which networks are tried: they find nothing in
+# more, and take minutes.
+_WIDEST = 256
 # Pairs that choose, from which critics are added up.
 _ENOUGH_TO_BLEND = 200
 # Nats that a critic must show more than the copula to be worth its noise.
@@ -78,10 +91,9 @@ def cross_fit(
     y: floats; images in [0, 1].
     folds: at least 2.
     seed: of the folds, the initial parameters and the batches.
-    critic: one of `CRITICS`. With `auto`, another critic than the copula is
-      taken if on the first fold it beats the copula, on pairs that neither was
-      fitted to, by more than the standard error of the difference, and enough
-      negatives carry its partition for that to be known.
+    critic: one of `CRITICS`. With `auto`, another critic than the copula, or a
+      sum, is taken if on pairs of the first fold that no critic was fitted to
+      it beats the copula by more than chance, and still does in all folds.
     say: told what is being done.
   """
   lookup("critic", critic, dict.fromkeys(CRITICS))
@@ -96,12 +108,12 @@ def cross_fit(
   names, tried = _best(first, parts[0], critic)
   networks = {k: v for k, v in first.items() if isinstance(v, Network)}
   gains = [model.gain for name, model in networks.items() if name in names]
-  held = [_score(_joint(first, names, parts[0]), parts[0])]
+  fitted = [first]
+  for i in range(1, folds):
+    fitted.append(models(i, names, _SHARE * max(gains, default=0.0), first))
+  names, held = _kept(fitted, names, parts, critic)
   say("half of the pairs")
   rise = _rise(names, data, parts[0], held[0], seed * folds, first)
-  for i in range(1, folds):
-    found = models(i, names, _SHARE * max(gains, default=0.0), first)
-    held.append(_score(_joint(found, names, parts[i]), parts[i]))
   curves = {name: model.curve for name, model in networks.items()}
   words = _named(names, first["copula"])
   return CrossFit(tuple(names), words, held, tried, curves, rise)
@@ -125,6 +137,8 @@ def _candidates(data, critic, pairs) -> list[str]:
     return [critic] if critic != "copula" else []
   if not data.vectors:
     return ["distances"]
+  if data.width > _WIDEST:
+    return ["mixture"]
   return ["mixture", "warped"] if pairs >= _ENOUGH_TO_TRAIN else ["mixture"]
 
 
@@ -149,17 +163,56 @@ def _best(found, rows, asked) -> tuple[list[str], dict[str, float]]:
     more = pairs - start
     error = np.std(more) / np.sqrt(len(more))
     better = tried[name] - tried["copula"]
-    known = carried(exponentials(matrix)[0]) >= ENOUGH
-    if (known or found[name].normalised) and better > max(gain, error):
+    if not found[name].normalised:
+      error = max(error, _doubt(carried(exponentials(matrix)[0])))
+    if better > max(gain, error):
       best, gain = name, better
-  if best == "copula" or len(rows.choose) < _ENOUGH_TO_BLEND:
-    return [best], tried
-  if carried(exponentials(looks[best][1])[0]) < ENOUGH:
+  if len(rows.choose) < _ENOUGH_TO_BLEND:
     return [best], tried
   some = [name for name in found if not isinstance(found[name], Nothing)]
   size = weights([found[name] for name in some], rows.choose)
-  blend = [name for name, w in zip(some, size, strict=True) if w > 0]
-  return (blend if best in blend else [best]), tried
+  parts = [(n, w) for n, w in zip(some, size, strict=True) if w > 0]
+  if len(parts) < 2:
+    return [best], tried
+  names = [name for name, _ in parts]
+  blend = Blend([found[name] for name in names], [w for _, w in parts])
+  better = shown(*score(blend, rows.choose), False) > tried[best] + _GAIN
+  return (names if better else [best]), tried
+
+
+def _doubt(effective) -> float:
+  """Nats that a critic's own partition may be off, where few carry it."""
+  return chance(effective) if effective < ENOUGH else 0.0
+
+
+def _kept(fitted, names, parts, asked) -> tuple[list[str], list[Held]]:
+  """The critics that stay, and what they show of all folds.
+
+  The first fold chose by some of its pairs. If in all folds a ratio of
+  densities shows as much, or as much but for the doubt of a partition that few
+  negatives carry, it takes the place of a network or of a sum.
+  """
+
+  def of(names):
+    return [
+      _score(_joint(found, names, rows), rows)
+      for found, rows in zip(fitted, parts, strict=True)
+    ]
+
+  held = of(names)
+  if asked != "auto" or held[0].normalised:
+    return names, held
+  best = np.mean([donsker_varadhan(fold) for fold in held])
+  best -= _doubt(min(log_partition(fold)[1] for fold in held))
+  for name in ("copula", "mixture"):
+    if name != "copula" and not all(name in found for found in fitted):
+      continue
+    other = of([name])
+    nats = np.mean([donsker_varadhan(fold) for fold in other])
+    # Also where a sum is not a number.
+    if not best > nats:
+      names, held, best = [name], other, nats
+  return names, held
 
 
 def _joint(found, names, rows) -> Critic:

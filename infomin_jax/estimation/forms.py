@@ -16,7 +16,7 @@ from infomin_jax.estimation.copula import (
   canonical,
   log_ratio,
 )
-from infomin_jax.estimation.partition import exponentials, log_mean
+from infomin_jax.estimation.partition import exponentials, of_ratio
 
 # Degrees of freedom that are tried.
 FREEDOMS = (1.0, 2.0, 3.0, 5.0, 8.0, 15.0, np.inf)
@@ -27,6 +27,9 @@ _FEW = 4000
 _MATRIX = 500  # of which all combinations measure the partition
 # Pairs below which parts of all of them choose, not those set apart alone.
 _SMALL, _PARTS = 2000, 4
+# Nats, also for each nat, that a fit of all columns may lose to chance before
+# fewer are tried.
+_LOST = 0.005
 # Nats, also for each nat, by which another form must be better than ranks.
 _BETTER = 0.01
 
@@ -61,10 +64,6 @@ def _chosen(x, y, splits) -> tuple[Form, int]:
   few = [(fit[:_FEW], held) for fit, held in splits]
   dims = x.ranks.shape[1], y.ranks.shape[1]
   whole = columns.fit_whole(dims, size)
-  bases = ["all"] * whole
-  if not (whole and columns.few_for(x, y, size)):
-    bases += [k for k in _COMPONENTS if k <= size // 8 and k < max(dims)]
-    bases += ["correlated"]
   known = {}
 
   def nats(form, splits=splits):
@@ -73,6 +72,10 @@ def _chosen(x, y, splits) -> tuple[Form, int]:
       known[key] = _judged(x, y, splits, form)
     return known[key][0]
 
+  bases = ["all"] * whole
+  if not (whole and columns.lost(x, y, size) < _LOST * (1 + nats(Form()))):
+    bases += [k for k in _COMPONENTS if k <= size // 8 and k < max(dims)]
+    bases += ["correlated"]
   best = max((Form(base=base) for base in bases), key=nats)
   kinds = [dataclasses.replace(best, nu=nu) for nu in FREEDOMS]
   best = max(kinds, key=lambda form: nats(form, few))
@@ -108,4 +111,4 @@ def _judged(x, y, splits, form) -> tuple[float, int]:
   u, v, rho = found[0]
   some = np.arange(min(len(u), _MATRIX))
   matrix = Copula(form, u, v, rho[:rank]).matrix(some)
-  return float(mean[rank] - max(log_mean(*exponentials(matrix)), 0.0)), rank
+  return float(mean[rank] - of_ratio(*exponentials(matrix))), rank

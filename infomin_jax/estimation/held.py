@@ -4,9 +4,12 @@ import dataclasses
 
 import numpy as np
 
-from infomin_jax.estimation.partition import carried, exponentials, log_mean
-
-_ERRORS = 3  # standard errors of a log partition that may be chance
+from infomin_jax.estimation.partition import (
+  carried,
+  exponentials,
+  log_mean,
+  of_ratio,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,14 +48,6 @@ def shown(pairs: np.ndarray, matrix: np.ndarray, normalised: bool) -> float:
 
 
 def _log_partition(matrix, normalised) -> tuple[float, float]:
-  """log mean exp of negatives in nats, and how many carry it.
-
-  The partition of a ratio of densities is 1 by construction. Where it measures
-  more than chance gives, the model misfits, and what is measured counts; less
-  is what few negatives show of a partition that rare ones carry.
-  """
+  """log mean exp of negatives in nats, and how many carry it."""
   e, top = exponentials(matrix)
-  nats, effective = log_mean(e, top), carried(e)
-  if normalised and nats < _ERRORS / np.sqrt(effective):
-    nats = 0.0
-  return nats, effective
+  return (of_ratio if normalised else log_mean)(e, top), carried(e)

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from infomin_jax.critics import inner
-from infomin_jax.estimation.columns import own_ranks, quantiles
+from infomin_jax.estimation.columns import Columns
 
 Side = dict[str, Any]  # of arrays
 # Components of a side at most, and pairs for each of them.
@@ -80,27 +80,17 @@ def components(images: np.ndarray, count: int | None = None) -> np.ndarray:
   return (z * (np.sqrt(_LENGTH) / length)).astype(np.float32)
 
 
-def coordinates(values: np.ndarray) -> np.ndarray:
-  """Returns what a network reads of columns that are paired with images.
+def side(values: np.ndarray | Columns) -> Side:
+  """Returns a side of all rows: images, or columns beside them.
 
-  Args:
-    values: `[n, d]`.
-
-  Returns:
-    Normal scores `[n, d]` float32; with d <= 4, scaled ranks follow.
+  Of columns a network reads normal scores; of few, scaled ranks too.
   """
-  ranks = own_ranks(values)
-  read = [quantiles(ranks, np.inf)]
-  if values.shape[1] <= _FEW:
-    read.append(3 * (2 * ranks - 1))
-  return np.concatenate(read, axis=1).astype(np.float32)
-
-
-def side(values: np.ndarray) -> Side:
-  """Returns a side of all rows: images, or columns `[n, d]` beside them."""
-  if values.ndim == 2:
-    return {"coordinates": coordinates(values)}
-  return {"coordinates": components(values)}
+  if not isinstance(values, Columns):
+    return {"coordinates": components(values)}
+  read = [values.scores]
+  if values.ranks.shape[1] <= _FEW:
+    read.append(3 * (2 * values.ranks - 1))
+  return {"coordinates": np.concatenate(read, axis=1).astype(np.float32)}
 
 
 class Distances(nn.Module):

@@ -71,11 +71,16 @@ class Data:
     """Whether both sides are columns."""
     return isinstance(self.x, Columns) and isinstance(self.y, Columns)
 
+  @property
+  def width(self) -> int:
+    """How many columns both sides have together, if they have columns."""
+    both = [v for v in (self.x, self.y) if isinstance(v, Columns)]
+    return sum(v.ranks.shape[1] for v in both)
+
   @functools.cached_property
   def components(self) -> tuple[dict, dict]:
     """Both sides as networks for images read them."""
-    x, y = (v.values if isinstance(v, Columns) else v for v in (self.x, self.y))
-    return images.side(x), images.side(y)
+    return images.side(self.x), images.side(self.y)
 
 
 def fit_models(names, data, rows, seed, least, like) -> dict[str, Critic]:

@@ -25,7 +25,7 @@ _CELLS = 1_280_000  # of the larger side in a sum
 _K = 3
 _SEED = 20030641  # of pairs dealt anew
 _KSG = "nearest neighbors (KSG, k = 3) of normal scores"
-_FITTED = "nearest neighbors of residuals of local fits"
+FITTED = "nearest neighbors of residuals of local fits"
 
 _EDGES = 0.02  # of a value: what neighbors lose at edges of a support
 # Nats for each log of the rows from which KSG may fall short.
@@ -120,7 +120,7 @@ def _look_at_pairs(x, y, rows, pairs, excess: float = 0.0) -> Look:
 
   found = parts(rows, rows)
   fitted = [by_fits for _, by_fits in found]
-  how = _FITTED if any(fitted) else _KSG
+  how = FITTED if any(fitted) else _KSG
   if len(pairs) > 1:
     how += f", summed over {len(pairs)} pairs of columns"
   elif x.shape[1] + y.shape[1] > 2:

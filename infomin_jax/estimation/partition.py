@@ -3,7 +3,8 @@
 import numpy as np
 
 # With fewer effective negatives than this a log mean exp says nothing.
-ENOUGH = 30
+ENOUGH = 100
+_ERRORS = 3  # standard errors of a log partition that may be chance
 
 
 def exponentials(matrix: np.ndarray) -> tuple[np.ndarray, float]:
@@ -24,3 +25,19 @@ def log_mean(e: np.ndarray, top: float) -> float:
 def carried(e: np.ndarray) -> float:
   """The effective number of negatives (Kish), 1 to m (m - 1)."""
   return float(e.sum() ** 2 / np.sum(e**2))
+
+
+def chance(effective: float) -> float:
+  """Nats that a log mean exp of so many effective negatives may be off."""
+  return float(_ERRORS / np.sqrt(effective))
+
+
+def of_ratio(e: np.ndarray, top: float) -> float:
+  """The log partition of a ratio of densities, nats.
+
+  It is 0 by construction. Where it measures more than chance gives, the model
+  misfits, and what is measured counts; less is what few negatives show of a
+  partition that rare ones carry.
+  """
+  nats = log_mean(e, top)
+  return nats if nats >= chance(carried(e)) else 0.0

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from infomin_jax.data.paired import Paired
-from infomin_jax.estimation import interval, neighbors
+from infomin_jax.estimation import advice, interval, neighbors
 from infomin_jax.estimation.crossfit import CrossFit
 from infomin_jax.estimation.held import donsker_varadhan, log_partition
 from infomin_jax.estimation.models import NETWORKS
@@ -18,7 +18,7 @@ from infomin_jax.estimators.nonneural import entropy
 NO_DOUBT = {
   "optimism": 0.0,
   "rise": 0.0,
-  "network": False,
+  "bent": False,
   "apart": 0.0,
   "model_based": False,
   "thin_partition": False,
@@ -48,6 +48,9 @@ def of_scores(fit: CrossFit, seed: int) -> dict[str, Any]:
   network = bool(set(fit.critics) & set(NETWORKS))
   rise = max(fit.rise, 0.0)
   short = max(optimism, 0.0) / 2 + (rise / 2 if network else 0.0)
+  p_value = interval.permutation_p_value(fit.held, _PERMUTATIONS, seed)
+  if p_value > advice.NO_DEPENDENCE:  # then it falls short of nothing
+    short, low = 0.0, min(low, 0.0)
   nats = held + short
   more = optimism + _RISE * rise if network else max(optimism, _RISE * rise)
   sure = _SURE * (1 + nats)
@@ -62,11 +65,11 @@ def of_scores(fit: CrossFit, seed: int) -> dict[str, Any]:
     "ceiling": float(np.log(size * (size - 1) * len(fit.held))),
     "optimism": optimism,
     "rise": rise if network else 0.0,
-    "network": network,
+    "bent": fit.critics != ("copula",),
     "apart": float(max(upper, held) - min(lower, held)),
     "model_based": thin and fit.held[0].normalised,
     "thin_partition": thin and not fit.held[0].normalised,
-    "p_value": interval.permutation_p_value(fit.held, _PERMUTATIONS, seed),
+    "p_value": p_value,
   }
 
 
@@ -74,7 +77,9 @@ def second_look(x, y, fit: CrossFit, found, seed: int) -> dict[str, Any]:
   """What neighbors change: the value where they show more than the critic.
 
   Critics and neighbors both fall short, but hardly ever exceed the truth by
-  more than `_MORE`. So where they differ by more, the higher is nearer.
+  more than `_MORE`. So where they differ by more, the higher is nearer. Only
+  a critic of so many nats that few negatives carry its partition may be far
+  too high; residuals of local fits, which need none, take its place.
   """
   near = neighbors.look(x, y, seed)
   if near is None:
@@ -90,14 +95,18 @@ def second_look(x, y, fit: CrossFit, found, seed: int) -> dict[str, Any]:
   least = (_MORE_OF_PAIR if pair else _MORE) * (1 + abs(near.nats))
   least = max(least, 3 * error)
   low, high = found["interval"]
+  few = found["model_based"] or found["thin_partition"]
+  few = few or found["nats"] > found["ceiling"] - advice.NEAR_CEILING
+  fitted = pair and near.how == neighbors.FITTED and few
   # What neighbors show by chance is looked at only where it can matter.
-  if np.mean(more) <= least or np.mean(more) <= least + near.chance:
+  higher = np.mean(more) > least and np.mean(more) > least + near.chance
+  if not (higher or fitted):
     return {"interval": (low, max(high, near.nats + 2 * error))}
   near_low, near_high = near.interval()
   return {
     "how": near.how,
     "nats": near.nats,
-    "interval": (near_low, max(near_high, high)),
+    "interval": (near_low, max(near_high, high) if higher else near_high),
     "ceiling": near.ceiling,
     "critic_short": found["nats"],
   } | NO_DOUBT
