@@ -32,7 +32,7 @@ def ours(case):
   from infomin_jax import objectives
   from infomin_jax.encoders import ENCODERS
   from infomin_jax.errors import build
-  from infomin_jax.studies.deep_infomax import rows
+  from infomin_jax.recipes import deep_infomax
   from infomin_jax.train.state import init_state
   from infomin_jax.train.step import make_train_step
 
@@ -50,7 +50,9 @@ def ours(case):
     tx, count = optax.sgd(0.03, 0.9), 2
   else:
     encoder = dict(name="basic32x32")
-    terms = rows.objective("local_infonce", width=64, classes=10, images=50_000)
+    terms = deep_infomax.objective(
+      "local_infonce", width=64, classes=10, images=50_000
+    )
     if case == "basic32x32_dim":
       del terms["prior"]
     tx, count = optax.adam(1e-4, 0.5, 0.999), 1

@@ -13,30 +13,15 @@ places see little of each other; no clipping of scores. Not yet measured here.
 
 import ml_collections
 
+from infomin_jax.recipes import base, variants
+
 
 def get_config(variant: str = "full") -> ml_collections.ConfigDict:
-  """The resolved configuration; `variant` is full or tiny."""
-  tiny = {"full": False, "tiny": True}[variant]
-  config = ml_collections.ConfigDict()
-  config.seed = 0
-  config.steps = 2 if tiny else 781_000  # 1000 epochs
-  config.batch_size = 16 if tiny else 64
-  config.accumulate = 1
-  config.grad_cache = 1
-  config.ema = 0.0
-  config.init_from = ""  # a run whose weights training starts from
-  config.data = dict(
-    name="cifar10",
-    data_dir="",
-    split="train",
-    probe_split="train",
-    test_split="test",
-    resident=True,
-    host_crops=False,
-    workers=0,
-    threads=4,
-    broken="stop",
-  )
+  """Returns the full config, or a tiny one."""
+  _, _, tiny = variants.parse(variant, ("full",), "full")
+  config = base.get_config()
+  config.steps, config.batch_size = 781_000, 64  # 1,000 epochs
+  config.data.name = "cifar10"
   config.views = dict(
     name="simclr",
     size=32,
@@ -45,7 +30,6 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     strength=0.5,
     blur=0.0,
   )
-  config.normalize = dict(mean=(0.5,), std=(0.5,))
   config.encoder = dict(
     name="resnet18",
     stem="small",
@@ -54,6 +38,7 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     remat=False,
     dtype="float32",
   )
+  pairs = (("global", "layer3"), ("global", "conv"), ("conv", "conv"))
   config.objective = {
     f"{summary}_{features}_{view}": dict(
       term="deep_infomax_local",
@@ -67,35 +52,10 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
       critic=dict(name="encode_and_dot", units=32 if tiny else 1024),
     )
     for view in (0, 1)
-    for summary, features in (
-      ("global", "layer3"),
-      ("global", "conv"),
-      ("conv", "conv"),
-    )
+    for summary, features in pairs
   }
-  config.optimizer = dict(name="adam", b1=0.5, b2=0.999, clip=0.0)
-  config.schedule = dict(name="constant", peak=1e-4)
-  config.run = dict(
-    log_every=1 if tiny else 100,
-    checkpoint_every=1 if tiny else 7810,
-    evaluate_every=2 if tiny else 7810,
-    monitor_examples=64 if tiny else 1024,
-    keep=2,
-    writers=("tensorboard",),
+  config.run.update(checkpoint_every=7810, evaluate_every=7810)
+  config.evaluate.update(
+    protocols=("knn", "linear", "mlp"), taps=("pool", "conv")
   )
-  config.evaluate = dict(
-    protocols=("knn", "linear", "mlp"),
-    taps=("pool", "conv"),
-    weights="online",
-    resize=0,
-    batch_size=64 if tiny else 512,
-    train_examples=64 if tiny else 0,
-    test_examples=64 if tiny else 0,
-    k=200,
-    temperature=0.07,
-    iterations=5 if tiny else 100,
-    epochs=1 if tiny else 1000,
-    label_share=0.1,
-    decoder_width=8 if tiny else 64,
-  )
-  return config
+  return base.tiny(config) if tiny else config

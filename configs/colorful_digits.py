@@ -9,30 +9,15 @@ trains and evaluates it. `:tiny` is for tests.
 
 import ml_collections
 
+from infomin_jax.recipes import base, contrastive, variants
+
 
 def get_config(variant: str = "full") -> ml_collections.ConfigDict:
-  """The resolved configuration; `variant` is full or tiny."""
-  tiny = {"full": False, "tiny": True}[variant]
-  config = ml_collections.ConfigDict()
-  config.seed = 0
-  config.steps = 2 if tiny else 2200
-  config.batch_size = 16 if tiny else 128
-  config.accumulate = 1
-  config.grad_cache = 1
-  config.ema = 0.0
-  config.init_from = ""  # a run whose weights training starts from
-  config.data = dict(
-    name="colorful_digits",
-    data_dir="",
-    split="train",
-    probe_split="train",
-    test_split="test",
-    resident=True,
-    host_crops=False,
-    workers=0,
-    threads=4,
-    broken="stop",
-  )
+  """Returns the full config, or a tiny one."""
+  _, _, tiny = variants.parse(variant, ("full",), "full")
+  config = base.get_config()
+  config.steps, config.batch_size = 2200, 128
+  config.data.name = "colorful_digits"
   config.views = dict(
     name="shared_factors",
     share=("digit",),
@@ -41,51 +26,12 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     warp=1.0,
     flat=0.5,
   )
-  config.normalize = dict(mean=(0.5,), std=(0.5,))
   config.encoder = dict(
     name="convnet", widths=(32, 64, 128, 128), strides=(2, 2, 2, 1)
   )
-  config.objective = dict(
-    contrastive=dict(
-      weight=1.0,
-      estimator="infonce",
-      symmetric=True,
-      within=False,
-      stream="auto",
-      critic=dict(
-        name="separable",
-        dim=64,
-        hidden=(256,),
-        temperature=0.2,
-        normalize=True,
-        shared=True,
-        batch_norm=True,
-      ),
-    )
-  )
-  config.optimizer = dict(name="adamw", weight_decay=1e-4, clip=0.0)
+  config.objective = contrastive.within_batch(contrastive.head(256))
+  config.optimizer = contrastive.ADAMW
   config.schedule = dict(name="cosine", peak=2e-3, warmup=50)
-  config.run = dict(
-    log_every=1 if tiny else 100,
-    checkpoint_every=1 if tiny else 550,
-    evaluate_every=2 if tiny else 1100,
-    monitor_examples=64 if tiny else 1024,
-    keep=2,
-    writers=("tensorboard",),
-  )
-  config.evaluate = dict(
-    protocols=("knn", "linear"),
-    taps=("pool",),
-    weights="online",
-    resize=0,
-    batch_size=64 if tiny else 512,
-    train_examples=64 if tiny else 0,
-    test_examples=64 if tiny else 0,
-    k=20,
-    temperature=0.07,
-    iterations=5 if tiny else 30,
-    epochs=1 if tiny else 20,
-    label_share=0.1,
-    decoder_width=8 if tiny else 64,
-  )
-  return config
+  config.run.update(checkpoint_every=550, evaluate_every=1100)
+  config.evaluate.update(k=20, epochs=20, iterations=30)
+  return base.tiny(config) if tiny else config

@@ -3,79 +3,44 @@
   infomin train --config configs/colorful_digits_dim.py --workdir runs/cd_dim
   infomin train --config configs/colorful_digits_dim.py:vae --workdir runs/vae
 
-Rows are those of `studies/deep_infomax/rows.py`; the default is local_infonce.
-The encoder, basic32x32, is an eighth as wide as published, critics and decoders
-a sixteenth; a run takes half a minute. `infomin study
+Rows are those of `infomin_jax/recipes/deep_infomax.py`; the default is
+local_infonce. The encoder, basic32x32, is an eighth as wide as published,
+critics and decoders a sixteenth; a run takes half a minute. `infomin study
 deep_infomax --preset local` trains these rows; docs/studies.md has its numbers.
 `:tiny` and `:vae,tiny` are for tests.
 """
 
 import ml_collections
 
-from infomin_jax.studies import variants
-from infomin_jax.studies.deep_infomax import rows
+from infomin_jax.recipes import base, deep_infomax, variants
 
 
 def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
-  """The resolved configuration; `variant` is a row, or tiny, or both."""
-  row, _, tiny = variants.parse(variant, rows.ROWS, "local_infonce")
-  config = ml_collections.ConfigDict()
-  config.seed = 0
-  config.steps = 2 if tiny else 300
-  config.batch_size = 16 if tiny else 64
-  config.accumulate = 1
-  config.grad_cache = 1
-  config.ema = 0.0
-  config.init_from = ""  # a run whose weights training starts from
-  config.data = dict(
-    name="colorful_digits",
-    data_dir="",
-    split="train",
-    probe_split="train",
-    test_split="test",
-    resident=True,
-    host_crops=False,
-    workers=0,
-    threads=4,
-    broken="stop",
+  """Returns the config of a row, or tiny, or both."""
+  row, _, tiny = variants.parse(variant, deep_infomax.ROWS, "local_infonce")
+  config = base.get_config()
+  config.steps, config.batch_size = 300, 64
+  config.data.name = "colorful_digits"
+  config.update(
+    deep_infomax.sections(
+      row, size=32, classes=10, images=11_200, width=2 if tiny else 4
+    )
   )
-  if row in rows.OCCLUDED:
-    config.views = dict(name="occluded", size=32, block=10, fill=0.5)
-  else:
-    config.views = dict(name="none", size=32, count=1)
-  config.normalize = dict(mean=(0.5,), std=(0.5,))
   config.encoder = dict(
     name="basic32x32",
-    dim=rows.DIMS.get(row, 64),
+    dim=deep_infomax.DIMS.get(row, 64),
     width=4 if tiny else 8,
     dtype="float32",
   )
-  config.objective = rows.objective(
-    row, width=2 if tiny else 4, classes=10, images=11_200
-  )
-  config.optimizer = dict(name="adam", b1=0.5, b2=0.999, clip=0.0)
-  config.schedule = dict(name="constant", peak=1e-3)
-  config.run = dict(
-    log_every=1 if tiny else 100,
-    checkpoint_every=1 if tiny else 300,
-    evaluate_every=2 if tiny else 300,
-    monitor_examples=64 if tiny else 1024,
-    keep=2,
-    writers=("tensorboard",),
-  )
-  config.evaluate = dict(
-    protocols=("knn", "linear") if tiny else ("knn", "linear", "mlp"),
-    taps=("y", "fc", "conv"),
-    weights="online",
-    resize=0,
-    batch_size=64 if tiny else 512,
-    train_examples=64 if tiny else 2000,
-    test_examples=64 if tiny else 5000,
+  config.schedule.peak = 1e-3
+  config.run.update(checkpoint_every=300, evaluate_every=300)
+  config.evaluate.update(
+    protocols=deep_infomax.probes(tiny),
+    taps=deep_infomax.TAPS,
     k=20,
-    temperature=0.07,
-    iterations=5 if tiny else 100,
-    epochs=1 if tiny else 15,
-    label_share=0.1,
+    epochs=15,
+    train_examples=2000,
+    test_examples=5000,
     decoder_width=8,
   )
-  return config
+  return base.tiny(config) if tiny else config

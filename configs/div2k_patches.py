@@ -14,34 +14,23 @@ drops, temperature 0.1, negatives from the batch.
 
 import ml_collections
 
+from infomin_jax.recipes import base, contrastive, variants
+
 
 def get_config(variant: str = "patches") -> ml_collections.ConfigDict:
-  """The resolved configuration; `variant` is patches or tiny."""
-  tiny = "tiny" in variant.split(",")
-  config = ml_collections.ConfigDict()
-  config.seed = 0
-  config.steps = 2 if tiny else 9_400  # 3,000 epochs of 800 photographs
-  config.batch_size = 16 if tiny else 256
-  config.accumulate = 1
-  config.grad_cache = 1
-  config.ema = 0.0
-  config.init_from = ""  # a run whose weights training starts from
-  config.data = dict(
+  """Returns the full config, or a tiny one."""
+  _, _, tiny = variants.parse(variant, ("patches",), "patches")
+  config = base.get_config()
+  config.steps = 9_400  # 3,000 epochs of 800 photographs
+  config.data.update(
     name="div2k",
-    data_dir="",
-    split="train",
-    probe_split="train",
     test_split="validation",
     resident=False,
     host_crops=True,
     workers=0 if tiny else 8,
-    threads=4,
-    broken="stop",
   )
   config.views = dict(name="patches", size=64, distance=8 if tiny else 128)
-  config.normalize = dict(
-    mean=(0.4409, 0.4279, 0.3868), std=(0.2683, 0.2610, 0.2687)
-  )
+  config.normalize.mean, config.normalize.std = contrastive.STL10
   config.encoder = dict(
     name="alex64x64",
     dim=8 if tiny else 128,
@@ -49,43 +38,15 @@ def get_config(variant: str = "patches") -> ml_collections.ConfigDict:
     hidden=32 if tiny else 4096,
     dtype="float32",
   )
-  config.objective = dict(
-    contrastive=dict(
-      weight=1.0,
-      estimator="infonce",
-      symmetric=True,
-      within=False,
-      stream="auto",
-      critic=dict(name="inner_product", temperature=0.1, normalize=True),
-    )
-  )
-  config.optimizer = dict(
-    name="sgd", momentum=0.9, weight_decay=1e-4, decayed="all", clip=0.0
-  )
+  config.objective = contrastive.within_batch(contrastive.COSINES)
+  config.optimizer = contrastive.SGD
   config.schedule = dict(
     name="step", peak=0.03, at=(0.6, 0.8, 0.9), factor=0.1, warmup=0
   )
-  config.run = dict(
-    log_every=1 if tiny else 100,
-    checkpoint_every=1 if tiny else 1000,
-    evaluate_every=2 if tiny else 4700,
-    monitor_examples=64 if tiny else 100,
-    keep=2,
-    writers=("tensorboard",),
+  config.run.update(
+    checkpoint_every=1000, evaluate_every=4700, monitor_examples=100
   )
-  config.evaluate = dict(
-    protocols=("linear",),
-    taps=("fc",),
-    weights="online",
-    resize=64,
-    batch_size=64 if tiny else 512,
-    train_examples=64 if tiny else 0,
-    test_examples=64 if tiny else 0,
-    k=200,
-    temperature=0.07,
-    iterations=5 if tiny else 100,
-    epochs=1 if tiny else 100,
-    label_share=1.0,
-    decoder_width=8 if tiny else 64,
+  config.evaluate.update(
+    protocols=("linear",), taps=("fc",), resize=64, epochs=100, label_share=1.0
   )
-  return config
+  return base.tiny(config) if tiny else config

@@ -12,87 +12,30 @@ Not yet measured here. `:tiny` and `:multi,tiny` are for tests.
 
 import ml_collections
 
-from infomin_jax.studies import variants
+from infomin_jax.recipes import base, deep_infomax, variants
 
 
 def get_config(variant: str = "dim") -> ml_collections.ConfigDict:
-  """The resolved configuration; `variant` is dim, multi or cpc, and tiny."""
+  """Returns the config of dim, multi or cpc, or tiny, or both."""
   row, _, tiny = variants.parse(variant, ("dim", "multi", "cpc"), "dim")
-  config = ml_collections.ConfigDict()
-  config.seed = 0
-  config.steps = 2 if tiny else 328_000  # 200 epochs
-  config.batch_size = 16 if tiny else 64
-  config.accumulate = 1
-  config.grad_cache = 1
-  config.ema = 0.0
-  config.init_from = ""  # a run whose weights training starts from
-  config.data = dict(
-    name="stl10",
-    data_dir="",
-    split="train+unlabelled",
-    probe_split="train",
-    test_split="test",
-    resident=True,
-    host_crops=False,
-    workers=0,
-    threads=4,
-    broken="stop",
-  )
-  # 64 / 96 squared: crops of exactly 64 x 64 pixels.
-  config.views = dict(
-    name="crop",
-    size=64,
-    count=1,
-    crop_scale=(0.4445, 0.4445),
-    crop_ratio=(1.0, 1.0),
-  )
-  config.normalize = dict(mean=(0.5,), std=(0.5,))
-  width = 8 if tiny else 96
+  config = base.get_config()
+  config.steps, config.batch_size = 328_000, 64  # 200 epochs
+  config.data.update(name="stl10", split="train+unlabelled")
+  config.views = deep_infomax.stl10_crop()
+  network = dict(width=8 if tiny else 96, dtype="float32")
   if row == "multi":
-    config.encoder = dict(
-      name="foldmultialex64x64", width=width, dtype="float32"
-    )
+    config.encoder = network | dict(name="foldmultialex64x64")
   else:
-    config.encoder = dict(
-      name="foldalex64x64",
-      dim=64,
-      width=width,
-      hidden=32 if tiny else 4096,
-      dropout=0.1,
-      dtype="float32",
+    hidden = 32 if tiny else 4096
+    config.encoder = network | dict(
+      name="foldalex64x64", dim=64, hidden=hidden, dropout=0.1
     )
-  critic = dict(name="encode_and_dot", units=64 if tiny else 1024)
-  term = dict(weight=1.0, estimator="infonce", stream="auto", critic=critic)
-  config.objective = {
-    "dim": dict(deep_infomax_local=term),
-    "multi": dict(deep_infomax_local=dict(summary="glob", **term)),
-    "cpc": dict(
-      cpc=dict(weight=1.0, estimator="infonce", ahead=3, critic=critic)
-    ),
-  }[row]
-  config.optimizer = dict(name="adam", b1=0.5, b2=0.999, clip=0.0)
-  config.schedule = dict(name="constant", peak=1e-4)
-  config.run = dict(
-    log_every=1 if tiny else 100,
-    checkpoint_every=1 if tiny else 3280,
-    evaluate_every=2 if tiny else 3280,
-    monitor_examples=64 if tiny else 1024,
-    keep=2,
-    writers=("tensorboard",),
-  )
-  config.evaluate = dict(
-    protocols=("knn", "linear", "mlp"),
-    taps=("conv", "glob") if row == "multi" else ("y", "fc", "conv"),
-    weights="online",
+  config.objective = deep_infomax.of_crops(row, units=64 if tiny else 1024)
+  config.run.update(checkpoint_every=3280, evaluate_every=3280)
+  config.evaluate.update(
+    protocols=deep_infomax.PROBES,
+    taps=("conv", "glob") if row == "multi" else deep_infomax.TAPS,
     resize=64,
-    batch_size=64 if tiny else 512,
-    train_examples=64 if tiny else 0,
-    test_examples=64 if tiny else 0,
-    k=200,
-    temperature=0.07,
-    iterations=5 if tiny else 100,
-    epochs=1 if tiny else 1000,
     label_share=1.0,
-    decoder_width=8 if tiny else 64,
   )
-  return config
+  return base.tiny(config) if tiny else config

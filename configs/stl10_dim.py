@@ -6,84 +6,41 @@
 The settings of table 2 of Hjelm et al. 2019: encoder alex64x64,
 encode-and-dot critic of 2048 units, uniform prior, random 64 x 64 crops and
 flips, Adam 1e-4, batch 64, 200 epochs. Rows are those of
-`studies/deep_infomax/rows.py`; the default is local_infonce. Published,
+`infomin_jax/recipes/deep_infomax.py`; the default is local_infonce. Published,
 200-unit probe: conv 72.57, fc 70.00, Y 67.08. Not yet measured here. `:tiny`
 and `:vae,tiny` are for tests.
 """
 
 import ml_collections
 
-from infomin_jax.studies import variants
-from infomin_jax.studies.deep_infomax import rows
+from infomin_jax.recipes import base, deep_infomax, variants
 
 
 def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
-  """The resolved configuration; `variant` is a row, or tiny, or both."""
-  row, _, tiny = variants.parse(variant, rows.ROWS, "local_infonce")
-  config = ml_collections.ConfigDict()
-  config.seed = 0
-  config.steps = 2 if tiny else 328_000  # 200 epochs
-  config.batch_size = 16 if tiny else 64
-  config.accumulate = 1
-  config.grad_cache = 1
-  config.ema = 0.0
-  config.init_from = ""  # a run whose weights training starts from
-  config.data = dict(
-    name="stl10",
-    data_dir="",
-    split="train+unlabelled",
-    probe_split="train",
-    test_split="test",
-    resident=True,
-    host_crops=False,
-    workers=0,
-    threads=4,
-    broken="stop",
-  )
-  if row in rows.OCCLUDED:
-    config.views = dict(name="occluded", size=64, block=10, fill=0.5)
-  else:  # 64 / 96 squared: crops of exactly 64 x 64 pixels
-    config.views = dict(
-      name="crop",
-      size=64,
-      count=1,
-      crop_scale=(0.4445, 0.4445),
-      crop_ratio=(1.0, 1.0),
+  """Returns the config of a row, or tiny, or both."""
+  row, _, tiny = variants.parse(variant, deep_infomax.ROWS, "local_infonce")
+  config = base.get_config()
+  config.steps, config.batch_size = 328_000, 64  # 200 epochs
+  config.data.update(name="stl10", split="train+unlabelled")
+  config.update(
+    deep_infomax.sections(
+      row, size=64, classes=10, images=105_000, width=2 if tiny else 64
     )
-  config.normalize = dict(mean=(0.5,), std=(0.5,))
+  )
+  if row not in deep_infomax.OCCLUDED:
+    config.views = deep_infomax.stl10_crop()
   config.encoder = dict(
     name="alex64x64",
-    dim=rows.DIMS.get(row, 64),
+    dim=deep_infomax.DIMS.get(row, 64),
     width=4 if tiny else 96,
     hidden=32 if tiny else 4096,
     dtype="float32",
   )
-  config.objective = rows.objective(
-    row, width=2 if tiny else 64, classes=10, images=105_000
-  )
-  config.optimizer = dict(name="adam", b1=0.5, b2=0.999, clip=0.0)
-  config.schedule = dict(name="constant", peak=1e-4)
-  config.run = dict(
-    log_every=1 if tiny else 100,
-    checkpoint_every=1 if tiny else 3280,
-    evaluate_every=2 if tiny else 3280,
-    monitor_examples=64 if tiny else 1024,
-    keep=2,
-    writers=("tensorboard",),
-  )
-  config.evaluate = dict(
-    protocols=("knn", "linear") if tiny else ("knn", "linear", "mlp"),
-    taps=("y", "fc", "conv"),
-    weights="online",
+  config.run.update(checkpoint_every=3280, evaluate_every=3280)
+  config.evaluate.update(
+    protocols=deep_infomax.probes(tiny),
+    taps=deep_infomax.TAPS,
     resize=64,
-    batch_size=64 if tiny else 512,
-    train_examples=64 if tiny else 0,
-    test_examples=64 if tiny else 0,
-    k=200,
-    temperature=0.07,
-    iterations=5 if tiny else 100,
-    epochs=1 if tiny else 1000,
     label_share=1.0,
-    decoder_width=8 if tiny else 64,
   )
-  return config
+  return base.tiny(config) if tiny else config

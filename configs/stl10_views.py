@@ -23,37 +23,19 @@ is at most log(768) = 6.64 nats. Learned rows use Adam, at rates of ours.
 
 import ml_collections
 
-from infomin_jax.studies import variants
-from infomin_jax.studies.good_views import rows
+from infomin_jax.recipes import base, contrastive, learned_views, variants
 
-ROWS = (*rows.SPACES, "frequency", *rows.LEARNED)
+ROWS = (*learned_views.SPACES, "frequency", *learned_views.LEARNED)
 
 
 def get_config(variant: str = "ydbdr") -> ml_collections.ConfigDict:
-  """The resolved configuration; `variant` is a row, or tiny, or both."""
+  """Returns the config of a row, or tiny, or both."""
   row, _, tiny = variants.parse(variant, ROWS, "ydbdr")
-  config = ml_collections.ConfigDict()
-  config.seed = 0
-  config.steps = 2 if tiny else 27_344  # 200 epochs
-  config.batch_size = 16 if tiny else 768
-  config.accumulate = 1
-  config.grad_cache = 1
-  config.ema = 0.0
-  config.init_from = ""  # a run whose weights training starts from
-  config.data = dict(
-    name="stl10",
-    data_dir="",
-    split="train+unlabelled",
-    probe_split="train",
-    test_split="test",
-    resident=True,
-    host_crops=False,
-    workers=0,
-    threads=4,
-    broken="stop",
-  )
-  config.views = rows.views(row, 64) | dict(crop_scale=(0.2, 1.0))
-  config.normalize = rows.statistics(row)
+  config = base.get_config()
+  config.steps, config.batch_size = 27_344, 768  # 200 epochs
+  config.data.update(name="stl10", split="train+unlabelled")
+  config.views = learned_views.views(row, 64) | dict(crop_scale=(0.2, 1.0))
+  config.normalize = learned_views.statistics(row)
   network = dict(
     name="alex64x64",
     dim=8 if tiny else 128,
@@ -61,44 +43,22 @@ def get_config(variant: str = "ydbdr") -> ml_collections.ConfigDict:
     hidden=32 if tiny else 2048,
     dtype="float32",
   )
-  critic = dict(name="inner_product", temperature=0.1, normalize=True)
-  config.encoder = rows.encoder(row, network, "ydbdr")
+  config.encoder = learned_views.encoder(row, network, "ydbdr")
   # Labels are -1 where there are none.
-  config.objective = rows.objective(
-    row, network, critic, classes=10, labelled=0
+  config.objective = learned_views.objective(
+    row, network, contrastive.COSINES, classes=10, labelled=0
   )
-  if row in rows.LEARNED and row != "frozen":
+  if row in learned_views.LEARNED and row != "frozen":
     config.optimizer = dict(name="adam", b1=0.9, b2=0.999, clip=0.0)
     config.schedule = dict(name="constant", peak=2e-4)
   else:
-    config.optimizer = dict(
-      name="sgd", momentum=0.9, weight_decay=1e-4, decayed="all", clip=0.0
-    )
+    config.optimizer = contrastive.SGD
     # After 155, 170 and 185 epochs.
     config.schedule = dict(
       name="step", peak=0.36, at=(0.775, 0.85, 0.925), factor=0.1, warmup=0
     )
-  config.run = dict(
-    log_every=1 if tiny else 100,
-    checkpoint_every=1 if tiny else 1367,
-    evaluate_every=2 if tiny else 1367,
-    monitor_examples=64 if tiny else 1024,
-    keep=2,
-    writers=("tensorboard",),
+  config.run.update(checkpoint_every=1367, evaluate_every=1367)
+  config.evaluate.update(
+    taps=("fc", "conv"), resize=70, epochs=100, label_share=1.0
   )
-  config.evaluate = dict(
-    protocols=("knn", "linear"),
-    taps=("fc", "conv"),
-    weights="online",
-    resize=70,
-    batch_size=64 if tiny else 512,
-    train_examples=64 if tiny else 0,
-    test_examples=64 if tiny else 0,
-    k=200,
-    temperature=0.07,
-    iterations=5 if tiny else 100,
-    epochs=1 if tiny else 100,
-    label_share=1.0,
-    decoder_width=8 if tiny else 64,
-  )
-  return config
+  return base.tiny(config) if tiny else config

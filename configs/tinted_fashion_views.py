@@ -16,75 +16,42 @@ good_views --preset local` trains them all; a run takes about half a minute.
 
 import ml_collections
 
-from infomin_jax.studies import variants
-from infomin_jax.studies.good_views import rows
+from infomin_jax.recipes import base, contrastive, learned_views, variants
 
 
 def get_config(variant: str = "augment") -> ml_collections.ConfigDict:
-  """The resolved configuration; `variant` is a row, or tiny, or both."""
-  row, _, tiny = variants.parse(variant, rows.ROWS, "augment")
+  """Returns the config of a row, or tiny, or both."""
+  row, _, tiny = variants.parse(variant, learned_views.ROWS, "augment")
   width = 4 if tiny else 16
   network = dict(
     name="convnet", widths=(width, 2 * width, 4 * width), strides=(2, 2, 2)
   )
-  config = ml_collections.ConfigDict()
-  config.seed = 0
-  config.steps = 2 if tiny else 300
-  config.batch_size = 16 if tiny else 128
-  config.accumulate = 1
-  config.grad_cache = 1
-  config.ema = 0.0
-  config.init_from = ""  # a run whose weights training starts from
-  config.data = dict(
-    name="tinted_fashion_mnist",
-    data_dir="",
-    split="train" if tiny else "train[:10000]",
-    probe_split="train" if tiny else "train[:10000]",
-    test_split="test",
-    resident=True,
-    host_crops=False,
-    workers=0,
-    threads=4,
-    broken="stop",
+  config = base.get_config()
+  config.steps, config.batch_size = 300, 128
+  split = "train" if tiny else "train[:10000]"
+  config.data.update(
+    name="tinted_fashion_mnist", split=split, probe_split=split
   )
-  config.views = rows.views(row, 28)
-  config.normalize = rows.statistics(row)
-  config.encoder = rows.encoder(row, network, depth=3, hidden=16)
-  critic = dict(
-    name="separable",
-    dim=64,
-    hidden=(8 * width,),
-    temperature=0.2,
-    normalize=True,
-    shared=row in rows.AUGMENTED,
-    batch_norm=True,
+  config.views = learned_views.views(row, 28)
+  config.normalize = learned_views.statistics(row)
+  config.encoder = learned_views.encoder(row, network, depth=3, hidden=16)
+  shared = row in learned_views.AUGMENTED
+  config.objective = learned_views.objective(
+    row,
+    network,
+    contrastive.head(8 * width, shared),
+    classes=10,
+    labelled=1000,
   )
-  config.objective = rows.objective(
-    row, network, critic, classes=10, labelled=1000
-  )
-  config.optimizer = dict(name="adamw", weight_decay=1e-4, clip=0.0)
+  config.optimizer = contrastive.ADAMW
   config.schedule = dict(name="cosine", peak=2e-3, warmup=0 if tiny else 40)
-  config.run = dict(
-    log_every=1 if tiny else 100,
-    checkpoint_every=1 if tiny else 300,
-    evaluate_every=2 if tiny else 300,
-    monitor_examples=64 if tiny else 2048,
-    keep=1,
-    writers=("tensorboard",),
-  )
-  config.evaluate = dict(
-    protocols=("knn", "linear"),
-    taps=("pool",),
-    weights="online",
-    resize=0,
-    batch_size=64 if tiny else 500,
-    train_examples=64 if tiny else 5000,
-    test_examples=64 if tiny else 5000,
+  config.run.update(monitor_examples=2048, keep=1)
+  config.evaluate.update(
+    batch_size=500,
+    train_examples=5000,
+    test_examples=5000,
     k=20,
-    temperature=0.07,
-    iterations=5 if tiny else 100,
-    epochs=1 if tiny else 15,
-    label_share=0.1,
+    epochs=15,
     decoder_width=8,
   )
-  return config
+  return base.tiny(config) if tiny else config

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable
 
 import check_tables
+import config_tables
 import evidence_tables
 import mi_tables
 import scale_tables
@@ -234,6 +235,7 @@ SUMMARIES = {
     name: (_choice(claims), (study,))
     for name, (study, claims) in study_tables.CHOICES.items()
   },
+  "config": (lambda records: config_tables.keys(), ()),
   "studies": (study_tables.summary, tuple(study_tables.PAPERS)),
   "suite_failures": _part(task_tables.failures),
   "suite_families": (_families, ("mi_suite",)),

@@ -51,7 +51,10 @@ def test_a_mistyped_verb_gets_one_line():
     (("train",), "--config is missing"),
     (("train", "--config=configs/none.py"), "no such file"),
     (("train", "--config=configs/colorful_digits.py"), "--workdir is missing"),
-    (("train", "--config=configs/colorful_digits.py:big"), "no variant 'big'"),
+    (
+      ("train", "--config=configs/colorful_digits.py:big"),
+      "variant of --config 'big': Known: full",
+    ),
     (("train", "--confg=x"), "config"),
     (("train", "extra"), "unexpected argument 'extra'"),
     (("evaluate",), "--workdir is missing"),

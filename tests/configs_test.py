@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from data_tfds_test import encoded, pixels, write_set
 
 from infomin_jax import cli, evidence
-from infomin_jax.studies.deep_infomax import rows
+from infomin_jax.recipes import deep_infomax
 from infomin_jax.train import mesh as meshes
 from infomin_jax.train.experiment import make_experiment
 
@@ -195,7 +195,7 @@ def test_tiny_trains_two_steps_and_is_evaluated(name, tmp_path, capsys):
   }
 
 
-VARIANTS = [("cifar10_dim", f"{row},") for row in rows.ROWS]
+VARIANTS = [("cifar10_dim", f"{row},") for row in deep_infomax.ROWS]
 VARIANTS += [("cifar10_amdim", ""), ("cifar10_crops", "dim,")]
 VARIANTS += [("cifar10_crops", "cpc,")]
 VARIANTS += [("cifar10_infomin", "byol,"), ("stl10_infomin", "cmc,")]

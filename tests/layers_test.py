@@ -15,6 +15,7 @@ ORDER = [
   "critics",
   "estimators",
   "objectives",
+  "recipes",
   "train",
   "eval",
   "mi",

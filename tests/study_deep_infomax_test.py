@@ -11,6 +11,7 @@ from configs_test import FAKES
 
 from infomin_jax import cli, config_files
 from infomin_jax.errors import UserError
+from infomin_jax.recipes.deep_infomax import ROWS
 from infomin_jax.studies import runs, store, work
 from infomin_jax.studies.deep_infomax import (
   figures,
@@ -20,7 +21,6 @@ from infomin_jax.studies.deep_infomax import (
   statements,
   table,
 )
-from infomin_jax.studies.deep_infomax.rows import ROWS
 from infomin_jax.studies.lines import Line
 from infomin_jax.studies.results import Results
 from infomin_jax.train.loop import NotFinite

@@ -9,7 +9,7 @@ import pytest
 from infomin_jax import objectives
 from infomin_jax.encoders import ENCODERS
 from infomin_jax.errors import UserError, build
-from infomin_jax.studies.good_views import rows
+from infomin_jax.recipes import learned_views
 from infomin_jax.train.optim import make_optimizer
 
 B, CLASSES = 16, 4
@@ -26,12 +26,14 @@ def batch():
 
 def build_row(row, **changes):
   """`(objective, params, stats)` of a row, with changes of its label terms."""
-  options = rows.objective(row, NETWORK, CRITIC, classes=CLASSES, labelled=0)
+  options = learned_views.objective(
+    row, NETWORK, CRITIC, classes=CLASSES, labelled=0
+  )
   for name, term in options.items():
     if name.startswith("labels"):
       options[name] = term | changes
   terms, weights = objectives.build_terms(options)
-  options = rows.encoder(row, NETWORK)
+  options = learned_views.encoder(row, NETWORK)
   options["parts"] |= dict(depth=2, hidden=4)
   encoder = build("encoder", options, ENCODERS)
   learner = objectives.Learner(encoder, terms, weights, (0.0,), (1.0,))
@@ -116,8 +118,10 @@ def test_the_floor_weighs_the_generator_and_not_the_classifier():
 
   (zero, up, metrics), (one, _, _), (two, _, _) = (at(m) for m in (0, 1, 2))
   told = float(metrics["labels0_nats"])
-  assert told < rows.FLOOR  # so the multiplier rises from 0
-  np.testing.assert_allclose(float(up), 0.02 * (rows.FLOOR - told), rtol=1e-4)
+  assert told < learned_views.FLOOR  # so the multiplier rises from 0
+  np.testing.assert_allclose(
+    float(up), 0.02 * (learned_views.FLOOR - told), rtol=1e-4
+  )
   for name in ("terms_labels0", "terms_labels1"):
     same = jax.tree.map(
       lambda a, b: np.allclose(a, b, atol=1e-6), zero[name], two[name]

@@ -15,7 +15,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from PIL import Image
 
 from infomin_jax.errors import UserError
-from infomin_jax.studies.good_views import recipes, rows
+from infomin_jax.recipes import contrastive, learned_views
 from infomin_jax.train.checkpoint import as_json, check_workdir
 from infomin_jax.views import color, make_views, ops, presets, sheet
 from infomin_jax.views.randaugment import CMC_OPS, INFOMIN_OPS, randaugment
@@ -117,13 +117,13 @@ def test_magnitude_changes_the_views_of_a_config():
 
 
 def test_every_config_with_randaugment_has_its_keys():
-  for row in rows.AUGMENTED:
-    name = rows.views(row, 16)["name"]
+  for row in learned_views.AUGMENTED:
+    name = learned_views.views(row, 16)["name"]
     wanted = name in ("D", "E", "infomin", "randaugment")
-    assert ("randaugment" in rows.views(row, 16)) == wanted
-  for name in recipes.RECIPES:
-    sizes = recipes.Sizes(16, (33, 8), 64, 32, 8, dict(name="x", width=2))
-    views = recipes.sections(name, sizes)["views"]
+    assert ("randaugment" in learned_views.views(row, 16)) == wanted
+  for name in contrastive.RECIPES:
+    sizes = contrastive.Sizes(16, (33, 8), 64, 32, 8, dict(name="x", width=2))
+    views = contrastive.sections(name, sizes)["views"]
     wanted = views["name"] in ("D", "E", "infomin")
     assert ("randaugment" in views) == wanted
 

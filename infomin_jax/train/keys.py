@@ -1,4 +1,4 @@
-"""The keys that every config has, no more and no less."""
+"""Checks of a config: every key of `recipes/base.py`, no other."""
 
 import math
 from collections.abc import Mapping
@@ -7,63 +7,14 @@ from ml_collections import ConfigDict
 
 from infomin_jax import data
 from infomin_jax.errors import UserError, nearest
+from infomin_jax.recipes import base
 
-# Every key of a config. Sections that name a function take its arguments.
-KEYS = (
-  "seed",
-  "steps",
-  "batch_size",
-  "accumulate",
-  "grad_cache",
-  "ema",
-  "init_from",
-  "data",
-  "views",
-  "normalize",
-  "encoder",
-  "objective",
-  "optimizer",
-  "schedule",
-  "run",
-  "evaluate",
-)
+# Every key of a config. Sections that name a function take its arguments; of
+# the others every key is known.
+_ALL = base.get_config()
+KEYS = tuple(_ALL)
 SECTIONS = {
-  "data": (
-    "name",
-    "data_dir",
-    "split",
-    "probe_split",
-    "test_split",
-    "resident",
-    "host_crops",
-    "workers",
-    "threads",
-    "broken",
-  ),
-  "normalize": ("mean", "std"),
-  "run": (
-    "log_every",
-    "checkpoint_every",
-    "evaluate_every",
-    "monitor_examples",
-    "keep",
-    "writers",
-  ),
-  "evaluate": (
-    "protocols",
-    "taps",
-    "weights",
-    "resize",
-    "batch_size",
-    "train_examples",
-    "test_examples",
-    "k",
-    "temperature",
-    "iterations",
-    "epochs",
-    "label_share",
-    "decoder_width",
-  ),
+  name: tuple(_ALL[name]) for name in ("data", "normalize", "run", "evaluate")
 }
 
 # Keys of any section that count something there must be one of.

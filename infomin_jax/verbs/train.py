@@ -3,7 +3,9 @@
   infomin train --config configs/fashion_mnist.py --workdir runs/fm
   infomin train --config configs/fashion_mnist.py:tiny --workdir runs/t \\
       --config.batch_size=64
+  infomin train --config configs/fashion_mnist.py --show
 
+--show prints all settings and trains nothing; docs/config.md has their meaning.
 A larger --config.steps trains longer where the schedule allows it;
 --config.init_from=RUN starts from that run's weights with a new schedule.
 
@@ -20,7 +22,7 @@ import pathlib
 import shlex
 
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from infomin_jax import config_files, paths
 from infomin_jax.errors import UserError
@@ -31,6 +33,9 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
   """The flags of `infomin train`."""
   define_config(values, argv)
   paths.define("workdir", None, "folder of the run", values)
+  flags.DEFINE_bool(
+    "show", False, "print all settings and end", flag_values=values
+  )
   flags.DEFINE_integer(
     "patience",
     300,
@@ -43,6 +48,12 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   """Trains; see the module's text."""
   config, workdir = required_config(values, rest), values.workdir
+  if values.show:
+    from infomin_jax.train.keys import check_keys
+
+    check_keys(config)
+    print(shown(config))
+    return
   if not workdir:
     raise UserError("--workdir is missing: name the folder of the run.")
   from infomin_jax.eval.monitor import make_monitor
@@ -71,6 +82,31 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     f"Trained {summary['steps']} steps: loss {number(final['loss'], 4)}{bound}."
     f" Next: infomin {'evaluate --workdir' if labelled else 'report'} {place}"
   )
+
+
+def shown(config) -> str:
+  """Returns a line per setting, as it is given to `infomin train`."""
+  lines = []
+
+  def add(prefix, section):
+    for key, value in section.items():
+      if isinstance(value, ConfigDict) and value:
+        add(f"{prefix}.{key}", value)
+      elif value is None:  # no flag can set it
+        lines.append(f"# {prefix}.{key}=None")
+      else:
+        lines.append(f"--{prefix}.{key}={_word(value)}")
+
+  add("config", config)
+  return "\n".join(lines)
+
+
+def _word(value) -> str:
+  """Returns a value as a shell and a flag take it."""
+  text = str(value)
+  # Names in a tuple are quoted already.
+  named = isinstance(value, tuple) and not set('$`\\"!') & set(text)
+  return f'"{text}"' if named else shlex.quote(text)
 
 
 def define_config(values: flags.FlagValues, argv: list[str]) -> None:

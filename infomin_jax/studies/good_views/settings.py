@@ -9,8 +9,8 @@ import functools
 from typing import Any
 
 from infomin_jax.errors import lookup
+from infomin_jax.recipes import moving
 from infomin_jax.studies import presets
-from infomin_jax.studies.good_views.rows import MOVING
 
 _PROBES = ("information", "linear")
 # Sweeps have `row`, the `path` of the option, its `values`, and a `label`.
@@ -71,7 +71,7 @@ PAPER: dict[str, dict[str, Any]] = {
   },
   "moving": {
     "configs": ("moving_digits",),
-    "rows": tuple(f"{row},paper" for row in MOVING),
+    "rows": tuple(f"{row},paper" for row in moving.ROWS),
     "probes": ("factors",),
     "seeds": 1,
   },
@@ -103,7 +103,7 @@ LOCAL = {
     "probes": (*_PROBES, "segmentation"),
   },
   "recipe": _TINTED | {"rows": ("crop", "A", "B", "simclr", "D")},
-  "moving": {"rows": MOVING, "seeds": 3},
+  "moving": {"rows": moving.ROWS, "seeds": 3},
   "learned": _TINTED | {"seeds": 5},
 }
 

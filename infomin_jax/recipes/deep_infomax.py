@@ -1,4 +1,4 @@
-"""The objectives that Deep InfoMax's tables compare, as config sections.
+"""The rows of Deep InfoMax's tables, as config sections.
 
 All rows of a table train one encoder. Weights are the paper's: alpha of the
 global, beta of the local term, gamma of the prior.
@@ -12,9 +12,60 @@ from typing import Any
 
 from infomin_jax.errors import lookup
 
+# How features are evaluated, and which.
+PROBES, TAPS = ("knn", "linear", "mlp"), ("y", "fc", "conv")
 # Adam as the rest of the training has it; a discriminator has its own.
 ADVERSARY = dict(name="adam", peak=1e-4, b1=0.5, b2=0.999)
 Objective = dict[str, dict[str, Any]]
+
+
+def sections(
+  row: str, *, size: int, classes: int, images: int, width: int
+) -> dict[str, Any]:
+  """Returns `views` and `objective` of a row, for images without crops.
+
+  Args:
+    row: a name in `ROWS`.
+    size: side of the images in pixels.
+    classes, images, width: see `objective`.
+  """
+  views = dict(name="none", size=size, count=1)
+  if row in OCCLUDED:
+    views = dict(name="occluded", size=size, block=10, fill=0.5)
+  terms = objective(row, width=width, classes=classes, images=images)
+  return {"views": views, "objective": terms}
+
+
+def stl10_crop() -> dict[str, Any]:
+  """Returns `views` of STL-10: crops of exactly 64 x 64 pixels of 96 x 96."""
+  return dict(
+    name="crop",
+    size=64,
+    count=1,
+    crop_scale=(0.4445, 0.4445),  # 64 / 96 squared
+    crop_ratio=(1.0, 1.0),
+  )
+
+
+def probes(tiny: bool) -> tuple[str, ...]:
+  """Returns the protocols of the tables; tests leave out the MLP."""
+  return PROBES[:2] if tiny else PROBES
+
+
+def of_crops(row: str, *, units: int) -> Objective:
+  """Returns `objective` of encoders whose places see one crop each.
+
+  Args:
+    row: `dim`, one summary; `multi`, one per block; or `cpc`.
+    units: of the encode-and-dot critics.
+  """
+  critic = dict(name="encode_and_dot", units=units)
+  term: dict[str, Any] = dict(weight=1.0, estimator="infonce", critic=critic)
+  if row == "cpc":
+    return {"cpc": term | dict(ahead=3)}
+  if row == "multi":
+    term["summary"] = "glob"
+  return {"deep_infomax_local": term | dict(stream="auto")}
 
 
 def objective(row: str, *, width: int, classes: int, images: int) -> Objective:

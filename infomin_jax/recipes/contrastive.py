@@ -14,6 +14,7 @@ code never reads.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from infomin_jax.errors import lookup
@@ -54,9 +55,53 @@ RECIPES = {
   "byol": Recipe("copy", "simclr"),
   "supcon": Recipe("labels", "simclr", temperature=0.1),
 }
+# Mean and standard deviation of the channels.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+STL10 = ((0.4409, 0.4279, 0.3868), (0.2683, 0.2610, 0.2687))
+SGD = dict(name="sgd", momentum=0.9, weight_decay=1e-4, decayed="all", clip=0.0)
+ADAMW = dict(name="adamw", weight_decay=1e-4, clip=0.0)
+# Cosines of the features themselves.
+COSINES = dict(name="inner_product", temperature=0.1, normalize=True)
 # Weight of the pieces' loss.
 JIGSAW = 0.5
+
+
+def head(hidden: int, shared: bool = True) -> dict[str, Any]:
+  """Returns a critic for small images: cosines after a head of one layer.
+
+  Args:
+    hidden: units of the layer.
+    shared: whether both views have the same head.
+  """
+  return dict(
+    name="separable",
+    dim=64,
+    hidden=(hidden,),
+    temperature=0.2,
+    normalize=True,
+    shared=shared,
+    batch_norm=True,
+  )
+
+
+def within_batch(critic: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+  """Returns an `objective`: InfoNCE with the negatives of the batch."""
+  term = dict(
+    weight=1.0,
+    estimator="infonce",
+    symmetric=True,
+    within=False,
+    stream="auto",
+    critic=dict(critic),
+  )
+  return {"contrastive": term}
+
+
+def small_resnet18(width: int) -> dict[str, Any]:
+  """Returns a ResNet-18 for images of 32 to 96 pixels."""
+  return dict(
+    name="resnet18", stem="small", width=width, groups=1, dtype="float32"
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,6 +204,32 @@ _LARS = {
   "copy": (0.2, 1.5e-6),
   "labels": (0.3, 1e-6),
 }
+
+
+# LARS for small images, where it is used.
+_PEAKS = {"simclr": 0.4, "byol": 1.0, "supcon": 0.4}
+
+
+def training_small(name: str, epoch: int) -> dict[str, dict[str, Any]]:
+  """Returns `optimizer` and `schedule` as published for CIFAR-10.
+
+  Args:
+    name: of the recipe.
+    epoch: steps per epoch.
+  """
+  optimizer = SGD
+  if name in _PEAKS:
+    optimizer = dict(
+      name="lars",
+      momentum=0.9,
+      weight_decay=1e-5 if name == "byol" else 1e-4,
+      decayed="kernels",
+      trust_coefficient=0.02,
+      clip=0.0,
+    )
+  peak = _PEAKS.get(name, 0.3)
+  schedule = dict(name="cosine", peak=peak, warmup=10 * epoch)
+  return {"optimizer": optimizer, "schedule": schedule}
 
 
 def training(

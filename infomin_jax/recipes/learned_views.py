@@ -8,6 +8,7 @@ against the rest, or a space that is learned.
 from collections.abc import Mapping
 from typing import Any
 
+from infomin_jax.recipes import contrastive
 from infomin_jax.views.presets import RECIPES, own_options
 
 SPACES = ("rgb", "lab", "ycbcr", "ypbpr", "ydbdr", "yiq", "hsv")
@@ -95,16 +96,7 @@ def objective(
     classes: of the labels.
     labelled: images whose labels a view may be learned with.
   """
-  terms: dict[str, dict[str, Any]] = {
-    "contrastive": dict(
-      weight=1.0,
-      estimator="infonce",
-      symmetric=True,
-      within=False,
-      stream="auto",
-      critic=dict(critic),
-    )
-  }
+  terms = contrastive.within_batch(critic)
   if row in ("supervised", "semi", "floor"):
     for view in (0, 1):
       terms[f"labels{view}"] = dict(
@@ -117,56 +109,3 @@ def objective(
         labelled=labelled,
       )
   return terms
-
-
-# What frames and a still image share.
-MOVING = (
-  "digit",
-  "background",
-  "position",
-  "background_digit_position",
-  "background_digit",
-  "background_position",
-  "digit_position",
-  "supervised",
-)
-
-
-def shared(row: str) -> tuple[str, ...]:
-  """`config.views.share` of a row of `MOVING`.
-
-  `supervised` shares all, so that its still frames are the records' images.
-  """
-  named = "background_digit_position" if row == "supervised" else row
-  return tuple(named.split("_"))
-
-
-def moving_objective(
-  row: str, *, backgrounds: int, room: int
-) -> dict[str, dict[str, Any]]:
-  """`config.objective` of a row of `MOVING`.
-
-  Args:
-    row: one of them.
-    backgrounds: classes of backgrounds.
-    room: pixels that a digit's corner may move along a side.
-  """
-  if row == "supervised":
-    return {
-      "digit": dict(term="supervised", weight=1.0, classes=10),
-      "background": dict(
-        term="supervised", weight=1.0, classes=backgrounds, label="background"
-      ),
-      "position": dict(term="regression", weight=1.0, scale=float(room)),
-    }
-  # Features are compared as they are: what the head would drop stays in them.
-  critic = dict(name="inner_product", temperature=0.1, normalize=True)
-  term = dict(
-    weight=1.0,
-    estimator="infonce",
-    symmetric=True,
-    within=False,
-    stream="auto",
-    critic=critic,
-  )
-  return {"contrastive": term}
