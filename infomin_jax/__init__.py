@@ -2,9 +2,10 @@
 
 The layers, in the order in which they may import each other: `data` (records)
 -> `views` (what is compared) -> `encoders` (features) -> `critics` (scores) ->
-`estimators` (nats) -> `objectives` (losses) -> `train` (steps, checkpoints) ->
-`eval` (probes) -> `mi` (tasks of known MI) -> `estimation` (MI of two arrays)
--> `scikit` -> `studies` -> `report` -> `cli` and `verbs` (commands).
+`estimators` (nats) -> `objectives` (losses) -> `recipes` (configs of methods)
+-> `train` (steps, checkpoints) -> `eval` (probes) -> `mi` (tasks of known MI)
+-> `estimation` (MI of two arrays) -> `scikit` -> `studies` -> `report` -> `cli`
+and `verbs` (commands).
 """
 
 import importlib

@@ -17,10 +17,9 @@ Hjelm, Fedorov, Lavoie-Marchildon, Grewal, Bachman, Trischler, Bengio, `ICLR
 | neighbours, generator | pictures: what lies near what; images of noise |
 
 A run is one of `configs/*_dim.py` trained as `infomin train` does, in a folder
-of its own, then probed as `infomin evaluate` does. `rows.py` holds the
-objectives of the tables, which the configs share; `settings.py` the presets;
-`lines.py` the runs that these ask for;
-`studies/runs.py` does the rest.
+of its own, then probed as `infomin evaluate` does. `recipes/deep_infomax.py`
+has the objectives of the tables; `settings.py` the presets; `lines.py` the runs
+that these ask for; `studies/runs.py` trains and probes.
 """
 
 from infomin_jax.studies.deep_infomax import (

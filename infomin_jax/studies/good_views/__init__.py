@@ -16,8 +16,8 @@ Tian, Sun, Poole, Krishnan, Schmid, Isola, `NeurIPS 2020
 Of each family I(v1; v2) and I(v; y) are measured by one protocol,
 `studies/information.py`, beside the accuracy of a probe. A run is one of the
 files of `configs/` trained as `infomin train` does, in a folder of its own.
-`rows.py` has the objectives that configs share, `recipes.py` those of whole
-methods; `settings.py` the presets; `lines.py` the runs that these ask for.
+The objectives are those of `recipes/`; `settings.py` has the presets, and
+`lines.py` the runs that these ask for.
 """
 
 from infomin_jax.studies.good_views import (
