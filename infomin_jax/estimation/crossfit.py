@@ -33,6 +33,7 @@ from infomin_jax.estimation.models import (
 )
 from infomin_jax.estimation.partition import (
   ENOUGH,
+  FEWEST,
   carried,
   chance,
   exponentials,
@@ -163,7 +164,7 @@ def _best(found, rows, asked) -> tuple[list[str], dict[str, float]]:
     more = pairs - start
     error = np.std(more) / np.sqrt(len(more))
     better = tried[name] - tried["copula"]
-    if not found[name].normalised:
+    if not found[name].normalised and found["copula"].normalised:
       error = max(error, _doubt(carried(exponentials(matrix)[0])))
     if better > max(gain, error):
       best, gain = name, better
@@ -182,15 +183,18 @@ def _best(found, rows, asked) -> tuple[list[str], dict[str, float]]:
 
 def _doubt(effective) -> float:
   """Nats that a critic's own partition may be off, where few carry it."""
+  if effective < FEWEST:
+    return np.inf
   return chance(effective) if effective < ENOUGH else 0.0
 
 
 def _kept(fitted, names, parts, asked) -> tuple[list[str], list[Held]]:
   """The critics that stay, and what they show of all folds.
 
-  The first fold chose by some of its pairs. If in all folds a ratio of
+  The first fold chose by some of its pairs. If over all folds a ratio of
   densities shows as much, or as much but for the doubt of a partition that few
-  negatives carry, it takes the place of a network or of a sum.
+  negatives carry, it takes the place of a network or of a sum: at many nats
+  these can show any number.
   """
 
   def of(names):
@@ -205,7 +209,7 @@ def _kept(fitted, names, parts, asked) -> tuple[list[str], list[Held]]:
   best = np.mean([donsker_varadhan(fold) for fold in held])
   best -= _doubt(min(log_partition(fold)[1] for fold in held))
   for name in ("copula", "mixture"):
-    if name != "copula" and not all(name in found for found in fitted):
+    if not all(name in found and found[name].normalised for found in fitted):
       continue
     other = of([name])
     nats = np.mean([donsker_varadhan(fold) for fold in other])

@@ -4,6 +4,7 @@ import numpy as np
 
 # With fewer effective negatives than this a log mean exp says nothing.
 ENOUGH = 100
+FEWEST = 30  # below, not even its order of size
 _ERRORS = 3  # standard errors of a log partition that may be chance
 
 
