@@ -160,8 +160,8 @@ class Scores:
     self.matrix = lambda rows: matrix[rows][:, rows]
 
 
-# Negatives of 9.2 nats among 9,900: 42 carry the partition of 40 of them, whose
-# log is 3.7 with a doubt of 0.5; 4 carry that of one, from which nothing follows.
+# Of 9,900 negatives, some have 9.2 nats. 42 carry the partition of 40 of these;
+# its log is 3.7, with a doubt of 0.5. 4 carry that of one: nothing follows.
 @pytest.mark.parametrize(
   "pairs, high, best",
   [
