@@ -21,7 +21,7 @@ from infomin_jax.objectives.prior import PRIORS, squared_slope
 from infomin_jax.objectives.term import Seen
 from infomin_jax.train.optim import make_optimizer
 from infomin_jax.views import make_views
-from infomin_jax.views.occlusion import patch
+from infomin_jax.views.occluded import patch
 
 BATCH = 8
 ADVERSARY = dict(name="adam", peak=1e-4, b1=0.5)

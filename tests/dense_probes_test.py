@@ -41,7 +41,7 @@ from infomin_jax.eval.segmentation import (
 from infomin_jax.eval.sgd_linear import RECIPES, fit_heads, top_accuracies
 from infomin_jax.train.experiment import make_experiment
 from infomin_jax.train.mesh import make_mesh, replicate
-from infomin_jax.views.ops import nearest_center, resize_center
+from infomin_jax.views.image_ops import nearest_center, resize_center
 
 STEPS, COSINE = RECIPES["imagenet_linear"], RECIPES["imagenet_linear_cosine"]
 MOCO = RECIPES["imagenet_linear_moco"]

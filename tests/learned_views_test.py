@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from infomin_jax.errors import UserError
-from infomin_jax.views.colour_spaces import SPACES
-from infomin_jax.views.learned import ColourFlow
+from infomin_jax.views.color_flow import ColourFlow
+from infomin_jax.views.color_spaces import SPACES
 
 KINDS = {
   "nice": dict(volume_preserving=True, space="rgb"),

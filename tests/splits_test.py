@@ -23,7 +23,7 @@ from infomin_jax.encoders.split import make_split
 from infomin_jax.errors import UserError, build
 from infomin_jax.train.experiment import make_learner
 from infomin_jax.views import make_views
-from infomin_jax.views.colour_spaces import MEAN_PIXEL, SPACES
+from infomin_jax.views.color_spaces import MEAN_PIXEL, SPACES
 from infomin_jax.views.sheet import in_colours, stretched
 from infomin_jax.views.splits import PARTS
 

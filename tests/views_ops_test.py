@@ -9,7 +9,7 @@ import scipy.stats
 import skimage.data
 from PIL import Image
 
-from infomin_jax.views import ops
+from infomin_jax.views import image_ops
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def many_keys(n, seed=0):
 
 @pytest.mark.parametrize("size", [16, 64])
 def test_crop_resize_is_pillows_crop_then_resize(photo, size):
-  crop = jax.jit(ops.crop_resize, static_argnums=5)
+  crop = jax.jit(image_ops.crop_resize, static_argnums=5)
   windows = [(0, 0, 75, 81), (3, 7, 40, 61), (20, 30, 11, 9), (70, 0, 5, 81)]
   for top, left, height, width in windows:
     box = (left, top, left + width, top + height)
@@ -44,15 +44,15 @@ def test_crop_resize_is_pillows_crop_then_resize(photo, size):
 
 def test_crop_of_everything_at_its_own_size_changes_nothing(photo):
   image = to_float(photo[:, :75])
-  got = ops.crop_resize(image, 0, 0, 75, 75, 75)
+  got = image_ops.crop_resize(image, 0, 0, 75, 75, 75)
   np.testing.assert_allclose(got, image, atol=1e-6)
 
 
 def test_crop_treats_channels_alike(photo):
   image = jnp.concatenate([to_float(photo), to_float(photo)[..., :2]], -1)
-  got = ops.crop_resize(image, 5, 6, 30, 41, 16)
+  got = image_ops.crop_resize(image, 5, 6, 30, 41, 16)
   for k in range(5):
-    alone = ops.crop_resize(image[..., k : k + 1], 5, 6, 30, 41, 16)
+    alone = image_ops.crop_resize(image[..., k : k + 1], 5, 6, 30, 41, 16)
     np.testing.assert_allclose(got[..., k : k + 1], alone, atol=1e-6)
 
 
@@ -75,7 +75,7 @@ def test_windows_are_distributed_as_torchvisions(shape):
     [torchvision_window(rng, *shape, scale, ratio) for _ in range(4000)]
   )
   sample = jax.vmap(
-    lambda k: jnp.stack(ops.sample_window(k, *shape, scale, ratio))
+    lambda k: jnp.stack(image_ops.sample_window(k, *shape, scale, ratio))
   )
   got = np.asarray(jax.jit(sample)(many_keys(4000)))
   np.testing.assert_array_equal(got, np.round(got))
@@ -95,7 +95,7 @@ def test_windows_reach_every_border():
   square = ((9 / 16, 9 / 16), (1, 1))  # 3 x 3 of 4 x 4: four places
 
   def sample(key):
-    return jnp.stack(ops.sample_window(key, 4, 4, *square))
+    return jnp.stack(image_ops.sample_window(key, 4, 4, *square))
 
   windows = np.asarray(jax.jit(jax.vmap(sample))(many_keys(2000)))
   assert (windows[:, 2:] == 3).all()
@@ -112,7 +112,7 @@ def test_windows_reach_every_border():
 )
 def test_without_a_fitting_window_the_middle_is_taken(shape, expected):
   def sample(key):
-    return ops.sample_window(key, *shape, (0.9, 1.0), (3 / 4, 4 / 3))
+    return image_ops.sample_window(key, *shape, (0.9, 1.0), (3 / 4, 4 / 3))
 
   windows = jnp.stack(jax.jit(jax.vmap(sample))(many_keys(20)), -1)
   assert (windows == jnp.array(expected)[None]).all()
@@ -120,9 +120,9 @@ def test_without_a_fitting_window_the_middle_is_taken(shape, expected):
 
 def test_flip_mirrors_half_of_the_images(photo):
   image = to_float(photo)
-  np.testing.assert_array_equal(ops.flip(image), image[:, ::-1])
+  np.testing.assert_array_equal(image_ops.flip(image), image[:, ::-1])
   small = image[:2, :3]
-  flipped = jax.vmap(lambda k: ops.random_flip(k, small))(many_keys(4000))
+  flipped = jax.vmap(lambda k: image_ops.random_flip(k, small))(many_keys(4000))
   mirrored = (flipped == small[None, :, ::-1]).all((1, 2, 3))
   assert (mirrored | (flipped == small[None]).all((1, 2, 3))).all()
   assert abs(mirrored.mean() - 0.5) < 0.03  # 4 standard deviations
@@ -131,7 +131,7 @@ def test_flip_mirrors_half_of_the_images(photo):
 @pytest.mark.parametrize("shape", [(40, 60), (60, 40), (48, 48)])
 def test_resize_center_is_pillows_resize_then_crop(photo, shape):
   image = photo[: shape[0], : shape[1]]
-  got = ops.resize_center(jnp.asarray(image)[None], 36, 32)[0]
+  got = image_ops.resize_center(jnp.asarray(image)[None], 36, 32)[0]
   scale = 36 / min(shape)
   resized = Image.fromarray(image).resize(
     (round(shape[1] * scale), round(shape[0] * scale)),
@@ -152,7 +152,7 @@ def test_resize_center_is_pillows_resize_then_crop(photo, shape):
 @pytest.mark.parametrize("radius", [1, 11])
 def test_blur_is_a_truncated_gaussian_with_reflection(photo, sigma, radius):
   image = to_float(photo)[:30]
-  got = ops.gaussian_blur(image, sigma, radius)
+  got = image_ops.gaussian_blur(image, sigma, radius)
   expected = np.asarray(image, float)
   for axis in (0, 1):
     expected = scipy.ndimage.gaussian_filter1d(
@@ -163,17 +163,19 @@ def test_blur_is_a_truncated_gaussian_with_reflection(photo, sigma, radius):
 
 def test_blur_of_a_small_image_reflects_once(photo):
   image = to_float(photo)[:8, :8]
-  got = ops.gaussian_blur(image, 2.0, 11)
-  np.testing.assert_array_equal(got, ops.gaussian_blur(image, 2.0, 7))
+  got = image_ops.gaussian_blur(image, 2.0, 11)
+  np.testing.assert_array_equal(got, image_ops.gaussian_blur(image, 2.0, 7))
   flat = jnp.full((8, 8, 1), 0.3)
-  np.testing.assert_allclose(ops.gaussian_blur(flat, 2.0, 11), flat, atol=1e-6)
+  np.testing.assert_allclose(
+    image_ops.gaussian_blur(flat, 2.0, 11), flat, atol=1e-6
+  )
 
 
 def test_blur_probability_and_sigma(photo):
   image = jnp.zeros((25, 25, 1)).at[12, 12].set(1.0)
 
   def blur(key):
-    return ops.random_gaussian_blur(key, image, 11, (0.5, 2.0))
+    return image_ops.random_gaussian_blur(key, image, 11, (0.5, 2.0))
 
   blurred = jax.jit(jax.vmap(blur))(many_keys(2000))
   peak = np.asarray(blurred[:, 12, 12, 0])
@@ -187,7 +189,7 @@ def test_blur_probability_and_sigma(photo):
 
 def test_simclr_kernel_follows_the_height():
   image = jnp.zeros((40, 40, 1)).at[20, 20].set(1.0)
-  blurred = ops.random_gaussian_blur(
+  blurred = image_ops.random_gaussian_blur(
     jax.random.key(0), image, None, (2.0, 2.0), p=1.0
   )
   assert int((blurred > 0).sum()) == 25  # radius 40 // 20 = 2

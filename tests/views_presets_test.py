@@ -17,7 +17,7 @@ from PIL import Image
 from infomin_jax.errors import UserError
 from infomin_jax.recipes import contrastive, learned_views
 from infomin_jax.train.checkpoint import as_json, check_workdir
-from infomin_jax.views import color, make_views, ops, presets, sheet
+from infomin_jax.views import augment, color, image_ops, make_views, sheet
 from infomin_jax.views.randaugment import CMC_OPS, INFOMIN_OPS, randaugment
 
 SHAPE = (24, 24, 3)
@@ -38,12 +38,12 @@ def jitted(shape=SHAPE, host_crops=False, **options):
 
 
 def step_names(recipe):
-  return [step.func for step in presets.RECIPES[recipe]]
+  return [step.func for step in augment.RECIPES[recipe]]
 
 
 def test_recipes_have_the_steps_of_the_table_in_order():
   jitter, gray = color.color_jitter, color.random_grayscale
-  blur = ops.random_gaussian_blur
+  blur = image_ops.random_gaussian_blur
   assert step_names("crop") == []
   assert step_names("A") == [jitter, gray]
   assert step_names("B") == [jitter, gray, blur]
@@ -51,7 +51,7 @@ def test_recipes_have_the_steps_of_the_table_in_order():
   assert step_names("D") == [jitter, blur, randaugment, gray]
   assert step_names("E") == [jitter, blur, randaugment]
   assert step_names("simclr") == [jitter, gray, blur]
-  assert presets.RECIPES["infomin"] is presets.RECIPES["D"]
+  assert augment.RECIPES["infomin"] is augment.RECIPES["D"]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_recipes_have_the_steps_of_the_table_in_order():
   ],
 )
 def test_recipes_jitter_as_the_table_says(recipe, ranges, p):
-  step = presets.RECIPES[recipe][0].keywords
+  step = augment.RECIPES[recipe][0].keywords
   names = ("brightness", "contrast", "saturation", "hue")
   assert tuple(step[name] for name in names) == ranges
   assert step["p"] == p
@@ -75,24 +75,24 @@ def test_recipes_jitter_as_the_table_says(recipe, ranges, p):
 def test_infomin_draws_from_15_operations_and_cmc_from_8():
   assert len(INFOMIN_OPS) == 15 and "identity" not in INFOMIN_OPS
   assert len(CMC_OPS) == 8
-  assert presets.RECIPES["D"][2].keywords["names"] == INFOMIN_OPS
-  assert presets.RECIPES["E"][2].keywords["names"] == CMC_OPS
-  assert presets.RECIPES["D"][1].keywords["radius"] == 11
+  assert augment.RECIPES["D"][2].keywords["names"] == INFOMIN_OPS
+  assert augment.RECIPES["E"][2].keywords["names"] == CMC_OPS
+  assert augment.RECIPES["D"][1].keywords["radius"] == 11
 
 
 @pytest.mark.parametrize("name, at", [("D", 2), ("E", 2), ("randaugment", 0)])
 def test_keys_of_randaugment_reach_it(name, at):
-  recipe, own = presets.RECIPES[name], presets.RECIPES[name][at].keywords
+  recipe, own = augment.RECIPES[name], augment.RECIPES[name][at].keywords
   given = dict(count=3, p=0.9, magnitude=2.0, spread=0.0)
-  step = presets.tuned(recipe, 1.0, None, None, given)[at]
+  step = augment.tuned(recipe, 1.0, None, None, given)[at]
   assert step.func is randaugment and step.keywords == own | given
   # Without them nothing changes, and the defaults are the function's own.
-  for options in (None, {}, presets.RANDAUGMENT):
-    assert presets.tuned(recipe, 1.0, None, None, options)[at] is recipe[at]
-  for key, value in presets.RANDAUGMENT.items():
+  for options in (None, {}, augment.RANDAUGMENT):
+    assert augment.tuned(recipe, 1.0, None, None, options)[at] is recipe[at]
+  for key, value in augment.RANDAUGMENT.items():
     assert inspect.signature(randaugment).parameters[key].default == value
   for none in (dict(count=0), dict(p=0.0)):
-    steps = presets.tuned(recipe, 1.0, None, None, none)
+    steps = augment.tuned(recipe, 1.0, None, None, none)
     assert len(steps) == len(recipe) - 1
 
 
@@ -101,8 +101,8 @@ def test_magnitude_changes_the_views_of_a_config():
   image = jnp.asarray(photos(4, 16)) / 255
   moved = []
   for magnitude in (0.1, 10.0):
-    step = presets.tuned(
-      presets.RECIPES["randaugment"],
+    step = augment.tuned(
+      augment.RECIPES["randaugment"],
       1.0,
       None,
       None,
@@ -140,7 +140,7 @@ def test_a_run_of_before_its_keys_goes_on(tmp_path):
     check_workdir(tmp_path, config)
 
 
-@pytest.mark.parametrize("name", sorted(presets.RECIPES))
+@pytest.mark.parametrize("name", sorted(augment.RECIPES))
 @pytest.mark.parametrize("channels", [1, 3])
 def test_shapes_of_every_recipe(name, channels):
   views = make_views(
@@ -218,13 +218,13 @@ def test_crop_alone_is_the_image_or_its_mirror():
 
 def test_options_tune_the_steps():
   """What `strength`, `grayscale` and `blur` make of recipe D's steps."""
-  tuned = presets.tuned(presets.RECIPES["D"], 0.5, 0.7, 0)
+  tuned = augment.tuned(augment.RECIPES["D"], 0.5, 0.7, 0)
   jitter, rand, gray = tuned  # a blur that never happens is left out
   for name, value in (("brightness", 0.4), ("hue", 0.1), ("p", 0.8)):
     assert jitter.keywords[name] == value
-  assert rand is presets.RECIPES["D"][2]
+  assert rand is augment.RECIPES["D"][2]
   assert gray.keywords["p"] == 0.7
-  assert presets.tuned(presets.RECIPES["D"], 1.0, None, None)[3].keywords == {
+  assert augment.tuned(augment.RECIPES["D"], 1.0, None, None)[3].keywords == {
     "p": 0.2
   }
 

@@ -1,9 +1,9 @@
 """Digits that move on a fixed background: what may two views of them share?
 
 A record is the last, still frame and what it was drawn from: handwriting,
-background and place. `views.moving` makes the frames before it. The set of the
-paper has MNIST's digits on crops of STL-10; another, for machines without
-them, scikit-learn's digits on windows of eight photographs.
+background and place. `views.moving_frames` makes the frames before it. The set
+of the paper has MNIST's digits on crops of STL-10; another, for machines
+without them, scikit-learn's digits on windows of eight photographs.
 """
 
 import functools

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from infomin_jax.encoders.features import Features, make_features
 from infomin_jax.errors import UserError, build
-from infomin_jax.views.learned import ColourFlow
+from infomin_jax.views.color_flow import ColourFlow
 from infomin_jax.views.splits import PARTS, first_and_rest
 
 COUNT = 2  # parts that every split of `PARTS` has
@@ -132,7 +132,7 @@ def make_split(
   Args:
     table: `ENCODERS`, for the parts' networks.
     parts: `name`, a key of `views.splits.PARTS` or `learned`, and that split's
-      options; `learned` takes those of `views.learned.ColourFlow` and gives
+      options; `learned` takes those of `views.color_flow.ColourFlow` and gives
       the first channel and the other two.
     encoder: `name` and options of each part's network, the parameters apart.
       The published ones have half the usual width.

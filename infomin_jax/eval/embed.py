@@ -13,7 +13,7 @@ from infomin_jax.encoders.features import named_taps
 from infomin_jax.errors import lookup
 from infomin_jax.train.mesh import shard_whole, whole
 from infomin_jax.views import resize_center
-from infomin_jax.views.ops import nearest_center, to_float
+from infomin_jax.views.image_ops import nearest_center, to_float
 
 
 def read_taps(learner, variables, images, taps) -> dict[str, jax.Array]:

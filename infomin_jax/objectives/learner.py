@@ -25,7 +25,7 @@ from infomin_jax.objectives.encoding import (
   target_views,
 )
 from infomin_jax.objectives.term import Seen
-from infomin_jax.views.ops import to_float
+from infomin_jax.views.image_ops import to_float
 
 
 class Learner(nn.Module):

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infomin_jax.errors import lookup
-from infomin_jax.views import presets
+from infomin_jax.views import augment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Recipe:
   Attributes:
     memory: `bank`, `queue`, `batch` (SimCLR), `copy` (BYOL) or `labels`
       (SupCon).
-    views: a name in `views.presets.RECIPES`.
+    views: a name in `views.augment.RECIPES`.
     temperature: of the cosines.
     mlp: whether the head has a hidden layer.
     split: whether luma and chroma are seen by two half-width encoders.
@@ -152,7 +152,7 @@ def _views(recipe: Recipe, sizes: Sizes) -> dict[str, Any]:
     count=1 if one else 2,
     crop_scale=(0.08, 1.0) if one or recipe.views == "simclr" else (0.2, 1.0),
   )
-  views |= presets.own_options(recipe.views)
+  views |= augment.own_options(recipe.views)
   if recipe.jigsaw:
     size, patch = sizes.pieces
     views["jigsaw"] = dict(cells=3, size=size, patch=patch, scale=(0.6, 1.0))

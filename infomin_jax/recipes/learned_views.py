@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infomin_jax.recipes import contrastive
-from infomin_jax.views.presets import RECIPES, own_options
+from infomin_jax.views.augment import RECIPES, own_options
 
 SPACES = ("rgb", "lab", "ycbcr", "ypbpr", "ydbdr", "yiq", "hsv")
 # How a generator of views is trained; `frozen` only uses one.

@@ -26,7 +26,7 @@ from infomin_jax.train import longer
 from infomin_jax.train.fingerprint import array_fingerprint, fingerprint
 from infomin_jax.train.log import say
 from infomin_jax.train.state import TrainState
-from infomin_jax.views.presets import RANDAUGMENT
+from infomin_jax.views.augment import RANDAUGMENT
 
 # May differ between two starts of one run: they do not change its result.
 FREE = ("run", "evaluate")

@@ -14,12 +14,12 @@ from typing import Any
 import jax
 
 from infomin_jax import errors
-from infomin_jax.views import presets, splits
-from infomin_jax.views.factors import shared_factors
+from infomin_jax.views import augment, splits
+from infomin_jax.views.image_ops import resize_center
 from infomin_jax.views.jigsaw import jigsaw
-from infomin_jax.views.moving import moving
-from infomin_jax.views.occlusion import occluded
-from infomin_jax.views.ops import resize_center
+from infomin_jax.views.moving_frames import moving
+from infomin_jax.views.occluded import occluded
+from infomin_jax.views.shared_factors import shared_factors
 from infomin_jax.views.sheet import sheet
 
 __all__ = ["VIEWS", "make_views", "resize_center", "sheet"]
@@ -27,11 +27,11 @@ __all__ = ["VIEWS", "make_views", "resize_center", "sheet"]
 # name -> maker of `views(key, batch)` from options and `image_shape`.
 VIEWS: dict[str, Callable] = {
   **{
-    name: functools.partial(presets.augmented, recipe)
-    for name, recipe in presets.RECIPES.items()
+    name: functools.partial(augment.augmented, recipe)
+    for name, recipe in augment.RECIPES.items()
   },
   "moving": moving,
-  "none": presets.unchanged,
+  "none": augment.unchanged,
   "occluded": occluded,
   "shared_factors": shared_factors,
   **splits.SPLITS,

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from infomin_jax.errors import UserError
-from infomin_jax.views import ops
+from infomin_jax.views import image_ops
 
 
 def jigsaw(
@@ -64,10 +64,10 @@ def jigsaw(
 def _pieces(key, image, cells, size, patch, scale, cut) -> jax.Array:
   """The patches of one image, `[cells^2, patch, patch, c]`."""
   crop_key, flip_key, place_key = jax.random.split(key, 3)
-  image = ops.to_float(image)
+  image = image_ops.to_float(image)
   if not cut:
-    image = ops.random_resized_crop(crop_key, image, size, scale)
-  image = ops.random_flip(flip_key, image, 0.5)
+    image = image_ops.random_resized_crop(crop_key, image, size, scale)
+  image = image_ops.random_flip(flip_key, image, 0.5)
   cell = size // cells
   spare = jax.random.randint(place_key, (cells, cells, 2), 0, cell - patch + 1)
   corners = cell * jnp.stack(

@@ -2,7 +2,7 @@
 
 `PARTS` holds makers of `images [b, h, w, c] -> tuple of arrays`, pure
 functions of the image that an encoder can apply to any view; its results may
-differ in shape. `SPLITS` holds makers of `views(key, batch)`, as in `presets`,
+differ in shape. `SPLITS` holds makers of `views(key, batch)`, as in `augment`,
 for those that one encoder can be trained on.
 """
 
@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from infomin_jax.errors import UserError, lookup
-from infomin_jax.views import ops, presets
-from infomin_jax.views.colour_spaces import SPACES
+from infomin_jax.views import augment, image_ops
+from infomin_jax.views.color_spaces import SPACES
 
 Parts = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
 
@@ -29,7 +29,7 @@ def colour_parts(space: str) -> Parts:
   """The first channel of a colour space, and the second and third.
 
   Args:
-    space: a name in `colour_spaces.SPACES`.
+    space: a name in `color_spaces.SPACES`.
 
   Returns:
     `images -> [b, h, w, 1], [b, h, w, 2]` of images `[b, h, w, 3]` in [0, 1];
@@ -70,7 +70,7 @@ def frequency_parts(sigma: float) -> Parts:
       f"sigma of the frequency split is {sigma}: give pixels above 0."
     )
   blur = functools.partial(
-    ops.gaussian_blur, sigma=sigma, radius=math.ceil(4 * sigma)
+    image_ops.gaussian_blur, sigma=sigma, radius=math.ceil(4 * sigma)
   )
 
   def parts(images):
@@ -203,7 +203,7 @@ def patches(image_shape, size: int, distance: int, host_crops: bool = False):
   def views(key, batch):
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(batch["index"])
     pair = jax.vmap(one)(keys, batch["image"])
-    return tuple(ops.to_float(x) for x in pair)
+    return tuple(image_ops.to_float(x) for x in pair)
 
   return views
 
@@ -213,16 +213,16 @@ def _corners(size: int, key, batch):
   del key
   images = batch["image"][:, 0]
   first, last = images[:, :size, :size], images[:, -size:, -size:]
-  return ops.to_float(first), ops.to_float(last)
+  return image_ops.to_float(first), image_ops.to_float(last)
 
 
 def _middle(image_shape, size: int, name: str) -> Callable:
   """`batch -> [b, size, size, c]` in [0, 1], the middle of each image."""
-  presets.check_size(image_shape, size, name)
+  augment.check_size(image_shape, size, name)
 
   def middle(batch):
-    cut = jax.vmap(lambda x: ops.center_crop(x, size))(batch["image"])
-    return ops.to_float(cut)
+    cut = jax.vmap(lambda x: image_ops.center_crop(x, size))(batch["image"])
+    return image_ops.to_float(cut)
 
   return middle
 

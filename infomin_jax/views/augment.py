@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from infomin_jax.errors import UserError, nearest
-from infomin_jax.views import color, ops
+from infomin_jax.views import color, image_ops
 from infomin_jax.views.randaugment import CMC_OPS, INFOMIN_OPS, check_strength
 from infomin_jax.views.randaugment import randaugment as _randaugment
 
@@ -32,8 +32,10 @@ def _jitter(brightness, contrast, saturation, hue, p):
 
 _gray = functools.partial(color.random_grayscale, p=0.2)
 # InfoMin's code calls its 23 taps blur(22); SimCLR's follow the height.
-_blur = functools.partial(ops.random_gaussian_blur, radius=11, p=0.5)
-_blur_tenth = functools.partial(ops.random_gaussian_blur, radius=None, p=0.5)
+_blur = functools.partial(image_ops.random_gaussian_blur, radius=11, p=0.5)
+_blur_tenth = functools.partial(
+  image_ops.random_gaussian_blur, radius=None, p=0.5
+)
 _rand = functools.partial(_randaugment, names=INFOMIN_OPS)
 _rand_cmc = functools.partial(_randaugment, names=CMC_OPS)
 # What `_rand` and `_rand_cmc` draw: rand-n2-m10-mstd0.5, the defaults.
@@ -174,8 +176,8 @@ def unchanged(image_shape, size: int, count: int = 2):
   _check_least(1, size=size, count=count)
 
   def views(key, batch):
-    middle = jax.vmap(lambda x: ops.center_crop(x, size))(batch["image"])
-    return (ops.to_float(middle),) * count
+    middle = jax.vmap(lambda x: image_ops.center_crop(x, size))(batch["image"])
+    return (image_ops.to_float(middle),) * count
 
   return views
 
@@ -195,14 +197,14 @@ def check_size(image_shape, size: int, name: str) -> None:
 
 def _augment(keys, image, size, scale, ratio, host_crops, flip, steps):
   """One view `[size, size, c]` of one image; `keys` for crop, flip, steps."""
-  image = ops.to_float(image)
+  image = image_ops.to_float(image)
   if not host_crops:
-    image = ops.random_resized_crop(keys[0], image, size, scale, ratio)
+    image = image_ops.random_resized_crop(keys[0], image, size, scale, ratio)
   elif image.shape[:2] != (size, size):
     height, width, _ = image.shape
-    image = ops.crop_resize(image, 0, 0, height, width, size)
+    image = image_ops.crop_resize(image, 0, 0, height, width, size)
   if flip:
-    image = ops.random_flip(keys[1], image, flip)
+    image = image_ops.random_flip(keys[1], image, flip)
   for n, step in enumerate(steps):
     image = step(keys[2 + n], image)
   return jnp.clip(image, 0, 1)  # rounding may have left the range
@@ -231,7 +233,7 @@ def tuned(recipe, strength, grayscale, blur, randaugment=None):
   changed = [key for key in draws if draws[key] != RANDAUGMENT[key]]
   replaced = (
     ("grayscale", color.random_grayscale, grayscale),
-    ("blur", ops.random_gaussian_blur, blur),
+    ("blur", image_ops.random_gaussian_blur, blur),
   )
   functions = [step.func for step in recipe]
   for option, function, p in replaced:

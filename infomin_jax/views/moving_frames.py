@@ -12,8 +12,8 @@ import jax.numpy as jnp
 
 from infomin_jax.data.moving import bounce, draw
 from infomin_jax.errors import UserError
-from infomin_jax.views.factors import check_share
-from infomin_jax.views.presets import check_size
+from infomin_jax.views.augment import check_size
+from infomin_jax.views.shared_factors import check_share
 
 
 def moving(

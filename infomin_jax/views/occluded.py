@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from infomin_jax.errors import UserError
-from infomin_jax.views import ops
+from infomin_jax.views import image_ops
 
 
 def occluded(size: int, block: int = 10, fill: float = 0.5):
@@ -39,7 +39,7 @@ def occluded(size: int, block: int = 10, fill: float = 0.5):
     raise UserError(f"config.views.fill is {fill}: give 0 to 1.")
 
   def views(key, batch):
-    whole = ops.resize_center(batch["image"], 0, size)
+    whole = image_ops.resize_center(batch["image"], 0, size)
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(batch["index"])
     covered = jax.vmap(lambda k: patch(k, size, block))(keys)
     return whole, jnp.where(covered[..., None], fill, whole)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from infomin_jax.errors import UserError, lookup
-from infomin_jax.views.colour_spaces import SPACES, Space
+from infomin_jax.views.color_spaces import SPACES, Space
 from infomin_jax.views.splits import check_rgb
 
 LINEAR = {name: s for name, s in SPACES.items() if s.matrix is not None}
@@ -42,7 +42,7 @@ class ColourFlow(nn.Module):
     hidden: units of the one hidden layer of F and of G, which is enough for
       any function of one number.
     volume_preserving: shift only (NICE); otherwise scale too (RealNVP).
-    space: what it starts from, a linear one of `colour_spaces.SPACES`.
+    space: what it starts from, a linear one of `color_spaces.SPACES`.
     max_log_scale: limit of `|G|` in one block, by tanh, so that no channel
       vanishes or explodes.
 
