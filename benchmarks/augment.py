@@ -233,10 +233,10 @@ def store(options, values):
   """Writes the evidence."""
   import importlib.metadata
 
-  from infomin_jax import evidence
+  from infomin_jax import provenance
 
   peers = [side for side in SIDES if side != "infomin_jax"]
-  evidence.write(
+  provenance.write(
     options.evidence,
     commands=[f"python benchmarks/augment.py --rounds {options.rounds}"],
     config={"rounds": options.rounds, "batch": BATCH, "peak": PEAK},

@@ -227,7 +227,7 @@ def say(row):
 
 def store(path, options, rows):
   """Writes the evidence, with the peers' versions."""
-  from infomin_jax import evidence
+  from infomin_jax import provenance
 
   code = (
     "import importlib.metadata as m, json; print(json.dumps({p: m.version(p) "
@@ -237,7 +237,7 @@ def store(path, options, rows):
     [options.peer_python, "-c", code], check=True, capture_output=True
   )
   names = ("sizes", "rounds", "round_seconds", "gib", "seconds")
-  evidence.write(
+  provenance.write(
     path,
     commands=[
       f"python benchmarks/contrastive_loss.py --sizes {options.sizes} "

@@ -40,9 +40,9 @@ def main():
   if options.evidence:
     import torch
 
-    from infomin_jax import evidence
+    from infomin_jax import provenance
 
-    evidence.write(
+    provenance.write(
       options.evidence,
       commands=[
         f"python benchmarks/dim_step.py --rounds {options.rounds} --steps "

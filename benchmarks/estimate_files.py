@@ -73,9 +73,9 @@ def main():
   if options.json:
     print(json.dumps(rows))
   if options.evidence:
-    from infomin_jax import evidence
+    from infomin_jax import provenance
 
-    evidence.write(
+    provenance.write(
       options.evidence,
       commands=["python benchmarks/estimate_files.py"],
       config={"task": TASK, "sizes": list(SIZES)},

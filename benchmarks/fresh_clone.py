@@ -204,9 +204,9 @@ def main():
   if arguments.json:
     print(json.dumps(rows, indent=1))
   if arguments.evidence:
-    from infomin_jax import evidence
+    from infomin_jax import provenance
 
-    evidence.write(
+    provenance.write(
       arguments.evidence,
       commands=[
         f"python benchmarks/fresh_clone.py --pythons {arguments.pythons}"

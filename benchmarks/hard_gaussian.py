@@ -169,9 +169,9 @@ def main():
   if options.json:
     print(json.dumps(rows))
   if options.evidence:
-    from infomin_jax import evidence
+    from infomin_jax import provenance
 
-    evidence.write(
+    provenance.write(
       options.evidence,
       commands=[
         f"python benchmarks/hard_gaussian.py --steps {options.steps} "

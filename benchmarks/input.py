@@ -262,9 +262,9 @@ def main():
     for row in rows:
       print(f"{row['who']}: {row['value']:.0f} {row['unit']} ({row['case']})")
   if options.evidence:
-    from infomin_jax import evidence
+    from infomin_jax import provenance
 
-    evidence.write(
+    provenance.write(
       options.evidence,
       commands=[f"python benchmarks/input.py --rounds {options.rounds}"],
       config={"rounds": options.rounds, "files": FILES, "bytes": size},

@@ -264,7 +264,7 @@ def main():
 
 def write_evidence(options, rows: list[dict]) -> None:
   """Stores the rows, next to those of other parts of the same commit."""
-  from infomin_jax import evidence
+  from infomin_jax import provenance
   from infomin_jax.output import read_json
 
   commands = [
@@ -274,12 +274,12 @@ def write_evidence(options, rows: list[dict]) -> None:
   path = pathlib.Path(options.evidence)
   if path.exists():
     before = read_json(path)
-    if before["commit"] == evidence.commit():
+    if before["commit"] == provenance.commit():
       new = {row["check"] for row in rows}
       kept = [row for row in before["values"] if row["check"] not in new]
       if kept:
         rows, commands = kept + rows, before["command"] + commands
-  evidence.write(
+  provenance.write(
     path,
     commands=list(dict.fromkeys(commands)),
     config={"parts": sorted({row["check"] for row in rows})},

@@ -347,9 +347,9 @@ def run(jobs: list[Job], partial: Partial, quiet: bool) -> None:
 
 def write_evidence(options, rows: list[dict]) -> None:
   """Stores all rows with what was asked for."""
-  from infomin_jax import evidence
+  from infomin_jax import provenance
 
-  evidence.write(
+  provenance.write(
     options.evidence,
     commands=[
       f"python benchmarks/mi_suite.py --tasks {options.tasks} --samples "

@@ -46,9 +46,9 @@ def main():
   if options.json:
     print(json.dumps(values))
   if options.evidence:
-    from infomin_jax import evidence
+    from infomin_jax import provenance
 
-    evidence.write(
+    provenance.write(
       options.evidence,
       commands=commands,
       config={"cases": CASES},

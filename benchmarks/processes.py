@@ -105,9 +105,9 @@ def main():
   if options.json:
     print(json.dumps(as_rows(values)))
   if options.evidence:
-    from infomin_jax import evidence
+    from infomin_jax import provenance
 
-    evidence.write(
+    provenance.write(
       options.evidence,
       commands=["python benchmarks/processes.py"],
       config={"steps": STEPS, "cases": CASES},

@@ -162,9 +162,9 @@ def main():
     ]
     print(json.dumps(rows))
   if options.evidence:
-    from infomin_jax import evidence
+    from infomin_jax import provenance
 
-    evidence.write(
+    provenance.write(
       options.evidence,
       commands=[f"python benchmarks/ring.py --sizes {options.sizes}"],
       config={"dim": DIM, "devices": DEVICES, "topology": TOPOLOGY},

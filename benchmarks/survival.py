@@ -120,9 +120,9 @@ def main():
     ]
     print(json.dumps(rows))
   if options.evidence:
-    from infomin_jax import evidence
+    from infomin_jax import provenance
 
-    evidence.write(
+    provenance.write(
       options.evidence,
       commands=[f"python benchmarks/survival.py --times {options.times}"],
       config={"times": options.times},

@@ -197,9 +197,9 @@ def main():
   if options.evidence:
     import torch
 
-    from infomin_jax import evidence
+    from infomin_jax import provenance
 
-    evidence.write(
+    provenance.write(
       options.evidence,
       commands=["python benchmarks/train_step.py"],
       config={"rounds": options.rounds, "steps": options.steps},

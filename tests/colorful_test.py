@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from infomin_jax import data
-from infomin_jax.data import colorful
+from infomin_jax.data import colorful_digits
 from infomin_jax.views import make_views
 
 OPTIONS = {"name": "colorful_digits"}
@@ -24,13 +24,13 @@ def field(source, name):
 def test_splits_share_neither_handwriting_nor_photograph_region(splits):
   train, test = splits
   assert (len(train), len(test)) == (11200, 1588)
-  images, _ = colorful.load_digit_images()
+  images, _ = colorful_digits.load_digit_images()
   assert len(images) == 1797
   # 1400 + 397 images, not one of them in both.
   assert train.digits == slice(0, 1400) and test.digits == slice(1400, 1797)
-  right = field(train, "crop")[:, 2] + colorful.SIZE
+  right = field(train, "crop")[:, 2] + colorful_digits.SIZE
   left = field(test, "crop")[:, 2]
-  assert right.max() <= colorful.TEST_FROM <= left.min()
+  assert right.max() <= colorful_digits.TEST_FROM <= left.min()
 
 
 def test_labels_are_the_factors(splits):
@@ -39,7 +39,7 @@ def test_labels_are_the_factors(splits):
       record = source[i]
       assert record["background"] == record["crop"][0]
       row, column = record["place"]
-      span = colorful.SIZE - colorful.DIGIT + 1
+      span = colorful_digits.SIZE - colorful_digits.DIGIT + 1
       assert record["position"] == 3 * (3 * row // span) + 3 * column // span
       assert record["image"].dtype == np.uint8
 
@@ -49,7 +49,7 @@ def test_a_digit_is_drawn_as_bilinear_ink_on_the_photograph():
   digit[2:6, 3] = 255
   background = jnp.full((32, 32, 3), 0.25)
   place = jnp.array([5, 9])
-  image = colorful.compose(
+  image = colorful_digits.compose(
     background, digit, place, jnp.eye(2, 3), jnp.array([1.0, 0.5, 0.25])
   )
   # Pixel (r, c) of the drawing reads the handwriting at (r + .5) / 2 - .5.
@@ -73,7 +73,7 @@ def test_the_mask_is_the_digit_where_its_ink_is(splits):
   (_, test), black = splits, jnp.zeros((32, 32, 3))
   for i in range(0, len(test), 400):
     record = test[i]
-    ink = colorful.compose(
+    ink = colorful_digits.compose(
       black, record["digit"], record["place"], jnp.eye(2, 3), jnp.ones(3)
     )
     want = np.where(ink[..., 0] > 0.5, 1 + record["label"], 0)

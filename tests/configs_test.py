@@ -10,7 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 from data_tfds_test import encoded, pixels, write_set
 
-from infomin_jax import cli, evidence
+from infomin_jax import cli, provenance
 from infomin_jax.recipes import deep_infomax
 from infomin_jax.train import mesh as meshes
 from infomin_jax.train.experiment import make_experiment
@@ -231,7 +231,7 @@ def test_a_row_without_a_critic_trains_to_the_end(tmp_path, capsys):
   )
   final = json.loads((workdir / "summary.json").read_text())["final"]
   assert "mi_bound" not in final and np.isfinite(final["nat_cosine"])
-  assert "mi_bound" not in evidence.training(workdir)
+  assert "mi_bound" not in provenance.training(workdir)
   out = capsys.readouterr()
   assert "Trained 2 steps" in out.err + out.out
 

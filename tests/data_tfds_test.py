@@ -17,7 +17,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from infomin_jax import data
-from infomin_jax.data import catalog, fashion_mnist, tfds_sources, tiny_imagenet
+from infomin_jax.data import fashion_mnist, prepare, tfds_sources, tiny_imagenet
 from infomin_jax.errors import UserError
 
 
@@ -600,7 +600,7 @@ def test_failing_preparations_are_one_line(
   tmp_path, monkeypatch, error, message
 ):
   monkeypatch.setattr(importlib.util, "find_spec", lambda name: True)
-  monkeypatch.setattr(catalog.tfds, "builder", lambda *a, **k: Offline(error))
+  monkeypatch.setattr(prepare.tfds, "builder", lambda *a, **k: Offline(error))
   with pytest.raises(UserError, match=message) as caught:
     data.prepare("cifar10", str(tmp_path))
   assert "\n" not in str(caught.value)

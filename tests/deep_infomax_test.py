@@ -19,7 +19,7 @@ from infomin_jax.estimators import ESTIMATORS
 from infomin_jax.objectives.deep_infomax import DeepInfoMax
 from infomin_jax.objectives.prior import PRIORS, squared_slope
 from infomin_jax.objectives.term import Seen
-from infomin_jax.train.optim import make_optimizer
+from infomin_jax.train.optimizers import make_optimizer
 from infomin_jax.views import make_views
 from infomin_jax.views.occluded import patch
 

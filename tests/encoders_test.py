@@ -17,8 +17,8 @@ from infomin_jax.encoders.convnet import (
   DenseLayer,
   Output,
 )
+from infomin_jax.encoders.convnet_lstm import ConvNetLSTM
 from infomin_jax.encoders.crops import FoldedMultiAlex
-from infomin_jax.encoders.frames import ConvNetLSTM
 from infomin_jax.encoders.layernorm_convnet import LayerNormConvNet
 from infomin_jax.encoders.mlp import MLP
 from infomin_jax.encoders.resnet import (

@@ -10,7 +10,7 @@ import ml_collections
 import numpy as np
 import pytest
 
-from infomin_jax import cli, data, evidence
+from infomin_jax import cli, data, provenance
 from infomin_jax.data.decode import resize_crop
 from infomin_jax.errors import UserError
 from infomin_jax.eval import cases
@@ -186,7 +186,7 @@ def test_runs_of_one_data_set_share_the_probes_of_pixels(
   assert [row["metric"] for row in of_a] == 3 * ["accuracy"] + ["NDM, nats"]
   assert of_a == of_b
   assert {row["seed"] for row in of_b} == {3}
-  for row in evidence.over_seeds(rows):
+  for row in provenance.over_seeds(rows):
     once = row["features"] == "pixels"
     assert len(row["values"]) == (1 if once else 2)
     assert (row["std"] is None) == once
@@ -430,9 +430,9 @@ def test_a_table_of_rows_without_a_value(capsys):
   about = dict(task="digit", protocol="svm (x)", tap="pool", seed=0)
   about |= dict(metric="accuracy", features="learned")
   rows = [about | dict(value=None, note="why"), about | dict(value=0.5, seed=1)]
-  (row,) = evidence.over_seeds(rows)
+  (row,) = provenance.over_seeds(rows)
   assert (row["mean"], row["std"], row["values"]) == (0.5, None, [0.5])
-  assert evidence.over_seeds(rows[:1])[0]["mean"] is None
+  assert provenance.over_seeds(rows[:1])[0]["mean"] is None
   show_table(rows[:1])
   out = capsys.readouterr().out
   assert "digit: no accuracy of svm: why." in out and "0.5" not in out

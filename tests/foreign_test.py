@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from infomin_jax.encoders import backbones, weights
+from infomin_jax.encoders import backbones, torchvision_names
 from infomin_jax.encoders.foreign import read_checkpoint
 from infomin_jax.errors import UserError
 
@@ -95,7 +95,7 @@ def test_a_resnet_is_found_behind_any_prefix(tool, tmp_path):
   arrays = read_checkpoint(torch_file.save(tmp_path / "x", found)).arrays
   assert backbones.chosen(arrays).prefix == prefix
   wanted = torch_file.encoder_of(FIRST)
-  got = weights.encoder_arrays(arrays)
+  got = torchvision_names.encoder_arrays(arrays)
   assert got.keys() == wanted.keys()
   for name, x in wanted.items():
     np.testing.assert_array_equal(got[name], x)
@@ -104,17 +104,17 @@ def test_a_resnet_is_found_behind_any_prefix(tool, tmp_path):
 def test_of_several_resnets_the_prefix_chooses():
   both = behind("teacher.backbone.") | behind("student.backbone.", SECOND)
   with pytest.raises(UserError, match=r"--prefix: teacher.*, student\.backbon"):
-    weights.encoder_arrays(both)
+    torchvision_names.encoder_arrays(both)
   for prefix, state in {
     "teacher": FIRST,
     "student.": SECOND,
     "student.backbone": SECOND,
   }.items():
-    found = weights.encoder_arrays(both, prefix)
+    found = torchvision_names.encoder_arrays(both, prefix)
     np.testing.assert_array_equal(found[CONV], state[CONV])
   for prefix in ("backbone", "nobody", ""):
     with pytest.raises(UserError, match=r"teacher\.backbone"):
-      weights.encoder_arrays(both, prefix)
+      torchvision_names.encoder_arrays(both, prefix)
   mixed = FIRST | behind("ema.", SECOND)
   assert backbones.chosen(mixed, "").prefix == ""
   with pytest.raises(UserError, match=r"'' \(no prefix\), ema"):
@@ -140,8 +140,12 @@ def test_what_is_left_out_is_named():
 def test_a_network_of_other_layers_is_refused(change, words):
   """Without them its features would be others."""
   with pytest.raises(UserError, match=words):
-    weights.architecture(weights.encoder_arrays(FIRST | change))
-  known = weights.architecture(weights.encoder_arrays(FIRST))
+    torchvision_names.architecture(
+      torchvision_names.encoder_arrays(FIRST | change)
+    )
+  known = torchvision_names.architecture(
+    torchvision_names.encoder_arrays(FIRST)
+  )
   assert known == {"depth": 18, "stem": "small", "width": 4}
 
 
@@ -157,7 +161,7 @@ def test_other_floating_points_become_float32(dtype, old, tmp_path):
     for name, x in FIRST.items()
   }
   path = torch_file.save(tmp_path / "x.pth", state, old)
-  found = weights.encoder_arrays(read_checkpoint(path).arrays)
+  found = torchvision_names.encoder_arrays(read_checkpoint(path).arrays)
   for name, x in found.items():
     assert x.dtype == np.float32
     np.testing.assert_array_equal(x, state[name].astype(np.float32))
@@ -167,7 +171,8 @@ def test_other_floating_points_become_float32(dtype, old, tmp_path):
   save_file(state, tmp_path / "x.safetensors")
   found = read_checkpoint(tmp_path / "x.safetensors").arrays
   np.testing.assert_array_equal(
-    weights.encoder_arrays(found)[CONV], state[CONV].astype(np.float32)
+    torchvision_names.encoder_arrays(found)[CONV],
+    state[CONV].astype(np.float32),
   )
 
 
@@ -214,7 +219,7 @@ def test_what_is_no_plain_array_is_named(words, tmp_path):
   path = torch_file.save(tmp_path / "x", FIRST | {CONV: NO_ARRAYS[words]})
   arrays = read_checkpoint(path).arrays
   with pytest.raises(UserError, match=r"conv1\.weight") as error:
-    weights.encoder_arrays(arrays)
+    torchvision_names.encoder_arrays(arrays)
   assert words in str(error.value)
 
 
@@ -223,24 +228,24 @@ def test_another_stem_is_named():
   rest = {name: x for name, x in FIRST.items() if name != CONV}
   for arrays in (rest | stem, rest | {CONV: FIRST[CONV][:, :, None]}):
     with pytest.raises(UserError, match="another kind of stem"):
-      weights.encoder_arrays(arrays)
+      torchvision_names.encoder_arrays(arrays)
 
 
 def test_variances_below_0_are_refused():
   name = "layer1.0.bn1.running_var"
   with pytest.raises(UserError, match=name):
-    weights.encoder_arrays(FIRST | {name: -FIRST[name]})
+    torchvision_names.encoder_arrays(FIRST | {name: -FIRST[name]})
 
 
 def test_weights_that_were_never_loaded_are_refused():
   with pytest.raises(UserError, match=r"all numbers of .*conv1\.weight are"):
-    weights.encoder_arrays(FIRST | {CONV: np.zeros_like(FIRST[CONV])})
+    torchvision_names.encoder_arrays(FIRST | {CONV: np.zeros_like(FIRST[CONV])})
 
 
 def test_keys_that_are_numbers_are_named(tmp_path):
   path = torch_file.save(tmp_path / "x", dict(enumerate(FIRST.values())))
   with pytest.raises(UserError, match="keys are numbers"):
-    weights.encoder_arrays(read_checkpoint(path).arrays)
+    torchvision_names.encoder_arrays(read_checkpoint(path).arrays)
 
 
 def zip_of(**files):
@@ -293,7 +298,7 @@ def test_cut_files_are_refused(tmp_path):
   content[at] ^= 1
   path.write_bytes(content)
   with pytest.raises(UserError, match=r"layer4\.1\.conv2.*CRC"):
-    weights.encoder_arrays(read_checkpoint(path).arrays)
+    torchvision_names.encoder_arrays(read_checkpoint(path).arrays)
 
 
 def test_safetensors_that_is_not_installed_is_named(tmp_path, monkeypatch):

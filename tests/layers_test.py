@@ -27,7 +27,7 @@ ORDER = [
   "cli",
 ]
 # Belong to no layer: importable by all, importing none.
-BELOW = {"config_files", "errors", "evidence", "output", "paths", "runtime"}
+BELOW = {"config_files", "errors", "output", "paths", "provenance", "runtime"}
 
 
 def imported(path):

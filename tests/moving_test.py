@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from infomin_jax import cli, data
-from infomin_jax.data import moving
-from infomin_jax.data.colorful import DIGIT, SIZE
+from infomin_jax.data import moving_digits
+from infomin_jax.data.colorful_digits import DIGIT, SIZE
 from infomin_jax.encoders import ENCODERS, Features
 from infomin_jax.errors import UserError
-from infomin_jax.eval import localisation
+from infomin_jax.eval import localization
 from infomin_jax.objectives.targets import Regression
 from infomin_jax.objectives.term import Seen
 from infomin_jax.views import make_views
@@ -36,14 +36,14 @@ def bounced(place, velocity, steps, room):
 )
 def test_digits_are_reflected_at_the_borders(place, velocity, steps):
   want = bounced(place, velocity, steps, 16.0)
-  got = moving.bounce(place, velocity, steps, 16.0)
+  got = moving_digits.bounce(place, velocity, steps, 16.0)
   np.testing.assert_allclose(got, want, atol=0.05)
 
 
 def test_time_runs_backwards_along_the_same_path():
-  there = [moving.bounce(2.0, 3.0, t, 16.0) for t in range(9)]
+  there = [moving_digits.bounce(2.0, 3.0, t, 16.0) for t in range(9)]
   # At frame 8 the digit moves to the left.
-  back = [moving.bounce(there[8], -3.0, -t, 16.0) for t in range(9)]
+  back = [moving_digits.bounce(there[8], -3.0, -t, 16.0) for t in range(9)]
   np.testing.assert_allclose(back[::-1][8], there[8], atol=1e-5)
   assert 0 <= min(back) and max(back) <= 16
 
@@ -196,12 +196,12 @@ def test_places_are_told_from_features_that_hold_them():
   rng = np.random.default_rng(0)
   x = rng.normal(size=(300, 5))
   places = 3 * x[:, :2] @ np.array([[1.0, 2.0], [0.5, -1.0]]) + 20
-  found = localisation.mean_distance(
+  found = localization.mean_distance(
     x[:200], places[:200], x[200:], places[200:]
   )
   assert found < 0.01
   noise = rng.normal(size=(300, 5))
-  blind = localisation.mean_distance(
+  blind = localization.mean_distance(
     noise[:200], places[:200], noise[200:], places[200:]
   )
   chance = np.linalg.norm(places[200:] - places[:200].mean(0), axis=1).mean()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from infomin_jax.errors import UserError
-from infomin_jax.train.optim import OPTIMIZERS, SCHEDULES, make_optimizer
+from infomin_jax.train.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer
 
 PARAMS = {"kernel": jnp.full((2, 3), 2.0), "bias": jnp.full(3, 2.0)}
 ZERO = {"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)}

@@ -18,7 +18,7 @@ from infomin_jax.output import (
   to_json,
   write_json,
 )
-from infomin_jax.train.keys import _small
+from infomin_jax.train.config import _small
 
 
 def strict(text):

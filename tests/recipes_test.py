@@ -13,8 +13,8 @@ from absl import flags
 from infomin_jax import encoders, objectives
 from infomin_jax.errors import UserError, build
 from infomin_jax.recipes import base, contrastive, variants
-from infomin_jax.train.keys import SECTIONS
-from infomin_jax.train.optim import make_optimizer
+from infomin_jax.train.config import SECTIONS
+from infomin_jax.train.optimizers import make_optimizer
 from infomin_jax.train.state import init_state
 from infomin_jax.verbs import train
 from infomin_jax.views import make_views

@@ -10,7 +10,7 @@ from infomin_jax import objectives
 from infomin_jax.encoders import ENCODERS
 from infomin_jax.errors import UserError, build
 from infomin_jax.recipes import learned_views
-from infomin_jax.train.optim import make_optimizer
+from infomin_jax.train.optimizers import make_optimizer
 
 B, CLASSES = 16, 4
 NETWORK = dict(name="convnet", widths=(4,), strides=(2,))

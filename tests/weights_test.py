@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from infomin_jax import cli
-from infomin_jax.encoders import ENCODERS, weights
+from infomin_jax.encoders import ENCODERS, torchvision_names
 from infomin_jax.errors import UserError
 from infomin_jax.eval.encoder import trained_encoder
 from infomin_jax.train.checkpoint import save_run
@@ -69,17 +69,17 @@ def published_names(depth):
 @pytest.mark.parametrize("depth, width", [(18, 64), (50, 64), (152, 4)])
 def test_names_are_torchvision_s_and_lead_back(depth, width):
   _, params, stats = random_resnet(depth, width=width)
-  arrays = weights.to_torchvision(params, stats)
+  arrays = torchvision_names.to_torchvision(params, stats)
   assert set(arrays) == published_names(depth)
   assert arrays["conv1.weight"].shape == (width, 3, 7, 7)
-  back = weights.from_torchvision(arrays, params, stats)
+  back = torchvision_names.from_torchvision(arrays, params, stats)
   jax.tree.map(np.testing.assert_array_equal, back, (params, stats))
 
 
 def test_detectron2_s_names():
   _, params, stats = random_resnet(50)
-  arrays = weights.to_torchvision(params, stats)
-  found = weights.to_detectron2(arrays)
+  arrays = torchvision_names.to_torchvision(params, stats)
+  found = torchvision_names.to_detectron2(arrays)
   assert len(found) == len(arrays)
   for theirs, ours in {
     "stem.conv1.weight": "conv1.weight",
@@ -96,7 +96,7 @@ def test_detectron2_s_names():
 )
 def test_foreign_checkpoints_give_their_encoder(prefix):
   _, params, stats = random_resnet(18, width=4)
-  arrays = weights.to_torchvision(params, stats)
+  arrays = torchvision_names.to_torchvision(params, stats)
   foreign = {f"{prefix}{name}": x for name, x in arrays.items()}
   foreign |= {
     f"{prefix}fc.0.weight": np.zeros((2, 2)),
@@ -107,28 +107,28 @@ def test_foreign_checkpoints_give_their_encoder(prefix):
       "module.encoder_k.conv1.weight": np.zeros((1, 1, 1, 1)),
       "module.head.0.weight": np.zeros((2, 2)),
     }
-  found = weights.encoder_arrays(foreign)
+  found = torchvision_names.encoder_arrays(foreign)
   assert set(found) == set(arrays)
   np.testing.assert_array_equal(found["conv1.weight"], arrays["conv1.weight"])
 
 
 def test_what_does_not_fit_is_named():
   _, params, stats = random_resnet(18, width=4)
-  arrays = weights.to_torchvision(params, stats)
+  arrays = torchvision_names.to_torchvision(params, stats)
   _, wide_params, wide_stats = random_resnet(18, width=8)
   with pytest.raises(UserError, match="has shape"):
-    weights.from_torchvision(arrays, wide_params, wide_stats)
+    torchvision_names.from_torchvision(arrays, wide_params, wide_stats)
   _, gray_params, gray_stats = random_resnet(18, width=4, channels=1)
   with pytest.raises(UserError, match=r"images of 3 channels, and .* have 1"):
-    weights.from_torchvision(arrays, gray_params, gray_stats)
+    torchvision_names.from_torchvision(arrays, gray_params, gray_stats)
   with pytest.raises(UserError, match=r"has no bn1\.weight"):
     few = {k: x for k, x in arrays.items() if k != "bn1.weight"}
-    weights.from_torchvision(few, params, stats)
+    torchvision_names.from_torchvision(few, params, stats)
   with pytest.raises(UserError, match=r"extra.weight ... without a place"):
     more = arrays | {"extra.weight": np.zeros(1)}
-    weights.from_torchvision(more, params, stats)
+    torchvision_names.from_torchvision(more, params, stats)
   with pytest.raises(UserError, match="has no ResNet"):
-    weights.encoder_arrays({"block.w": np.zeros(1)})
+    torchvision_names.encoder_arrays({"block.w": np.zeros(1)})
 
 
 @pytest.mark.parametrize("depth", [18, 50])
@@ -138,14 +138,14 @@ def test_features_are_torchvision_s(depth):
   import torch
   import torchvision
 
-  theirs = getattr(torchvision.models, f"resnet{depth}")(weights=None)
+  theirs = getattr(torchvision.models, f"resnet{depth}")(torchvision_names=None)
   theirs.fc = torch.nn.Identity()
   theirs.eval()
   encoder, params, stats = random_resnet(depth)
-  arrays = weights.encoder_arrays(
+  arrays = torchvision_names.encoder_arrays(
     {name: x.numpy() for name, x in theirs.state_dict().items()}
   )
-  params, stats = weights.from_torchvision(arrays, params, stats)
+  params, stats = torchvision_names.from_torchvision(arrays, params, stats)
   photos = np.stack(load_sample_images().images)[:, :224, :224] / 255
   images = np.asarray(photos, np.float32)
   found = encoder.apply(

@@ -108,7 +108,7 @@ def time_limit(seconds: int):
 
 def write(path: str, rows: list[dict], seconds: float) -> None:
   """Writes the evidence: one line per kind, and all reports."""
-  from infomin_jax import evidence
+  from infomin_jax import provenance
 
   values = []
   for kind, name in KINDS.items():
@@ -117,7 +117,7 @@ def write(path: str, rows: list[dict], seconds: float) -> None:
     values.append(
       {"kind": kind, "name": name, "inputs": len(own), "passed": passed}
     )
-  evidence.write(
+  provenance.write(
     path,
     commands=[
       "python benchmarks/reports --evidence docs/evidence/reports.json"

@@ -20,7 +20,7 @@ def behind(prefix: str, state: dict = FIRST) -> dict:
 def found(path: pathlib.Path, prefix: str | None = None) -> dict:
   """Returns the arrays that `infomin import` takes of a file."""
   from infomin_jax.encoders.foreign import read_checkpoint
-  from infomin_jax.encoders.weights import encoder_arrays
+  from infomin_jax.encoders.torchvision_names import encoder_arrays
 
   return encoder_arrays(read_checkpoint(path).arrays, prefix)
 

@@ -143,11 +143,11 @@ def runs_with_nan(folder: pathlib.Path) -> None:
 
 
 def evidence_with_infinity(folder: pathlib.Path) -> None:
-  from infomin_jax import evidence
+  from infomin_jax import provenance
 
   values = [{"nats": np.float64("inf"), "ceiling": np.float32("nan")}]
   path = folder / "e.json"
-  evidence.write(path, commands=[], config={}, seeds=[0], values=values)
+  provenance.write(path, commands=[], config={}, seeds=[0], values=values)
   assert strict(path.read_text())["values"] == [{"nats": None, "ceiling": None}]
 
 

@@ -19,15 +19,14 @@ from infomin_jax.data import (
   arrays,
   fashion_mnist,
   folder,
-  moving,
+  moving_digits,
   tfds_sources,
 )
 from infomin_jax.data.absent import Absent
 from infomin_jax.data.batch import example
-from infomin_jax.data.catalog import describe, prepare
-from infomin_jax.data.colorful import ColorfulDigits
+from infomin_jax.data.colorful_digits import ColorfulDigits
 from infomin_jax.data.decode import BrokenRecord
-from infomin_jax.data.host import crops_for, host_center, host_views
+from infomin_jax.data.host_crops import crops_for, host_center, host_views
 from infomin_jax.data.order import indices
 from infomin_jax.data.photo_windows import PhotoWindows
 from infomin_jax.data.pipeline import (
@@ -36,8 +35,9 @@ from infomin_jax.data.pipeline import (
   resident,
   stream,
 )
+from infomin_jax.data.prepare import describe, prepare
 from infomin_jax.data.sources import Source, Task
-from infomin_jax.data.tinted import TintedFashion
+from infomin_jax.data.tinted_fashion import TintedFashion
 from infomin_jax.errors import UserError, lookup, nearest
 
 _registered = functools.partial(functools.partial, tfds_sources.load)
@@ -54,8 +54,8 @@ SOURCES: dict[str, Callable[..., Source]] = {
   "imagenet2012": _registered("imagenet2012"),
   "imagenet_resized_64": _registered("imagenet_resized_64"),
   "mnist": _registered("mnist"),
-  "moving_digits": moving.on_photographs,
-  "moving_mnist": moving.on_stl10,
+  "moving_digits": moving_digits.on_photographs,
+  "moving_mnist": moving_digits.on_stl10,
   "photo_windows": PhotoWindows,
   "stl10": _registered("stl10"),
   "tfds": tfds_sources.load_any,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from infomin_jax.data.decode import BrokenRecord
-from infomin_jax.data.host import Host
+from infomin_jax.data.host_crops import Host
 from infomin_jax.data.order import host_rng
 from infomin_jax.data.sources import Source
 from infomin_jax.errors import UserError

@@ -8,7 +8,12 @@ seed.
 
 import numpy as np
 
-from infomin_jax.data.colorful import PHOTO, PHOTOS, TEST_FROM, load_photos
+from infomin_jax.data.colorful_digits import (
+  PHOTO,
+  PHOTOS,
+  TEST_FROM,
+  load_photos,
+)
 from infomin_jax.data.sources import Task
 from infomin_jax.errors import lookup
 

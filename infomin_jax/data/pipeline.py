@@ -23,7 +23,7 @@ from absl import flags
 from infomin_jax import runtime
 from infomin_jax.data.batch import Batch
 from infomin_jax.data.decode import BrokenRecord
-from infomin_jax.data.host import Host
+from infomin_jax.data.host_crops import Host
 from infomin_jax.data.order import Order
 from infomin_jax.data.sources import Source
 from infomin_jax.errors import UserError

@@ -12,13 +12,13 @@ from typing import Any
 
 from infomin_jax.encoders.alexnet import Alex64
 from infomin_jax.encoders.convnet import Basic, ConvNet
+from infomin_jax.encoders.convnet_lstm import ConvNetLSTM
 from infomin_jax.encoders.crops import (
   FoldedAlex,
   FoldedMultiAlex,
   FoldedResNet,
 )
 from infomin_jax.encoders.features import Features
-from infomin_jax.encoders.frames import ConvNetLSTM
 from infomin_jax.encoders.layernorm_convnet import LayerNormConvNet
 from infomin_jax.encoders.mlp import MLP, SkipMLP
 from infomin_jax.encoders.realnvp import RealNVP

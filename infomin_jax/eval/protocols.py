@@ -16,14 +16,14 @@ from infomin_jax.eval.finetune import finetuned_shares, labelled_part
 from infomin_jax.eval.fit import ADAM, BATCH, RATE
 from infomin_jax.eval.knn import knn_guesses
 from infomin_jax.eval.label_information import protocol as _label_information
-from infomin_jax.eval.localisation import protocol as _localisation
+from infomin_jax.eval.localization import protocol as _localisation
 from infomin_jax.eval.mlp_probe import (
   DROPOUT,
   UNITS,
   attribute_errors,
   mlp_shares,
 )
-from infomin_jax.eval.neighbours import (
+from infomin_jax.eval.neighbors import (
   MAPPED,
   NEIGHBOURS,
   SAMPLES,

@@ -3,7 +3,7 @@
 import rich.console
 import rich.table
 
-from infomin_jax import evidence
+from infomin_jax import provenance
 from infomin_jax.output import number
 
 COLUMNS = ("pixels", "untrained", "learned")
@@ -20,7 +20,7 @@ def show_table(rows: list[dict]) -> None:
   """
   groups = {
     (r["task"], r["protocol"], r["metric"], r["tap"], r["features"]): r
-    for r in evidence.over_seeds(rows)
+    for r in provenance.over_seeds(rows)
   }
   protocols = list(dict.fromkeys(row["protocol"] for row in rows))
   table = rich.table.Table(

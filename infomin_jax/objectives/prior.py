@@ -60,7 +60,8 @@ class PriorMatching(nn.Module):
 
   Attributes:
     prior: a name in `PRIORS`; with `uniform` y goes through a sigmoid first.
-    adversary: optimizer of the discriminator, `name` (`train.optim`), `peak`
+    adversary: optimizer of the discriminator, `name` (`train.optimizers`),
+    `peak`
       (its constant learning rate) and the optimizer's own options.
     penalty: weight of half the mean squared gradient of D at draws and at
       features.

@@ -64,7 +64,8 @@ def get_config() -> ml_collections.ConfigDict:
   # Terms of the loss: name -> its `weight` and arguments. A key that is no
   # term's name has the name in `term`. See `infomin_jax/objectives`.
   config.objective = dict()
-  # The optimizer: a name of `infomin_jax/train/optim.py`, and its arguments.
+  # The optimizer: a name of `infomin_jax/train/optimizers.py`, and its
+  # arguments.
   config.optimizer = dict(name="adam", b1=0.5, b2=0.999, clip=0.0)
   # The learning rate over the steps: `peak` is its highest value.
   config.schedule = dict(name="constant", peak=1e-4)

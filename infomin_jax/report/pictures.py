@@ -5,7 +5,7 @@ import numpy as np
 
 from infomin_jax.critics import unit
 from infomin_jax.eval.look import Look
-from infomin_jax.eval.neighbours import flatten
+from infomin_jax.eval.neighbors import flatten
 from infomin_jax.report import figures
 from infomin_jax.report.page import (
   Block,

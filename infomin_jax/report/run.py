@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from infomin_jax import evidence
+from infomin_jax import provenance
 from infomin_jax.errors import UserError
 from infomin_jax.eval.look import look
 from infomin_jax.output import number, read_json
@@ -303,7 +303,7 @@ def _how(workdir: pathlib.Path, config) -> list[Block]:
     "devices": summary.get("devices"),
     "processes": summary.get("processes"),
     **summary.get("versions", {}),
-    "this page by infomin-jax": evidence.versions()["infomin-jax"],
+    "this page by infomin-jax": provenance.versions()["infomin-jax"],
   }
   known = [(k, v) for k, v in facts.items() if v is not None]
   settings = sorted(flatten_dict(as_json(config), sep=".").items())

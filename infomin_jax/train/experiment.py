@@ -19,8 +19,8 @@ from infomin_jax import data, encoders, objectives
 from infomin_jax.errors import UserError, build, check_tuple
 from infomin_jax.train import mesh as meshes
 from infomin_jax.train.checkpoint import read_config, saved
-from infomin_jax.train.keys import check_keys
-from infomin_jax.train.optim import make_optimizer
+from infomin_jax.train.config import check_keys
+from infomin_jax.train.optimizers import make_optimizer
 from infomin_jax.train.own_weights import own_weights
 from infomin_jax.train.state import TrainState, init_state
 from infomin_jax.train.step import make_train_step

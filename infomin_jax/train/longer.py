@@ -8,7 +8,7 @@ import numpy as np
 
 from infomin_jax.errors import build
 from infomin_jax.train.log import say
-from infomin_jax.train.optim import SCHEDULES
+from infomin_jax.train.optimizers import SCHEDULES
 
 
 def refusal(workdir: pathlib.Path, old: Mapping, new: Mapping) -> str:

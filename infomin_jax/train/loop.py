@@ -11,12 +11,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from infomin_jax import evidence
+from infomin_jax import provenance
 from infomin_jax.errors import UserError
 from infomin_jax.objectives import check_data
 from infomin_jax.output import number, read_json, write_json
 from infomin_jax.paths import local
-from infomin_jax.train import capsule, health, longer, processes
+from infomin_jax.train import health, longer, processes, replay
 from infomin_jax.train.checkpoint import Checkpoints, opened_workdir
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.log import Progress, memory_bytes, read_metrics, say
@@ -138,7 +138,7 @@ def _steps(experiment, workdir, state, checkpoints, monitor, writer) -> int:
       if step % run.log_every == 0 or evaluates or saves:
         row = window.close()
         if int(state.step) < 0:
-          raise NotFinite(capsule.keep(experiment, workdir, state))
+          raise NotFinite(replay.keep(experiment, workdir, state))
         row["learning_rate"] = float(experiment.learning_rate(step - 1))
         if evaluates and not stopped:
           began = time.monotonic()
@@ -287,7 +287,7 @@ def _summarise(
       "processes": jax.process_count(),
       "devices": jax.device_count(),
       "device": jax.devices()[0].device_kind,
-      "versions": evidence.versions(),
+      "versions": provenance.versions(),
     }
     write_json(path, summary)
 

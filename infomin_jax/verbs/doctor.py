@@ -39,14 +39,14 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   del command
   if rest:
     raise UserError(f"unexpected argument {rest[0]!r}: flags begin with --.")
-  from infomin_jax import evidence
+  from infomin_jax import provenance
 
-  device = evidence.device()
+  device = provenance.device()
   room = shutil.disk_usage(os.getcwd()).free
   found: dict[str, Any] = {
     "devices": f"{device['count']} of {device['kind']}",
     "cpu": f"{len(os.sched_getaffinity(0))} cores of {device['cpu']}",
-    **evidence.versions(),
+    **provenance.versions(),
     "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
     "compilation cache": _cache(),
     "free disk": f"{room / 2**30:.0f} GiB here",

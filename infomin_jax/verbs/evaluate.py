@@ -74,7 +74,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   """Evaluates; see the module's text."""
   if rest or not values.workdir:
     raise UserError("--workdir is missing: name the folder of a run.")
-  from infomin_jax import evidence
+  from infomin_jax import provenance
   from infomin_jax.eval.table import show_table
   from infomin_jax.train.checkpoint import as_json, read_config
 
@@ -99,16 +99,16 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   else:
     show_table(rows)
   if values.evidence:
-    evidence.write(
+    provenance.write(
       values.evidence,
       commands=[
-        *(evidence.training(w)["command"] for w in values.workdir),
+        *(provenance.training(w)["command"] for w in values.workdir),
         command,
       ],
       config=as_json(configs[0]),
       seeds=[config.seed for config in configs],
-      values=evidence.over_seeds(rows),
-      extra={"training": [evidence.training(w) for w in values.workdir]},
+      values=provenance.over_seeds(rows),
+      extra={"training": [provenance.training(w) for w in values.workdir]},
     )
 
 
@@ -122,7 +122,7 @@ def changed_data(words: list[str]) -> dict[str, Any]:
   """
   from infomin_jax import data
   from infomin_jax.errors import lookup
-  from infomin_jax.train.keys import SECTIONS
+  from infomin_jax.train.config import SECTIONS
 
   known = dict.fromkeys((*SECTIONS["data"], *sorted(data.option_names())))
   changes, whole = {}, list[str]()

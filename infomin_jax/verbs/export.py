@@ -117,7 +117,7 @@ def _channels(trained) -> int:
 
 
 def _detectron2(trained, out: pathlib.Path) -> str:
-  from infomin_jax.encoders.weights import to_detectron2
+  from infomin_jax.encoders.torchvision_names import to_detectron2
 
   if out.suffix != ".pkl":
     raise UserError(f"--out {out}: Detectron2 expects a .pkl.")
@@ -235,7 +235,7 @@ def resnet_arrays(trained):
     UserError: it is no ResNet.
   """
   from infomin_jax.encoders.resnet import ResNet
-  from infomin_jax.encoders.weights import to_torchvision
+  from infomin_jax.encoders.torchvision_names import to_torchvision
 
   if not isinstance(trained.learner.encoder, ResNet):
     raise UserError(

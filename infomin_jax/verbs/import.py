@@ -54,7 +54,10 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
   from infomin_jax.encoders.backbones import chosen, left_out, some
   from infomin_jax.encoders.foreign import read_checkpoint
-  from infomin_jax.encoders.weights import architecture, backbone_arrays
+  from infomin_jax.encoders.torchvision_names import (
+    architecture,
+    backbone_arrays,
+  )
   from infomin_jax.train.checkpoint import save_run
   from infomin_jax.train.experiment import make_experiment
   from infomin_jax.train.log import say
@@ -88,7 +91,7 @@ def _with_encoder(state: Any, arrays, steps: int) -> Any:
   import jax
   import jax.numpy as jnp
 
-  from infomin_jax.encoders.weights import from_torchvision
+  from infomin_jax.encoders.torchvision_names import from_torchvision
 
   params, stats = from_torchvision(
     arrays, state.params["encoder"], state.stats["batch_stats"]["encoder"]
@@ -129,7 +132,7 @@ def _with_foreign_names(checkpoint):
   import numpy as np
   from flax.traverse_util import unflatten_dict
 
-  from infomin_jax.encoders.weights import to_torchvision
+  from infomin_jax.encoders.torchvision_names import to_torchvision
 
   own = checkpoint.arrays
   if "params/layer1_0/conv1/kernel" not in own:
@@ -146,7 +149,10 @@ def _check_encoder(config, arrays) -> None:
   import jax
   import jax.numpy as jnp
 
-  from infomin_jax.encoders.weights import architecture, from_torchvision
+  from infomin_jax.encoders.torchvision_names import (
+    architecture,
+    from_torchvision,
+  )
   from infomin_jax.train.experiment import make_learner
 
   encoder = make_learner(config).encoder

@@ -111,7 +111,7 @@ def read_files(folder: pathlib.Path):
 
   from infomin_jax.eval.encoder import from_own_arrays
   from infomin_jax.train.checkpoint import as_json, read_config
-  from infomin_jax.train.keys import check_keys
+  from infomin_jax.train.config import check_keys
 
   for name in (CONFIG, PROBES):
     path = folder / name

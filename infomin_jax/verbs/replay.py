@@ -28,7 +28,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     raise UserError(f"unexpected argument {rest[0]!r}: flags begin with --.")
   if not values.workdir:
     raise UserError("--workdir is missing: name the folder of the run.")
-  from infomin_jax.train.capsule import replay
+  from infomin_jax.train.replay import replay
 
   found = replay(values.workdir)
   if values.json:

@@ -52,7 +52,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     raise UserError("--out is missing: name the folder of the study.")
   import rich.console
 
-  from infomin_jax import evidence
+  from infomin_jax import provenance
   from infomin_jax.errors import lookup
   from infomin_jax.studies import STUDIES
   from infomin_jax.studies.claims import verdicts
@@ -68,7 +68,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     for part in (*result["shown"], *verdicts(result["claims"])):
       console.print(part, highlight=False, markup=False)
   if values.evidence:
-    evidence.write(
+    provenance.write(
       values.evidence,
       commands=[command],
       config={"preset": values.preset, "settings": result["settings"]},

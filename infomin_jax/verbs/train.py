@@ -49,7 +49,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   """Trains; see the module's text."""
   config, workdir = required_config(values, rest), values.workdir
   if values.show:
-    from infomin_jax.train.keys import check_keys
+    from infomin_jax.train.config import check_keys
 
     check_keys(config)
     print(shown(config))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from infomin_jax.data.moving import bounce, draw
+from infomin_jax.data.moving_digits import bounce, draw
 from infomin_jax.errors import UserError
 from infomin_jax.views.augment import check_size
 from infomin_jax.views.shared_factors import check_share

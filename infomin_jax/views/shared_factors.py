@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from infomin_jax.data.colorful import (
+from infomin_jax.data.colorful_digits import (
   DIGIT,
   PHOTO,
   PHOTOS,

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from infomin_jax.data import tfds_sources
-from infomin_jax.data.colorful import (
+from infomin_jax.data.colorful_digits import (
   DIGIT,
   PHOTO,
   PHOTOS,
