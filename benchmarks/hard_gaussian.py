@@ -131,7 +131,7 @@ def main():
   from infomin_jax import runtime
 
   runtime.configure()
-  from infomin_jax.estimation import estimate
+  from infomin_jax.mi import estimate
   from infomin_jax.mi.tasks.beyond_normal import TASKS
 
   task = TASKS["gaussian_128v128_rho0.5"]

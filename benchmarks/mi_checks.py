@@ -54,7 +54,7 @@ KINDS: dict[str, tuple[Callable, Callable]] = {
 
 def check_independence(minutes: float) -> Iterator[dict]:
   """Yields a row a run, at least one, until the time is over."""
-  from infomin_jax.estimation import estimate
+  from infomin_jax.mi import estimate
 
   end = time.monotonic() + 60 * minutes
   for seed in itertools.count():
@@ -123,7 +123,7 @@ def _known_tasks():
 
 def check_consistency(pairs: int = PAIRS) -> Iterator[dict]:
   """Yields a row for each task and each thing that should hold."""
-  from infomin_jax.estimation import estimate
+  from infomin_jax.mi import estimate
 
   for task in _known_tasks():
     rng = np.random.default_rng(0)
@@ -200,7 +200,7 @@ SPEED: dict[str, tuple[Callable, float]] = {
 
 def check_speed() -> Iterator[dict]:
   """Yields a row a case: seconds of the command, and after warming up."""
-  from infomin_jax.estimation import estimate
+  from infomin_jax.mi import estimate
 
   for name, (draw, goal) in SPEED.items():
     x, y = draw()

@@ -167,7 +167,7 @@ def share(jobs: list[Job], part: str) -> list[Job]:
 
 def measure(job: Job) -> dict:
   """Returns the row of a run: truth and estimates in nats, or an error."""
-  from infomin_jax.estimation import estimate
+  from infomin_jax.mi import estimate
 
   truth = float(job.task.mi)
   began = time.perf_counter()

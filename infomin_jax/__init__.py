@@ -3,9 +3,9 @@
 The layers, in the order in which they may import each other: `data` (records)
 -> `views` (what is compared) -> `encoders` (features) -> `critics` (scores) ->
 `estimators` (nats) -> `objectives` (losses) -> `recipes` (configs of methods)
--> `train` (steps, checkpoints) -> `eval` (probes) -> `mi` (tasks of known MI)
--> `estimation` (MI of two arrays) -> `scikit` -> `studies` -> `report` -> `cli`
-and `verbs` (commands).
+-> `train` (steps, checkpoints) -> `eval` (probes) -> `mi` (MI of two arrays,
+and tasks of known MI) -> `scikit` -> `studies` -> `report` -> `cli` and `verbs`
+(commands).
 """
 
 import importlib
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from infomin_jax import runtime
 
 if TYPE_CHECKING:  # the names of `_PLACES`
-  from infomin_jax.estimation.estimate import Estimate as Estimate
-  from infomin_jax.estimation.estimate import estimate as estimate
   from infomin_jax.eval.encoder import load as load
+  from infomin_jax.mi.estimate import Estimate as Estimate
+  from infomin_jax.mi.estimate import estimate as estimate
   from infomin_jax.scikit import Embedder as Embedder
   from infomin_jax.scikit import mutual_information as mutual_information
 
@@ -26,8 +26,8 @@ __version__ = "0.1.0"
 # Names of the top, imported when asked for: they need JAX.
 _PLACES = {
   "Embedder": "scikit",
-  "Estimate": "estimation",
-  "estimate": "estimation",
+  "Estimate": "mi",
+  "estimate": "mi",
   "load": "eval.encoder",
   "mutual_information": "scikit",
 }

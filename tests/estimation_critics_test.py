@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from infomin_jax.estimation import blend, estimate
-from infomin_jax.estimation.columns import columns, quantiles, uniform_ranks
-from infomin_jax.estimation.forms import fit_copula
-from infomin_jax.estimation.held import Held, log_partition
-from infomin_jax.estimation.models import Nothing
+from infomin_jax.mi import estimate
+from infomin_jax.mi.columns import columns, quantiles, uniform_ranks
+from infomin_jax.mi.critics import blend
+from infomin_jax.mi.critics.forms import fit_copula
+from infomin_jax.mi.critics.models import Nothing
+from infomin_jax.mi.held import Held, log_partition
 
 pytestmark = pytest.mark.usefixtures("optimized")
 

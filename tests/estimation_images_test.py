@@ -4,8 +4,8 @@ import jax
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from infomin_jax.estimation import images
-from infomin_jax.estimation.columns import columns
+from infomin_jax.mi.columns import columns
+from infomin_jax.mi.critics import images
 
 RNG = np.random.default_rng(0)
 # Images that vary in two ways, with different strength.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from infomin_jax.estimation.mixture import fit_mixture
+from infomin_jax.mi.critics.mixture import fit_mixture
 from infomin_jax.mi.tasks import mixtures
 
 

@@ -9,25 +9,24 @@ from scipy import stats
 from sklearn.datasets import load_digits
 
 from infomin_jax import cli
-from infomin_jax.data.paired import as_paired, read_paired
 from infomin_jax.errors import UserError
-from infomin_jax.estimation import (
-  advice,
+from infomin_jax.mi import (
   classes,
-  crossfit,
+  cross_fit,
   estimate,
   estimate_paired,
   interval,
-  models,
   order,
+  warnings,
 )
-from infomin_jax.estimation.classes import count_classes
-from infomin_jax.estimation.columns import columns, quantiles, uniform_ranks
-from infomin_jax.estimation.copula import Copula, Form
-from infomin_jax.estimation.crossfit import cross_fit
-from infomin_jax.estimation.forms import fit_copula
-from infomin_jax.estimation.held import Held, log_partition
-from infomin_jax.estimation.networks import Joined, Parametric, Warped
+from infomin_jax.mi.classes import count_classes
+from infomin_jax.mi.columns import columns, quantiles, uniform_ranks
+from infomin_jax.mi.critics import models
+from infomin_jax.mi.critics.copula import Copula, Form
+from infomin_jax.mi.critics.forms import fit_copula
+from infomin_jax.mi.critics.networks import Joined, Parametric, Warped
+from infomin_jax.mi.held import Held, log_partition
+from infomin_jax.mi.inputs.samples import as_paired, read_paired
 from infomin_jax.mi.tasks.beyond_normal import TASKS
 
 pytestmark = pytest.mark.usefixtures("optimized")
@@ -119,7 +118,7 @@ def test_networks_start_at_the_copula_and_pairs_are_the_diagonal(make):
 
 def test_every_pair_is_scored_once():
   x, y = gaussian_pairs(203, 0.5)
-  fit = cross_fit(x, y, critic="copula")
+  fit = cross_fit.cross_fit(x, y, critic="copula")
   rows = np.concatenate([fold.rows for fold in fit.held])
   assert sorted(rows) == list(range(203))
   assert all(len(fold.rows) == len(fold.pairs) for fold in fit.held)
@@ -127,11 +126,11 @@ def test_every_pair_is_scored_once():
 
 def test_a_pair_is_not_seen_by_its_critic():
   x, y = gaussian_pairs(200, 0.9)
-  before = cross_fit(x, y, critic="copula").held[2]
+  before = cross_fit.cross_fit(x, y, critic="copula").held[2]
   # Other partners for the fold's own pairs: its critic must be the same.
   y = y.copy()
   y[before.rows] = y[before.rows[::-1]]
-  after = cross_fit(x, y, critic="copula").held[2]
+  after = cross_fit.cross_fit(x, y, critic="copula").held[2]
   assert after.fitted_nats == before.fitted_nats
   assert np.mean(after.pairs) < np.mean(before.pairs)
 
@@ -180,10 +179,12 @@ def test_a_network_must_show_more_than_its_partition_is_in_doubt(
   matrix[0, 1 : high + 1] = 9.2
   network = Scores(np.full(100, pairs), matrix)
   copula = Scores(np.zeros(100), zeros, normalised=True)
-  names, _ = crossfit._best({"copula": copula, "warped": network}, rows, "auto")
+  names, _ = cross_fit._best(
+    {"copula": copula, "warped": network}, rows, "auto"
+  )
   assert names == [best]
   # Where no copula fits, there is nothing else.
-  names, _ = crossfit._best(
+  names, _ = cross_fit._best(
     {"copula": models.Nothing(), "warped": network}, rows, "auto"
   )
   assert names == ["warped"]
@@ -199,10 +200,10 @@ def test_a_sum_that_fails_in_other_folds_falls_back_to_the_copula():
       {"copula": copula, "warped": good},
       {"copula": copula, "warped": second},
     ]
-    names, held = crossfit._kept(fitted, ["warped"], rows, "auto")
+    names, held = cross_fit._kept(fitted, ["warped"], rows, "auto")
     assert names == [best]
     assert [fold.normalised for fold in held] == [best == "copula"] * 2
-    names, _ = crossfit._kept(fitted, ["warped"], rows, "warped")
+    names, _ = cross_fit._kept(fitted, ["warped"], rows, "warped")
     assert names == ["warped"]  # whoever names a critic gets it
 
 
@@ -275,10 +276,10 @@ FIGURES = dict(
   ],
 )
 def test_each_flag_is_raised_by_its_cause_alone(flag, change):
-  assert advice.flags(FIGURES) == ()
+  assert warnings.flags(FIGURES) == ()
   figures = FIGURES | change
-  assert advice.flags(figures) == (flag,)
-  (sentence,) = advice.words((flag,), figures)
+  assert warnings.flags(figures) == (flag,)
+  (sentence,) = warnings.words((flag,), figures)
   assert "{" not in sentence
 
 
@@ -499,9 +500,7 @@ def test_the_figure_of_a_sorted_file_comes_after_its_number(
 ):
   x = np.repeat([0, 1], 100)
   np.savez(tmp_path / "f.npz", x=x, y=NOISE[0] + 3 * x)
-  monkeypatch.setattr(
-    "infomin_jax.estimation.side_by_side.draw", lambda *_: 1 / 0
-  )
+  monkeypatch.setattr("infomin_jax.mi.compare.draw", lambda *_: 1 / 0)
   arguments = [f"{tmp_path}/f.npz", f"--figure={tmp_path}/f.png"]
   with pytest.raises(ZeroDivisionError):
     cli.main(["estimate", *arguments, "--critic=copula"])

@@ -19,7 +19,6 @@ ORDER = [
   "train",
   "eval",
   "mi",
-  "estimation",
   "scikit",
   "studies",
   "report",

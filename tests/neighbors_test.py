@@ -5,13 +5,13 @@ import pytest
 from scipy import special, stats
 
 from infomin_jax import estimate
-from infomin_jax.estimation import local_fits, neighbors
-from infomin_jax.estimation.crossfit import CrossFit, Held
-from infomin_jax.estimation.value import above_zero, second_look
 from infomin_jax.estimators import nonneural
 from infomin_jax.estimators.nonneural import ksg, mixed_ksg
+from infomin_jax.mi import local_fits, neighbors
+from infomin_jax.mi.cross_fit import CrossFit, Held
 from infomin_jax.mi.tasks import SUITES
 from infomin_jax.mi.tasks.ladder import rung
+from infomin_jax.mi.value import above_zero, second_look
 
 RHO, N = 0.8, 1500
 TRUTH = -0.5 * np.log(1 - RHO**2)

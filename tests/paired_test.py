@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from infomin_jax.data.paired import as_paired, read_paired
 from infomin_jax.errors import UserError
+from infomin_jax.mi.inputs.samples import as_paired, read_paired
 
 N = 200
 RNG = np.random.default_rng(0)
@@ -125,7 +125,7 @@ def test_bad_arrays_are_refused(values, message):
 def test_the_first_value_that_is_not_finite_is_named(
   shape, place, where, value, monkeypatch
 ):
-  monkeypatch.setattr("infomin_jax.data.paired._CHUNK", 11)
+  monkeypatch.setattr("infomin_jax.mi.inputs.samples._CHUNK", 11)
   values = np.zeros(shape)
   values[place] = values[-1] = value
   refused(f"y has {value} at {where}", as_paired, X, values)
@@ -303,7 +303,7 @@ def test_csv_called_x_and_y_or_whole(tmp_path):
 
 
 def test_long_csv_is_read_in_parts(tmp_path, monkeypatch):
-  monkeypatch.setattr("infomin_jax.data.tables._ROWS", 7)
+  monkeypatch.setattr("infomin_jax.mi.inputs.tables._ROWS", 7)
   lines = [f"{i},{i if i < 9 else i + 0.5},k{i % 3}" for i in range(30)]
   path = table(tmp_path / "t.csv", "\n".join(["i,f,k", *lines]))
   pair = read_paired(path, x_columns=("i", "f"), y_columns=("k",))
@@ -447,7 +447,7 @@ def test_blank_lines_of_one_column_are_missing_values(tmp_path):
 
 
 def test_all_rows_decide_on_a_column(tmp_path, monkeypatch):
-  monkeypatch.setattr("infomin_jax.data.tables._ROWS", 2)
+  monkeypatch.setattr("infomin_jax.mi.inputs.tables._ROWS", 2)
   cells = ["1", "2", "3,5", "4", "5,25"]
   path = table(tmp_path / "t.csv", "x;y\n" + ";0,5\n".join(cells) + ";1,5\n")
   pair = read_paired(path)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from infomin_jax import cli, data
-from infomin_jax.data.paired import read_paired
 from infomin_jax.errors import UserError
+from infomin_jax.mi.inputs.samples import read_paired
 from infomin_jax.train.experiment import make_experiment
 from infomin_jax.verbs import train
 

@@ -32,7 +32,7 @@ def _read(text: str | bytes, name="t.csv") -> Callable[[pathlib.Path], None]:
   """Checks that a table gives the numbers."""
 
   def check(folder):
-    from infomin_jax.data.paired import read_paired
+    from infomin_jax.mi.inputs.samples import read_paired
 
     content = text if isinstance(text, bytes) else text.encode()
     (folder / name).write_bytes(content)
@@ -201,7 +201,7 @@ def _classes(symbols: int, rows: int, copied: bool):
   """Checks time, memory and range of two columns of classes."""
 
   def check(folder):
-    from infomin_jax.estimation.classes import count_classes
+    from infomin_jax.mi.classes import count_classes
 
     rng = np.random.default_rng(0)
     x, y = rng.integers(symbols, size=(2, rows))

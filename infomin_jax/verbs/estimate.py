@@ -14,6 +14,7 @@ import pathlib
 
 from absl import flags
 
+import infomin_jax.mi.compare
 from infomin_jax import paths
 from infomin_jax.errors import UserError
 from infomin_jax.output import number, to_json
@@ -71,10 +72,10 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     )
   if values.figure and pathlib.Path(values.figure).suffix != ".png":
     raise UserError(f"--figure is {values.figure!r}: expected a .png file.")
-  from infomin_jax.data.paired import read_paired
   from infomin_jax.errors import lookup
-  from infomin_jax.estimation import estimate_paired, side_by_side
-  from infomin_jax.estimation.crossfit import CRITICS
+  from infomin_jax.mi import estimate_paired
+  from infomin_jax.mi.cross_fit import CRITICS
+  from infomin_jax.mi.inputs.samples import read_paired
 
   lookup("critic (--critic)", values.critic, dict.fromkeys(CRITICS))
   pairs = read_paired(
@@ -87,7 +88,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     found = estimate_paired(pairs, **settings, say=say)
   shown = found.to_json()
   if values.estimators == "all":
-    shown["estimators"] = side_by_side.table(found.held, pairs)
+    shown["estimators"] = infomin_jax.mi.compare.table(found.held, pairs)
   if values.json:
     print(to_json(shown, 2))
   else:
@@ -96,7 +97,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     with _progress() as say:
       held = [*_fewer(pairs, settings, say), (len(pairs.x), found.held)]
     counts, folds = zip(*held, strict=True)
-    side_by_side.draw(pathlib.Path(values.figure), counts, folds)
+    infomin_jax.mi.compare.draw(pathlib.Path(values.figure), counts, folds)
   elif values.figure:
     raise UserError("--figure: a side never varies; there is no curve.")
 
@@ -119,8 +120,8 @@ def _fewer(pairs, settings, say):
 
   import numpy as np
 
-  from infomin_jax.estimation import estimate_paired
-  from infomin_jax.estimation.estimate import FEWEST
+  from infomin_jax.mi import estimate_paired
+  from infomin_jax.mi.estimate import FEWEST
 
   found = []
   mixed = np.random.default_rng(settings["seed"]).permutation(len(pairs.x))

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from infomin_jax.estimation.held import Held, log_partition
-from infomin_jax.estimation.partition import exponentials, log_mean
+from infomin_jax.mi.held import Held, log_partition
+from infomin_jax.mi.partition import exponentials, log_mean
 
 _LEVEL = 95
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from infomin_jax.data.paired import Paired, as_paired
 from infomin_jax.errors import UserError
-from infomin_jax.estimation import advice, order, value
-from infomin_jax.estimation.classes import count_classes
-from infomin_jax.estimation.columns import fit_whole
-from infomin_jax.estimation.crossfit import cross_fit
-from infomin_jax.estimation.held import Held
+from infomin_jax.mi import order, value, warnings
+from infomin_jax.mi.classes import count_classes
+from infomin_jax.mi.columns import fit_whole
+from infomin_jax.mi.cross_fit import cross_fit
+from infomin_jax.mi.held import Held
+from infomin_jax.mi.inputs.samples import Paired, as_paired
 
 _FOLDS = 5
 # Classes that are compared with numbers, at most; each becomes a column.
@@ -36,7 +36,7 @@ class Estimate:
     samples: pairs.
     seconds: wall time.
     p_value: of a permutation test; small means dependent.
-    held: scores of every fold, for `side_by_side`; empty for discrete data.
+    held: scores of every fold, for `compare`; empty for discrete data.
   """
 
   nats: float
@@ -85,7 +85,7 @@ def estimate(
     x: `[n]`, `[n, d]`, or images `[n, h, w]` or `[n, h, w, c]`; integers of
       few values are classes.
     y: its partners; row i of x was observed with row i of y.
-    critic: `auto`, or one of `crossfit.CRITICS`.
+    critic: `auto`, or one of `cross_fit.CRITICS`.
     seed: of folds, training, bootstrap and permutations: the same seed and
       data give the same value on the same machine, if JAX has computed
       nothing before (its settings are those of the command then).
@@ -130,14 +130,15 @@ def estimate_paired(
     found, how, held, notes = _of_numbers(pairs, critic, seed, say)
     pairs = dataclasses.replace(pairs, notes=(*pairs.notes, *notes))
   figures |= found
-  names = advice.flags(figures)
+  low, high = figures["interval"]
+  names = warnings.flags(figures)
   return Estimate(
-    nats=figures["nats"],
-    interval=figures["interval"],
+    nats=float(figures["nats"]),
+    interval=(float(low), float(high)),
     estimator=how,
     ceiling=figures["ceiling"],
     flags=names,
-    advice=(*advice.words(names, figures), *pairs.notes),
+    advice=(*warnings.words(names, figures), *pairs.notes),
     samples=count,
     seconds=time.perf_counter() - began,
     p_value=figures["p_value"],
@@ -155,7 +156,7 @@ def _of_numbers(pairs, critic, seed, say):
     found |= _nothing(len(pairs.x))
     return found, "no varying column", (), notes
   if "image" not in (pairs.x_kind, pairs.y_kind):
-    found["duplicates"] = advice.duplicated(x, y)
+    found["duplicates"] = warnings.duplicated(x, y)
   vectors = x.ndim == y.ndim == 2
   if vectors:
     found["columns"] = x.shape[1] + y.shape[1]

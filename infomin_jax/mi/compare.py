@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from infomin_jax.data.paired import Paired
-from infomin_jax.estimation import interval
-from infomin_jax.estimation.held import Held, donsker_varadhan
 from infomin_jax.estimators import ESTIMATORS, NONNEURAL, PROPERTIES
+from infomin_jax.mi import interval
+from infomin_jax.mi.held import Held, donsker_varadhan
+from infomin_jax.mi.inputs.samples import Paired
 
 # Those whose best critic is a shift of the log ratio and whose value is nats
 # of I(X; Y), not of another divergence.

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from infomin_jax.critics import inner
-from infomin_jax.estimation.columns import Columns
+from infomin_jax.mi.columns import Columns
 
 Side = dict[str, Any]  # of arrays
 # Components of a side at most, and pairs for each of them.

@@ -11,16 +11,10 @@ from collections.abc import Callable
 import numpy as np
 
 from infomin_jax.errors import lookup
-from infomin_jax.estimation.blend import Blend, Critic, weights
-from infomin_jax.estimation.columns import columns
-from infomin_jax.estimation.copula import Copula
-from infomin_jax.estimation.held import (
-  Held,
-  donsker_varadhan,
-  log_partition,
-  shown,
-)
-from infomin_jax.estimation.models import (
+from infomin_jax.mi.columns import columns
+from infomin_jax.mi.critics.blend import Blend, Critic, weights
+from infomin_jax.mi.critics.copula import Copula
+from infomin_jax.mi.critics.models import (
   NETWORKS,
   Data,
   Network,
@@ -31,7 +25,13 @@ from infomin_jax.estimation.models import (
   score,
   train,
 )
-from infomin_jax.estimation.partition import (
+from infomin_jax.mi.held import (
+  Held,
+  donsker_varadhan,
+  log_partition,
+  shown,
+)
+from infomin_jax.mi.partition import (
   ENOUGH,
   FEWEST,
   carried,

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 from scipy import stats
 
-from infomin_jax.data.paired import Paired
+from infomin_jax.mi.inputs.samples import Paired
 
 _SHOWN = 3
 # Rows, evenly spaced, in which a column is compared with the row number.

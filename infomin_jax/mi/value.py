@@ -5,14 +5,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from infomin_jax.data.paired import Paired
-from infomin_jax.estimation import advice, interval, neighbors
-from infomin_jax.estimation.crossfit import CrossFit
-from infomin_jax.estimation.held import donsker_varadhan, log_partition
-from infomin_jax.estimation.models import NETWORKS
-from infomin_jax.estimation.partition import ENOUGH
 from infomin_jax.estimators import leave_one_out, nwj
 from infomin_jax.estimators.nonneural import entropy
+from infomin_jax.mi import interval, neighbors, warnings
+from infomin_jax.mi.critics.models import NETWORKS
+from infomin_jax.mi.cross_fit import CrossFit
+from infomin_jax.mi.held import donsker_varadhan, log_partition
+from infomin_jax.mi.inputs.samples import Paired
+from infomin_jax.mi.partition import ENOUGH
 
 # What `advice.flags` reads of critics, where no value is taken from them.
 NO_DOUBT = {
@@ -49,7 +49,7 @@ def of_scores(fit: CrossFit, seed: int) -> dict[str, Any]:
   rise = max(fit.rise, 0.0)
   short = max(optimism, 0.0) / 2 + (rise / 2 if network else 0.0)
   p_value = interval.permutation_p_value(fit.held, _PERMUTATIONS, seed)
-  if p_value > advice.NO_DEPENDENCE:  # then it falls short of nothing
+  if p_value > warnings.NO_DEPENDENCE:  # then it falls short of nothing
     short, low = 0.0, min(low, 0.0)
   nats = held + short
   more = optimism + _RISE * rise if network else max(optimism, _RISE * rise)
@@ -96,7 +96,7 @@ def second_look(x, y, fit: CrossFit, found, seed: int) -> dict[str, Any]:
   least = max(least, 3 * error)
   low, high = found["interval"]
   few = found["model_based"] or found["thin_partition"]
-  few = few or found["nats"] > found["ceiling"] - advice.NEAR_CEILING
+  few = few or found["nats"] > found["ceiling"] - warnings.NEAR_CEILING
   fitted = pair and near.how == neighbors.FITTED and few
   # What neighbors show by chance is looked at only where it can matter.
   higher = np.mean(more) > least and np.mean(more) > least + near.chance

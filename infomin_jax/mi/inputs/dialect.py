@@ -11,8 +11,8 @@ import pathlib
 import re
 from collections.abc import Generator, Iterable, Sequence
 
-from infomin_jax.data import cells
 from infomin_jax.errors import UserError
+from infomin_jax.mi.inputs import cells
 
 _HEAD = 1 << 18  # characters that are looked at
 # Delimiters and what they are called; a space is any white space.

@@ -15,9 +15,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from infomin_jax.estimation.columns import normal_scores, own_ranks
-from infomin_jax.estimation.local_fits import NOISE, fitted_each
 from infomin_jax.estimators.nonneural import ksg_each, mixed_ksg_each
+from infomin_jax.mi.columns import normal_scores, own_ranks
+from infomin_jax.mi.local_fits import NOISE, fitted_each
 
 COLUMNS = 4  # of x and y together: beyond, neighbors are far away
 _ROWS = 20_000  # more would only take longer

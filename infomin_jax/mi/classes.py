@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from infomin_jax.estimation import interval
 from infomin_jax.estimators.nonneural import contingency, counted, entropy
+from infomin_jax.mi import interval
 
 # Cells up to which tables are drawn whole, which is quick; beyond, the pairs
 # are dealt, and fewer times.

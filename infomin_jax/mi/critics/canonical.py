@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infomin_jax.estimation.columns import quantiles, uniform_ranks
+from infomin_jax.mi.columns import quantiles, uniform_ranks
 
 # Correlations below this many times what chance shows are left out.
 _CHANCE = 1.1

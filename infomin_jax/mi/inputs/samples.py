@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from infomin_jax.data import paired_files
-from infomin_jax.data.paired_files import Side
 from infomin_jax.errors import UserError
+from infomin_jax.mi.inputs import files
+from infomin_jax.mi.inputs.files import Side
 
 _CHUNK = 1 << 22  # values looked at once: a mapped file may exceed the memory
 
@@ -68,7 +68,7 @@ def read_paired(
   Raises:
     UserError: one line with the file, what was expected and what came.
   """
-  return _pair(*paired_files.read(x_path, y_path, x_columns, y_columns))
+  return _pair(*files.read(x_path, y_path, x_columns, y_columns))
 
 
 # --- checks -----------------------------------------------------------------

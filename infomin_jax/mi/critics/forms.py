@@ -7,16 +7,16 @@ import dataclasses
 
 import numpy as np
 
-from infomin_jax.estimation import columns
-from infomin_jax.estimation.columns import Columns
-from infomin_jax.estimation.copula import (
+from infomin_jax.mi import columns
+from infomin_jax.mi.columns import Columns
+from infomin_jax.mi.critics.copula import (
   RIDGE,
   Copula,
   Form,
   canonical,
   log_ratio,
 )
-from infomin_jax.estimation.partition import exponentials, of_ratio
+from infomin_jax.mi.partition import exponentials, of_ratio
 
 # Degrees of freedom that are tried.
 FREEDOMS = (1.0, 2.0, 3.0, 5.0, 8.0, 15.0, np.inf)

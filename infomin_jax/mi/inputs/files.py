@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from infomin_jax.data import tables
 from infomin_jax.errors import UserError, nearest
+from infomin_jax.mi.inputs import tables
 from infomin_jax.paths import local
 
 SUFFIXES = (".npy", ".npz", *tables.SUFFIXES)

@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from infomin_jax.estimation import images
-from infomin_jax.estimation.blend import Critic
-from infomin_jax.estimation.columns import Columns
-from infomin_jax.estimation.copula import Copula
-from infomin_jax.estimation.fit import HIGHEST, fit_critic, scores
-from infomin_jax.estimation.forms import fit_copula
-from infomin_jax.estimation.held import shown
-from infomin_jax.estimation.mixture import Mixture, fit_mixture
-from infomin_jax.estimation.networks import Joined, Parametric, Warped
+from infomin_jax.mi.columns import Columns
+from infomin_jax.mi.critics import images
+from infomin_jax.mi.critics.blend import Critic
+from infomin_jax.mi.critics.copula import Copula
+from infomin_jax.mi.critics.forms import fit_copula
+from infomin_jax.mi.critics.mixture import Mixture, fit_mixture
+from infomin_jax.mi.critics.networks import Joined, Parametric, Warped
+from infomin_jax.mi.critics.training import HIGHEST, fit_critic, scores
+from infomin_jax.mi.held import shown
 
 # Pairs of which all combinations are scored, as negatives.
 _NEGATIVES = 1000

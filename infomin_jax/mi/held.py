@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from infomin_jax.estimation.partition import (
+from infomin_jax.mi.partition import (
   carried,
   exponentials,
   log_mean,

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from infomin_jax.data import cells
-from infomin_jax.data.dialect import DELIMITERS, readable, rows_of, sniff
 from infomin_jax.errors import UserError, nearest
+from infomin_jax.mi.inputs import cells
+from infomin_jax.mi.inputs.dialect import DELIMITERS, readable, rows_of, sniff
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 _ROWS = 50_000  # parsed at a time: Python strings take ten times their numbers

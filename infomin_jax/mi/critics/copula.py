@@ -26,8 +26,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
-from infomin_jax.estimation import columns
-from infomin_jax.estimation.columns import quantiles, uniform_ranks
+from infomin_jax.mi import columns
+from infomin_jax.mi.columns import quantiles, uniform_ranks
 
 _EM_STEPS, _LAST = 8, 3  # steps, and those with all rows
 _FEW, _FEW_PER_COLUMN = 4000, 20  # rows of the others

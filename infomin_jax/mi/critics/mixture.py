@@ -20,8 +20,8 @@ import numpy as np
 from scipy import special
 from scipy.linalg import block_diag
 
-from infomin_jax.estimation.canonical import Map, Maps, coordinates, whitener
-from infomin_jax.estimation.normals import EM, FIRST, NARROW, Normals
+from infomin_jax.mi.critics.canonical import Map, Maps, coordinates, whitener
+from infomin_jax.mi.critics.normals import EM, FIRST, NARROW, Normals
 
 # Numbers of components that are tried, while they pay.
 _COUNTS = (2, 3, 5, 8, 12, 16, 24, 32, 48, 64, 96, 128)
