@@ -16,12 +16,16 @@ import platform
 import shutil
 from typing import Any
 
+import jax
+import pytest
+
+from infomin_jax import runtime
+from infomin_jax.runs.progress import memory_bytes
+
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Most programs of tests run for less time than they compile; the processes that
 # tests start have it too.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-
-from infomin_jax import runtime
 
 
 def return_memory():
@@ -40,11 +44,6 @@ runtime.configure()
 _QUICK = "--xla_cpu_use_fusion_emitters=false"
 if runtime.jaxlib_accepts(_QUICK) and _QUICK not in os.environ["XLA_FLAGS"]:
   os.environ["XLA_FLAGS"] += f" {_QUICK}"
-
-import jax  # noqa: E402
-import pytest  # noqa: E402
-
-from infomin_jax.train.log import memory_bytes  # noqa: E402
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")

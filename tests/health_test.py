@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from infomin_jax.eval.monitor import make_monitor, same_class
-from infomin_jax.train import health
+from infomin_jax.runs import health
+from infomin_jax.runs.progress import read_metrics
 from infomin_jax.train.experiment import make_experiment
-from infomin_jax.train.log import read_metrics
 from infomin_jax.train.loop import NotFinite, train
 from infomin_jax.views import VIEWS
 

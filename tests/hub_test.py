@@ -25,7 +25,8 @@ from safetensors.numpy import load_file, save_file
 import infomin_jax
 from infomin_jax import cli
 from infomin_jax.report.card import model_card
-from infomin_jax.train.checkpoint import as_json, read_config, save_run
+from infomin_jax.runs.workdir import as_json, read_config
+from infomin_jax.train.checkpoint import save_run
 from infomin_jax.train.experiment import make_experiment
 
 pytestmark = [
@@ -218,7 +219,10 @@ def test_features_are_those_of_the_run(run, pulled):
 def test_no_place_of_the_machine_is_told(run, pulled, hub):
   sent = b"".join(hub[NAME]["files"].values())
   assert b"secret" not in sent
-  config, own = as_json(read_config(pulled)), as_json(read_config(run))
+  config, own = (
+    as_json(read_config(pulled)),
+    as_json(read_config(run)),
+  )
   own["data"]["data_dir"] = ""
   assert config == own
   origin = json.loads((pulled / "origin.json").read_text())

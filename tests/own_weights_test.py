@@ -18,12 +18,11 @@ from infomin_jax.eval.encoder import (
   save_encoder,
   trained_encoder,
 )
+from infomin_jax.runs.workdir import as_json, read_config
 from infomin_jax.train import longer
 from infomin_jax.train.checkpoint import (
   Checkpoints,
-  as_json,
   check_workdir,
-  read_config,
   save_run,
   saved,
 )

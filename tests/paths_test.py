@@ -6,7 +6,7 @@ import pytest
 
 from infomin_jax import cli, paths
 from infomin_jax.errors import UserError
-from infomin_jax.train.checkpoint import read_config
+from infomin_jax.runs.workdir import read_config
 
 
 @pytest.mark.parametrize("path", ["~", "~/runs/a", pathlib.Path("~/x, y")])

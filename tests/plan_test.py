@@ -9,7 +9,7 @@ import pytest
 from infomin_jax import cli, data
 from infomin_jax.data import Absent
 from infomin_jax.errors import UserError
-from infomin_jax.train import chips, plan
+from infomin_jax.plan import chips, compile
 from infomin_jax.train.mesh import make_mesh
 from infomin_jax.verbs.plan import changed
 
@@ -33,7 +33,7 @@ def test_collectives_are_counted_by_kind_and_size():
     %e = f32[64]{0} all-gather-done(%d)
     %f = f32[2]{0} add(%q, %r)
   """
-  assert plan.collectives(program) == [
+  assert compile.collectives(program) == [
     ("all-gather", 4 * 64 * 128, 2, "f32[64,128]"),
     ("all-gather", 4 * 64, 1, "f32[64]"),
     ("all-reduce", 4 * 9 + 2 * 4, 1, "f32[3,3]"),
@@ -93,7 +93,7 @@ def rows():
   """A small step on 4 and on 16 chips, 32 images on each."""
   found = {}
   for name, batch in (("v5e:2x2", 128), ("v5e:4x4", 512)):
-    found[name] = plan.plan(small(batch), chips.absent(name), 500)
+    found[name] = compile.plan(small(batch), chips.absent(name), 500)
   return found
 
 
@@ -115,7 +115,7 @@ def test_only_gradients_and_embeddings_are_sent(rows):
   config = small(512)
   found = rows["v5e:4x4"]["collectives"]
   params = jax.eval_shape(
-    plan.make_experiment(config, jax.devices()[:1]).init
+    compile.make_experiment(config, jax.devices()[:1]).init
   ).params
   weights = 4 * sum(x.size for x in jax.tree.leaves(params))
   reduced = sum(
@@ -137,7 +137,7 @@ def test_only_gradients_and_embeddings_are_sent(rows):
 def test_what_does_not_fit_says_how_much_it_needs():
   config = small(2**20, "configs/fashion_mnist.py")
   config.data.update(name="cifar10", resident=False)
-  row = plan.plan(config, chips.absent("v5e:2x2"), 500)
+  row = compile.plan(config, chips.absent("v5e:2x2"), 500)
   assert not row["fits"] and "B of 15.75GB" in row["why"]
 
 
@@ -175,13 +175,13 @@ def test_the_imagenet_step_sends_gradients_and_embeddings():
   """ResNet-50, 32 images a chip, of 4 chips and of 16."""
   config = runpy.run_path("configs/imagenet_infomin.py")["get_config"]("large")
   images = data.load_or_absent(config.data, config.data.split)
-  experiment = plan.make_experiment(config, jax.devices()[:1], images)
+  experiment = compile.make_experiment(config, jax.devices()[:1], images)
   params = jax.eval_shape(experiment.init).params
   weights = 4 * sum(x.size for x in jax.tree.leaves(params))
   rows = []
   for name, chip_count in (("v5e:2x2", 4), ("v5e:4x4", 16)):
     config.batch_size = 32 * chip_count
-    rows.append(plan.plan(config, chips.absent(name), 500))
+    rows.append(compile.plan(config, chips.absent(name), 500))
     large = [x for x in rows[-1]["collectives"] if x["bytes"] >= 1e6]
     assert {x["kind"] for x in large} <= {"all-reduce", "all-gather"}
     reduced = sum(
@@ -204,7 +204,7 @@ def test_the_imagenet_step_sends_gradients_and_embeddings():
 @pytest.mark.long
 @pytest.mark.needs("libtpu")
 def test_slices_are_joined_by_a_network():
-  row = plan.plan(small(256), chips.absent("v5e:2x2", 2), 500)
+  row = compile.plan(small(256), chips.absent("v5e:2x2", 2), 500)
   assert row["fits"] and (row["slices"], row["chips"]) == (2, 8)
   kinds = {found["kind"] for found in row["collectives"]}
   assert kinds >= {"all-reduce", "reduce-scatter"}  # within, then between
@@ -239,6 +239,6 @@ def test_without_libtpu_the_extra_is_named(monkeypatch):
 def test_gradients_are_summed_in_float32_where_networks_compute_in_bfloat16():
   config = small(128)
   config.encoder.dtype = "bfloat16"
-  row = plan.plan(config, chips.absent("v5e:2x2"), 500)
+  row = compile.plan(config, chips.absent("v5e:2x2"), 500)
   kinds = {found["what"].partition("[")[0] for found in row["collectives"]}
   assert "f32" in kinds and "bf16" not in kinds

@@ -21,7 +21,7 @@ from infomin_jax.report.page import (
   page,
 )
 from infomin_jax.report.run import _sentences, times, training_blocks
-from infomin_jax.train.checkpoint import read_config
+from infomin_jax.runs.workdir import read_config
 from infomin_jax.verbs.runs import ordered
 from infomin_jax.views import sheet
 

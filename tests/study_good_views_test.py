@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from infomin_jax import cli, config_files
 from infomin_jax.estimators import infonce
 from infomin_jax.eval.mi import pair_nats
+from infomin_jax.runs.workdir import read_config
 from infomin_jax.studies import store
 from infomin_jax.studies.good_views import (
   figures,
@@ -22,7 +23,7 @@ from infomin_jax.studies.good_views import (
 )
 from infomin_jax.studies.results import Results
 from infomin_jax.train import mesh as meshes
-from infomin_jax.train.checkpoint import read_config, saved
+from infomin_jax.train.checkpoint import saved
 
 TINTED = "tinted_fashion_views"
 

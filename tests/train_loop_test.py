@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 from infomin_jax import cli, data
+from infomin_jax.runs.workdir import read_config
 from infomin_jax.train import loop
-from infomin_jax.train.checkpoint import Checkpoints, read_config
+from infomin_jax.train.checkpoint import Checkpoints
 from infomin_jax.train.experiment import make_experiment
 
 SMALL = [

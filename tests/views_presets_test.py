@@ -16,7 +16,8 @@ from PIL import Image
 
 from infomin_jax.errors import UserError
 from infomin_jax.recipes import contrastive, learned_views
-from infomin_jax.train.checkpoint import as_json, check_workdir
+from infomin_jax.runs.workdir import as_json
+from infomin_jax.train.checkpoint import check_workdir
 from infomin_jax.views import augment, color, image_ops, make_views, sheet
 from infomin_jax.views.randaugment import CMC_OPS, INFOMIN_OPS, randaugment
 

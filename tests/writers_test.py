@@ -19,11 +19,12 @@ from conftest import optional
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from infomin_jax.errors import UserError
-from infomin_jax.train.checkpoint import as_json, check_workdir, read_config
+from infomin_jax.runs.progress import read_metrics
+from infomin_jax.runs.workdir import as_json, read_config
+from infomin_jax.runs.writers import MetricWriter, check_writers
+from infomin_jax.train.checkpoint import check_workdir
 from infomin_jax.train.experiment import make_experiment
-from infomin_jax.train.log import read_metrics
 from infomin_jax.train.loop import train
-from infomin_jax.train.writers import MetricWriter, check_writers
 
 mlflow, wandb = optional("mlflow"), optional("wandb")
 pytestmark = [

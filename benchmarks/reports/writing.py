@@ -119,8 +119,8 @@ def answer_of_another_version(folder: pathlib.Path) -> None:
 
 
 def metrics_that_are_not_finite(folder: pathlib.Path) -> None:
-  from infomin_jax.train.log import read_metrics
-  from infomin_jax.train.writers import MetricWriter
+  from infomin_jax.runs.progress import read_metrics
+  from infomin_jax.runs.writers import MetricWriter
 
   made = config()
   made.run.writers = ()

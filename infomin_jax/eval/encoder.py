@@ -19,7 +19,8 @@ from infomin_jax.eval.evaluate import encoder_variables
 from infomin_jax.objectives import Learner
 from infomin_jax.output import write_json
 from infomin_jax.paths import local
-from infomin_jax.train.checkpoint import ORIGIN, read_config, save_run, saved
+from infomin_jax.runs.workdir import ORIGIN, read_config
+from infomin_jax.train.checkpoint import save_run, saved
 from infomin_jax.train.experiment import make_learner
 from infomin_jax.train.state import TrainState
 from infomin_jax.views import resize_center

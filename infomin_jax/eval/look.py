@@ -15,7 +15,8 @@ from infomin_jax.eval.embed import (
   small_images,
 )
 from infomin_jax.eval.evaluate import encoder_variables
-from infomin_jax.train.checkpoint import newest, read_config
+from infomin_jax.runs.workdir import read_config
+from infomin_jax.train.checkpoint import newest
 from infomin_jax.train.experiment import Experiment, make_experiment
 
 SHOWN = 8  # images of the sheet of views

@@ -15,8 +15,8 @@ from infomin_jax.eval.evaluate import check_probes, encoder_variables
 from infomin_jax.eval.mi import effective_rank, make_held_out_bound
 from infomin_jax.eval.protocols import PROTOCOLS
 from infomin_jax.eval.shares import known
+from infomin_jax.runs.progress import say
 from infomin_jax.train.experiment import Experiment
-from infomin_jax.train.log import say
 from infomin_jax.train.state import TrainState
 
 PROBES = ("knn", "linear")

@@ -7,7 +7,7 @@ from typing import Any
 from infomin_jax.output import read_json
 from infomin_jax.report.page import Table
 from infomin_jax.report.run import probe_table, probed_rows
-from infomin_jax.train.log import read_metrics
+from infomin_jax.runs.progress import read_metrics
 
 _CARD = """# {title}
 

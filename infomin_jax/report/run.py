@@ -13,9 +13,9 @@ from infomin_jax.eval.look import look
 from infomin_jax.output import number, read_json
 from infomin_jax.report import figures, pictures
 from infomin_jax.report.page import Block, Plot, Table, Words, page
-from infomin_jax.train import health
-from infomin_jax.train.checkpoint import as_json, read_config
-from infomin_jax.train.log import read_metrics
+from infomin_jax.runs import health
+from infomin_jax.runs.progress import read_metrics
+from infomin_jax.runs.workdir import as_json, read_config
 
 
 def run_page(workdir: str | pathlib.Path, images: int, plane: str) -> str:
@@ -30,7 +30,10 @@ def run_page(workdir: str | pathlib.Path, images: int, plane: str) -> str:
     UserError: the folder is none of a run, or has no line of metrics yet.
   """
   workdir = pathlib.Path(workdir)
-  config, rows = read_config(workdir), some_metrics(workdir)
+  config, rows = (
+    read_config(workdir),
+    some_metrics(workdir),
+  )
   probed = probed_rows(workdir)
   try:
     found = look(workdir, images)

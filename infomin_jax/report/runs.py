@@ -8,9 +8,9 @@ from infomin_jax.output import to_json
 from infomin_jax.report import figures
 from infomin_jax.report.page import Block, Plot, Table, Words, page
 from infomin_jax.report.run import probed_rows, series, some_metrics
-from infomin_jax.train import health
-from infomin_jax.train.checkpoint import as_json, differences, read_config
-from infomin_jax.train.log import read_metrics, say
+from infomin_jax.runs import health
+from infomin_jax.runs.progress import read_metrics, say
+from infomin_jax.runs.workdir import as_json, differences, read_config
 
 # What is overlaid, and its unit.
 CURVES = {
@@ -80,7 +80,10 @@ def find_runs(root: pathlib.Path) -> list[dict]:
     if not (folder / "config.json").exists():
       continue
     try:
-      lines, config = read_metrics(folder), read_config(folder)
+      lines, config = (
+        read_metrics(folder),
+        read_config(folder),
+      )
     except UserError as error:  # the others can be listed
       say(f"{folder} is left out: {error}")
       continue

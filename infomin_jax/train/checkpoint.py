@@ -1,4 +1,4 @@
-"""Checkpoints of a run (Orbax) and the record of its configuration.
+"""Checkpoints of a run (Orbax), and whether a folder can take a run.
 
 A run's folder holds `config.json` and `checkpoints/<step>`. The position in the
 data is the step, so a checkpoint is the state and nothing else.
@@ -6,7 +6,6 @@ data is the step, so a checkpoint is the state and nothing else.
 
 import contextlib
 import dataclasses
-import json
 import pathlib
 import time
 from collections.abc import Callable, Generator
@@ -15,24 +14,21 @@ from typing import Any
 import filelock
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import orbax.checkpoint as ocp
 
 from infomin_jax.errors import UserError
-from infomin_jax.output import read_json, write_json
+from infomin_jax.output import write_json
 from infomin_jax.paths import local
+from infomin_jax.runs.progress import say
+from infomin_jax.runs.workdir import ORIGIN, as_json, differences, read_config
 from infomin_jax.train import longer
 from infomin_jax.train.fingerprint import array_fingerprint, fingerprint
-from infomin_jax.train.log import say
 from infomin_jax.train.state import TrainState
 from infomin_jax.views.augment import RANDAUGMENT
 
 # May differ between two starts of one run: they do not change its result.
 FREE = ("run", "evaluate")
-# What runs did before the key that says so.
-BEFORE = {"init_from": "", "run": {"writers": ["tensorboard"]}}
-ORIGIN = "origin.json"  # in the workdir of an encoder that was pulled
 _ITEM = "default"  # the folder that Orbax makes in that of a step
 LOCK = "lock"  # the file that a training process holds
 
@@ -315,47 +311,3 @@ def opened_workdir(
     check_workdir(workdir, config)  # another may have come in between
     write_json(workdir / "config.json", as_json(config))
     yield workdir
-
-
-def as_json(config) -> dict:
-  """A configuration as plain values."""
-  return json.loads(config.to_json())
-
-
-def read_config(
-  workdir: str | pathlib.Path, argument: str = "--workdir"
-) -> ml_collections.ConfigDict:
-  """The configuration that `infomin train` wrote into the run's folder.
-
-  Args:
-    workdir: the folder.
-    argument: who names it, for messages.
-  """
-  path = local(argument, workdir) / "config.json"
-  if not path.exists():
-    near = [p for p in path.parents[1:4] if (p / "config.json").exists()]
-    hint = f" Did you mean {near[0]}?" if near else ""
-    raise UserError(
-      f"{argument} {workdir} holds no config.json: expected a folder made by "
-      f"`infomin train`.{hint}"
-    )
-  found = read_json(path)
-  if not isinstance(found, dict):
-    raise UserError(f"{path} is no configuration: expected a mapping of keys.")
-  for key, value in BEFORE.items():
-    if isinstance(value, dict):
-      value = value | found.get(key, {})
-    found[key] = value if isinstance(value, dict) else found.get(key, value)
-  return ml_collections.ConfigDict(found)
-
-
-def differences(old: dict, new: dict, prefix: str = "") -> list[tuple]:
-  """`(dotted key, old value, new value)` of every entry that differs."""
-  rows = []
-  for key in sorted(old.keys() | new.keys()):
-    a, b = old.get(key, "nothing"), new.get(key, "nothing")
-    if isinstance(a, dict) and isinstance(b, dict):
-      rows += differences(a, b, f"{prefix}{key}.")
-    elif a != b and json.dumps(a) != json.dumps(b):
-      rows.append((prefix + key, a, b))
-  return rows

@@ -17,8 +17,9 @@ from jax.sharding import Mesh
 
 from infomin_jax import data, encoders, objectives
 from infomin_jax.errors import UserError, build, check_tuple
+from infomin_jax.runs.workdir import read_config
 from infomin_jax.train import mesh as meshes
-from infomin_jax.train.checkpoint import read_config, saved
+from infomin_jax.train.checkpoint import saved
 from infomin_jax.train.config import check_keys
 from infomin_jax.train.optimizers import make_optimizer
 from infomin_jax.train.own_weights import own_weights

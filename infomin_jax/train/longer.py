@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from infomin_jax.errors import build
-from infomin_jax.train.log import say
+from infomin_jax.runs.progress import say
 from infomin_jax.train.optimizers import SCHEDULES
 
 

@@ -16,12 +16,13 @@ from infomin_jax.errors import UserError
 from infomin_jax.objectives import check_data
 from infomin_jax.output import number, read_json, write_json
 from infomin_jax.paths import local
-from infomin_jax.train import health, longer, processes, replay
+from infomin_jax.runs import health
+from infomin_jax.runs.progress import Progress, memory_bytes, read_metrics, say
+from infomin_jax.runs.writers import MetricWriter, check_writers
+from infomin_jax.train import longer, processes, replay
 from infomin_jax.train.checkpoint import Checkpoints, opened_workdir
 from infomin_jax.train.experiment import Experiment
-from infomin_jax.train.log import Progress, memory_bytes, read_metrics, say
 from infomin_jax.train.state import TrainState
-from infomin_jax.train.writers import MetricWriter, check_writers
 
 _AHEAD = 2  # steps that are dispatched before one has ended
 

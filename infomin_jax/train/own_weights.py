@@ -7,13 +7,9 @@ import flax.traverse_util
 import numpy as np
 
 from infomin_jax.errors import UserError
-from infomin_jax.train.checkpoint import (
-  as_json,
-  differences,
-  read_config,
-  saved,
-)
-from infomin_jax.train.log import say
+from infomin_jax.runs.progress import say
+from infomin_jax.runs.workdir import as_json, differences, read_config
+from infomin_jax.train.checkpoint import saved
 
 KEY = "config.init_from"
 _KINDS = ("params", "batch_stats")
@@ -58,7 +54,10 @@ def own_weights(config, params: Mapping, stats: Mapping) -> dict[str, dict]:
     )
   taken = [part for part, why in wrong.items() if not why]
   say(_summary(config.init_from, int(state.step), wrong))
-  for line in _differences(as_json(theirs), as_json(config)):
+  for line in _differences(
+    as_json(theirs),
+    as_json(config),
+  ):
     say(line)
   return {
     kind: {part: there[kind][part] for part in taken if part in there[kind]}

@@ -21,7 +21,8 @@ from infomin_jax.errors import UserError
 from infomin_jax.objectives.encoding import parts_of
 from infomin_jax.output import read_json, write_json
 from infomin_jax.paths import local
-from infomin_jax.train.checkpoint import Checkpoints, newest, read_config
+from infomin_jax.runs.workdir import read_config
+from infomin_jax.train.checkpoint import Checkpoints, newest
 from infomin_jax.train.experiment import Experiment, make_experiment
 from infomin_jax.train.state import TrainState
 from infomin_jax.train.step import take

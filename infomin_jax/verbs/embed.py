@@ -53,7 +53,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   from infomin_jax.data import folder
   from infomin_jax.eval.embed import embed
   from infomin_jax.eval.encoder import channels_of, trained_encoder
-  from infomin_jax.train.log import say
+  from infomin_jax.runs.progress import say
   from infomin_jax.train.mesh import make_mesh
 
   trained = trained_encoder(values.workdir)

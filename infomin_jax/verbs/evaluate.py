@@ -25,6 +25,7 @@ from absl import flags
 from infomin_jax import paths
 from infomin_jax.errors import UserError
 from infomin_jax.output import to_json, write_json
+from infomin_jax.runs.workdir import as_json, read_config
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
@@ -76,7 +77,6 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     raise UserError("--workdir is missing: name the folder of a run.")
   from infomin_jax import provenance
   from infomin_jax.eval.table import show_table
-  from infomin_jax.train.checkpoint import as_json, read_config
 
   rows, configs, pixels = [], [], {}
   for workdir in map(pathlib.Path, values.workdir):
@@ -148,9 +148,9 @@ def _evaluated(
 ):
   """The rows of one run, which are also written into its folder."""
   from infomin_jax.eval.evaluate import FEATURES, evaluate
+  from infomin_jax.runs.progress import say
   from infomin_jax.train.checkpoint import newest
   from infomin_jax.train.experiment import make_experiment
-  from infomin_jax.train.log import say
 
   experiment = make_experiment(config)
   experiment = dataclasses.replace(experiment, config=probed)

@@ -50,7 +50,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   if not out.parent.is_dir():
     raise UserError(f"--out {out}: there is no folder {out.parent}.")
   from infomin_jax.eval.encoder import trained_encoder
-  from infomin_jax.train.log import say
+  from infomin_jax.runs.progress import say
 
   trained = trained_encoder(values.workdir)
   how = write(trained, out)

@@ -58,9 +58,9 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     architecture,
     backbone_arrays,
   )
+  from infomin_jax.runs.progress import say
   from infomin_jax.train.checkpoint import save_run
   from infomin_jax.train.experiment import make_experiment
-  from infomin_jax.train.log import say
 
   checkpoint = read_checkpoint(path)
   try:

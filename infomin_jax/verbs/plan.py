@@ -16,6 +16,8 @@ from typing import Any
 
 from absl import flags
 
+import infomin_jax.plan.chips
+import infomin_jax.plan.compile
 from infomin_jax.errors import UserError
 from infomin_jax.output import to_json
 from infomin_jax.verbs.train import define_config, required_config
@@ -65,10 +67,13 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   import jax
 
   jax.config.update("jax_platforms", "cpu")  # what is here is not used
-  from infomin_jax.train import chips, plan
 
-  slices = chips.absent(values.topology, values.slices)
-  make = plan.largest if values.batch == "auto" else plan.plan
+  slices = infomin_jax.plan.chips.absent(values.topology, values.slices)
+  make = (
+    infomin_jax.plan.compile.largest
+    if values.batch == "auto"
+    else infomin_jax.plan.compile.plan
+  )
   rows = []
   for name, one in configs.items():
     rows.append({"change": name, **make(one, slices, values.images_per_core)})

@@ -19,6 +19,7 @@ from absl import flags
 from infomin_jax import paths
 from infomin_jax.errors import UserError, missing
 from infomin_jax.output import read_json, write_json
+from infomin_jax.runs.workdir import as_json, read_config
 from infomin_jax.verbs.evaluate import changed_data
 from infomin_jax.verbs.push import (
   CONFIG,
@@ -61,7 +62,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   except ImportError as error:
     raise missing("safetensors", "'infomin-jax[hub]'", error) from error
   from infomin_jax.eval.encoder import save_encoder
-  from infomin_jax.train.log import say
+  from infomin_jax.runs.progress import say
 
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
@@ -110,7 +111,6 @@ def read_files(folder: pathlib.Path):
   from safetensors import safe_open
 
   from infomin_jax.eval.encoder import from_own_arrays
-  from infomin_jax.train.checkpoint import as_json, read_config
   from infomin_jax.train.config import check_keys
 
   for name in (CONFIG, PROBES):

@@ -20,6 +20,7 @@ from absl import flags
 from infomin_jax import __version__, paths
 from infomin_jax.errors import UserError, missing
 from infomin_jax.output import write_json
+from infomin_jax.runs.workdir import as_json
 
 WEIGHTS = "model.safetensors"
 CONFIG, PROBES, CARD = "config.json", "evaluation.json", "README.md"
@@ -59,7 +60,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     from huggingface_hub.utils import validate_repo_id
 
     validate_repo_id(repo)
-  from infomin_jax.train.log import say
+  from infomin_jax.runs.progress import say
 
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
@@ -101,7 +102,7 @@ def write_files(
     trained_encoder,
   )
   from infomin_jax.report.card import model_card
-  from infomin_jax.train.checkpoint import as_json, saved
+  from infomin_jax.train.checkpoint import saved
   from infomin_jax.verbs.export import write_safetensors
 
   trained = trained_encoder(workdir)

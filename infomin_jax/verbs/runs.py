@@ -18,6 +18,7 @@ from absl import flags
 from infomin_jax import paths
 from infomin_jax.errors import UserError, lookup
 from infomin_jax.output import to_json
+from infomin_jax.runs.workdir import as_json, read_config
 
 SHOWN = ("loss", "mi_bound", "knn", "linear", "seconds")
 SMALL_IS_GOOD = ("loss", "seconds", "memory_bytes", "input_wait_share")
@@ -87,20 +88,19 @@ def ordered(rows: list[dict], key: str) -> list[dict]:
   return sorted((row for row in rows if key in row), key=rank)
 
 
-def _differ(folders, as_json: bool) -> None:
+def _differ(folders, in_json: bool) -> None:
   from infomin_jax.report.run import some_metrics
   from infomin_jax.report.runs import changes, newest
-  from infomin_jax.train import checkpoint
 
   places = [paths.local("the folder", folder) for folder in folders]
-  configs = [checkpoint.as_json(checkpoint.read_config(p)) for p in places]
+  configs = [as_json(read_config(p)) for p in places]
   found = [newest(some_metrics(place)) for place in places]
   rows = [(f"config.{key}", *texts) for key, *texts in changes(configs)]
   for key in ("step", *SHOWN):
     if any(key in x for x in found):
       values = (f"{x[key]:.4g}" if key in x else "" for x in found)
       rows.append((key, *values))
-  if as_json:
+  if in_json:
     print(to_json({key: texts for key, *texts in rows}, 2))
   else:
     _show(("", *folders), rows)

@@ -57,9 +57,9 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   if not workdir:
     raise UserError("--workdir is missing: name the folder of the run.")
   from infomin_jax.eval.monitor import make_monitor
+  from infomin_jax.runs.progress import say
   from infomin_jax.train import processes
   from infomin_jax.train.experiment import make_experiment
-  from infomin_jax.train.log import say
   from infomin_jax.train.loop import train
 
   processes.join(os.environ, values.patience)

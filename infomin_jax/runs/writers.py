@@ -21,9 +21,9 @@ from tensorboardX import SummaryWriter
 
 from infomin_jax.errors import UserError, lookup
 from infomin_jax.output import replace_text, to_json, write_json
-from infomin_jax.train import health
-from infomin_jax.train.checkpoint import as_json
-from infomin_jax.train.log import METRICS, read_metrics, say, whole_lines
+from infomin_jax.runs import health
+from infomin_jax.runs.progress import METRICS, read_metrics, say, whole_lines
+from infomin_jax.runs.workdir import as_json
 
 Row = dict[str, float]
 Write = Callable[[Row], None]

@@ -15,8 +15,8 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from infomin_jax import data
 from infomin_jax.errors import UserError
+from infomin_jax.plan.chips import Slice
 from infomin_jax.train import mesh as meshes
-from infomin_jax.train.chips import Slice
 from infomin_jax.train.experiment import Experiment, make_experiment
 
 _BYTES = {"f32": 4, "s32": 4, "u32": 4, "bf16": 2, "f16": 2, "u16": 2, "s16": 2}

@@ -1,0 +1,1 @@
+"""Whether a run fits accelerators that are not here: compiled for them."""

@@ -1,0 +1,58 @@
+"""The configuration of a run, in its folder."""
+
+import json
+import pathlib
+
+import ml_collections
+
+from infomin_jax.errors import UserError
+from infomin_jax.output import read_json
+from infomin_jax.paths import local
+
+# Values of keys that older runs did not have.
+BEFORE = {"init_from": "", "run": {"writers": ["tensorboard"]}}
+ORIGIN = "origin.json"  # in the folder of an encoder that was pulled
+
+
+def as_json(config) -> dict:
+  """Returns a configuration as plain values."""
+  return json.loads(config.to_json())
+
+
+def read_config(
+  workdir: str | pathlib.Path, argument: str = "--workdir"
+) -> ml_collections.ConfigDict:
+  """Returns the configuration that `infomin train` wrote into a folder.
+
+  Args:
+    workdir: the folder.
+    argument: who names it, for messages.
+  """
+  path = local(argument, workdir) / "config.json"
+  if not path.exists():
+    near = [p for p in path.parents[1:4] if (p / "config.json").exists()]
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise UserError(
+      f"{argument} {workdir} holds no config.json: expected a folder made by "
+      f"`infomin train`.{hint}"
+    )
+  found = read_json(path)
+  if not isinstance(found, dict):
+    raise UserError(f"{path} is no configuration: expected a mapping of keys.")
+  for key, value in BEFORE.items():
+    if isinstance(value, dict):
+      value = value | found.get(key, {})
+    found[key] = value if isinstance(value, dict) else found.get(key, value)
+  return ml_collections.ConfigDict(found)
+
+
+def differences(old: dict, new: dict, prefix: str = "") -> list[tuple]:
+  """Returns `(dotted key, old value, new value)` of entries that differ."""
+  rows = []
+  for key in sorted(old.keys() | new.keys()):
+    a, b = old.get(key, "nothing"), new.get(key, "nothing")
+    if isinstance(a, dict) and isinstance(b, dict):
+      rows += differences(a, b, f"{prefix}{key}.")
+    elif a != b and json.dumps(a) != json.dumps(b):
+      rows.append((prefix + key, a, b))
+  return rows
