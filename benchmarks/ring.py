@@ -23,9 +23,6 @@ from typing import Any
 
 import numpy as np
 
-import infomin_jax.plan.chips
-import infomin_jax.plan.compile
-
 DIM, TEMPERATURE, DEVICES, TOPOLOGY = 512, 0.1, 8, "v5e:2x4"
 SIZES = tuple(1024 * 2**k for k in range(9))  # 1k to 256k
 # What an evaluation on this machine may hold and do.
@@ -53,9 +50,11 @@ def planned(form, b):
   import jax
 
   jax.config.update("jax_platforms", "cpu")
+  from infomin_jax.plan import chips
+  from infomin_jax.plan.compile import collectives
   from infomin_jax.train.mesh import by_row, make_mesh
 
-  absent = infomin_jax.plan.chips.absent(TOPOLOGY)
+  absent = chips.absent(TOPOLOGY)
   mesh = make_mesh(absent.devices)
   row = jax.ShapeDtypeStruct((b, DIM), "float32", sharding=by_row(mesh))
   with jax.set_mesh(mesh):
@@ -68,7 +67,7 @@ def planned(form, b):
     return {"bytes": None}
   memory = compiled.memory_analysis()
   needed = memory.temp_size_in_bytes + memory.output_size_in_bytes
-  found = infomin_jax.plan.compile.collectives(compiled.as_text())
+  found = collectives(compiled.as_text())
   return {
     "bytes": needed,
     "gathered": sum(c.bytes for c in found if c.kind == "all-gather"),

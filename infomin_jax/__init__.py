@@ -3,9 +3,9 @@
 The layers, in the order in which they may import each other: `data` (records)
 -> `views` (what is compared) -> `encoders` (features) -> `critics` (scores) ->
 `estimators` (nats) -> `objectives` (losses) -> `recipes` (configs of methods)
--> `train` (steps, checkpoints) -> `eval` (probes) -> `mi` (MI of two arrays,
-and tasks of known MI) -> `scikit` -> `studies` -> `report` -> `cli` and `verbs`
-(commands).
+-> `runs` (a run's folder) -> `train` (steps, checkpoints) -> `plan` (what a run
+needs elsewhere) -> `eval` (probes) -> `mi` (MI of two arrays, and tasks of
+known MI) -> `scikit` -> `studies` -> `report` -> `cli` (commands).
 """
 
 import importlib

@@ -7,9 +7,9 @@ import subprocess
 import pytest
 
 from infomin_jax import cli
+from infomin_jax.cli import completion, data, export
 from infomin_jax.mi.cross_fit import CRITICS
 from infomin_jax.studies import STUDIES
-from infomin_jax.verbs import completion, data, export
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The code of the pages runs, and does what they say."""
 
-import importlib
 import os
 import pathlib
 import re
@@ -132,7 +131,7 @@ def parse(verb, *words):
   """Values as the verb's own flags read them, or the flags' error."""
   values = flags.FlagValues()
   argv = [f"infomin {verb}", *words]
-  importlib.import_module(f"infomin_jax.verbs.{verb}").define(values, argv)
+  cli.main.command(verb).define(values, argv)
   values(argv)
   return values
 

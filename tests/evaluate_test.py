@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from infomin_jax import cli, data, provenance
+from infomin_jax.cli.evaluate import decides_pixels
 from infomin_jax.data.decode import resize_crop
 from infomin_jax.errors import UserError
 from infomin_jax.eval import cases
@@ -23,7 +24,6 @@ from infomin_jax.eval.table import show_table
 from infomin_jax.train import mesh as meshes
 from infomin_jax.train.checkpoint import save_run
 from infomin_jax.train.experiment import make_experiment
-from infomin_jax.verbs.evaluate import decides_pixels
 
 OPTIONS = ml_collections.ConfigDict(
   dict(

@@ -16,7 +16,7 @@ from infomin_jax.encoders.foreign import Checkpoint
 torch_file = types.SimpleNamespace(
   **runpy.run_path("benchmarks/reports/torch_file.py")
 )
-verb = importlib.import_module("infomin_jax.verbs.import")
+verb = importlib.import_module("infomin_jax.cli.import_")
 
 FIRST = torch_file.resnet18(4)
 CONFIG = """

@@ -24,7 +24,6 @@ ORDER = [
   "scikit",
   "studies",
   "report",
-  "verbs",
   "cli",
 ]
 # Belong to no layer: importable by all, importing none.

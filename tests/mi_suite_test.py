@@ -9,7 +9,7 @@ import types
 
 import pytest
 
-import infomin_jax.mi
+from infomin_jax import mi
 
 
 def load(folder, name):
@@ -87,7 +87,7 @@ def test_rows_are_kept_and_a_failure_ends_nothing(tmp_path, monkeypatch):
     found = {"nats": 0.41, "interval": (0.39, 0.4125), "flags": ("few",)}
     return types.SimpleNamespace(**found, estimator="E", seconds=0.5)
 
-  monkeypatch.setattr(infomin_jax.mi, "estimate", estimate)
+  monkeypatch.setattr(mi, "estimate", estimate)
   path = tmp_path / "rows.jsonl"
   jobs = mi_suite.list_jobs("normal_1v1", 60, 2)
   mi_suite.run(jobs[:1], mi_suite.Partial(str(path)), quiet=True)

@@ -7,11 +7,11 @@ import jax
 import pytest
 
 from infomin_jax import cli, data
+from infomin_jax.cli.plan import changed
 from infomin_jax.data import Absent
 from infomin_jax.errors import UserError
 from infomin_jax.plan import chips, compile
 from infomin_jax.train.mesh import make_mesh
-from infomin_jax.verbs.plan import changed
 
 pytestmark = pytest.mark.usefixtures("optimized")
 

@@ -11,12 +11,12 @@ import pytest
 from absl import flags
 
 from infomin_jax import encoders, objectives
+from infomin_jax.cli import train
 from infomin_jax.errors import UserError, build
 from infomin_jax.recipes import base, contrastive, variants
 from infomin_jax.train.config import SECTIONS
 from infomin_jax.train.optimizers import make_optimizer
 from infomin_jax.train.state import init_state
-from infomin_jax.verbs import train
 from infomin_jax.views import make_views
 
 B, IMAGES = 8, 20

@@ -11,6 +11,7 @@ import pytest
 from conftest import browser as find_browser
 
 from infomin_jax import cli
+from infomin_jax.cli.runs import ordered
 from infomin_jax.report import figures, run_page, runs_page, study_page
 from infomin_jax.report.page import (
   Plot,
@@ -22,7 +23,6 @@ from infomin_jax.report.page import (
 )
 from infomin_jax.report.run import _sentences, times, training_blocks
 from infomin_jax.runs.workdir import read_config
-from infomin_jax.verbs.runs import ordered
 from infomin_jax.views import sheet
 
 EVIL = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"

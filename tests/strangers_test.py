@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from infomin_jax import cli, data
+from infomin_jax.cli import train
 from infomin_jax.errors import UserError
 from infomin_jax.mi.inputs.samples import read_paired
 from infomin_jax.train.experiment import make_experiment
-from infomin_jax.verbs import train
 
 CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
 NAMES = ("fashion_mnist", "colorful_digits_dim", "tinted_fashion_views")

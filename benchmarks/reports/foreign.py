@@ -138,7 +138,7 @@ def normalized(mean, std, *words: str, stem="imagenet", arrays=(), about=""):
     path = folder / "given.safetensors"
     metadata = {"normalize": about} if about else {}
     path.write_bytes(safetensors(FIRST | dict(arrays), **metadata))
-    verb = importlib.import_module("infomin_jax.verbs.import")
+    verb = importlib.import_module("infomin_jax.cli.import_")
     options = ml_collections.ConfigDict(dict(mean=mean, std=std))
     line = verb.normalization(options, read_checkpoint(path), stem)
     one_line(line, *words)

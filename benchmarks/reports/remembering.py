@@ -6,8 +6,6 @@ import numpy as np
 from evaluating import run
 from report import Report, holds, refused
 
-import infomin_jax.runs.health
-
 
 def term(name: str, **options):
   """Returns a term with a memory, in a mapping as objectives have it."""
@@ -77,13 +75,15 @@ def leak(wanted: bool, step: int, filled: float | None = None, **options):
   """Returns a check of the rule that batch norm tells the pairs apart."""
 
   def check(folder):
+    from infomin_jax.runs import health
+
     del folder
 
     row = dict(mi_bound=0.1, mi_ceiling=2.8, memory_nats=4.0, step=step)
     if filled is not None:
       row["memory_filled"] = filled
     config = dict(batch_size=16, ema=0.999, objective={"memory": options})
-    rules = [a.rule for a in infomin_jax.runs.health.advise([row] * 6, config)]
+    rules = [a.rule for a in health.advise([row] * 6, config)]
     assert ("leaking_statistics" in rules) == wanted, rules
 
   return check

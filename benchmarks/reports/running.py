@@ -8,9 +8,6 @@ import time
 import numpy as np
 from report import Report, holds, infomin, one_line, refused
 
-import infomin_jax.runs.health
-from infomin_jax.runs.workdir import as_json
-
 ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -21,6 +18,7 @@ def config(name: str = "colorful_digits", variant: str = "tiny"):
 
 def written(folder: pathlib.Path, rows: list[dict], steps: int = 0) -> None:
   """Makes a run's folder of these lines, without checkpoints."""
+  from infomin_jax.runs.workdir import as_json
 
   made = config()
   made.steps = steps or int(rows[-1]["step"])
@@ -47,38 +45,34 @@ def strict(text: str):
 
 
 def advice_late(folder: pathlib.Path) -> None:
+  from infomin_jax.runs import health
 
-  recent, made = infomin_jax.runs.health.Recent(), config()
+  recent, made = health.Recent(), config()
   for step in range(60_000):
     recent.append(line(step, grad_norm=1.0, input_wait_share=0.1))
   began = time.perf_counter()
   for step in range(60_000, 60_200):
     recent.append(line(step, grad_norm=1.0, input_wait_share=0.1))
-    infomin_jax.runs.health.advise(recent, made)
+    health.advise(recent, made)
   each = (time.perf_counter() - began) / 200
   assert each < 5e-3, f"{1e3 * each:.1f} ms per line"
 
 
 def advice_of_old_lines(folder: pathlib.Path) -> None:
+  from infomin_jax.runs import health
 
   rows = [line(i, mi_bound=4.15, mi_ceiling=4.16) for i in range(3)]
   rows += [line(i, grad_norm=1.0) for i in range(3, 5000)]
-  found = {
-    a.rule
-    for a in infomin_jax.runs.health.advise(
-      infomin_jax.runs.health.Recent(rows), config()
-    )
-  }
+  found = {a.rule for a in health.advise(health.Recent(rows), config())}
   assert found == {"pinned"}, found
 
 
 def wild_gradient_late(folder: pathlib.Path) -> None:
+  from infomin_jax.runs import health
 
   rows = [line(i, grad_norm=2.0) for i in range(9000)]
   rows.append(line(9000, grad_norm=1e6))
-  (found,) = infomin_jax.runs.health.advise(
-    infomin_jax.runs.health.Recent(rows), config()
-  )
+  (found,) = health.advise(health.Recent(rows), config())
   holds(str(found), "The gradient's norm is 1.0e+06; usual is 2.0e+00.")
 
 
@@ -189,6 +183,7 @@ def misspelt_flag(folder: pathlib.Path) -> None:
 
 
 def run_of_before(folder: pathlib.Path) -> None:
+  from infomin_jax.runs.workdir import as_json
   from infomin_jax.train.checkpoint import check_workdir
 
   made = config("stl10_infomin")

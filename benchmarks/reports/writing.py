@@ -8,8 +8,6 @@ import numpy as np
 from report import Report, holds, infomin, one_line
 from running import ROOT, config, line, strict, written
 
-import infomin_jax.mi.warnings
-
 # Kind 27.
 
 
@@ -154,11 +152,10 @@ def evidence_with_infinity(folder: pathlib.Path) -> None:
 
 
 def huge_numbers_in_advice(folder: pathlib.Path) -> None:
+  from infomin_jax.mi import warnings
 
   figures = dict(nats=1.0, ceiling=9.0, apart=14860496080.42, optimism=1e8)
-  said = " ".join(
-    infomin_jax.mi.warnings.words(("bounds_apart", "overfitted"), figures)
-  )
+  said = " ".join(warnings.words(("bounds_apart", "overfitted"), figures))
   holds(said, "are 1.49e+10 nats apart", "scores 1e+08 nats more")
 
 

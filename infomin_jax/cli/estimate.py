@@ -14,7 +14,6 @@ import pathlib
 
 from absl import flags
 
-import infomin_jax.mi.compare
 from infomin_jax import paths
 from infomin_jax.errors import UserError
 from infomin_jax.output import number, to_json
@@ -73,7 +72,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   if values.figure and pathlib.Path(values.figure).suffix != ".png":
     raise UserError(f"--figure is {values.figure!r}: expected a .png file.")
   from infomin_jax.errors import lookup
-  from infomin_jax.mi import estimate_paired
+  from infomin_jax.mi import compare, estimate_paired
   from infomin_jax.mi.cross_fit import CRITICS
   from infomin_jax.mi.inputs.samples import read_paired
 
@@ -88,7 +87,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     found = estimate_paired(pairs, **settings, say=say)
   shown = found.to_json()
   if values.estimators == "all":
-    shown["estimators"] = infomin_jax.mi.compare.table(found.held, pairs)
+    shown["estimators"] = compare.table(found.held, pairs)
   if values.json:
     print(to_json(shown, 2))
   else:
@@ -97,7 +96,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     with _progress() as say:
       held = [*_fewer(pairs, settings, say), (len(pairs.x), found.held)]
     counts, folds = zip(*held, strict=True)
-    infomin_jax.mi.compare.draw(pathlib.Path(values.figure), counts, folds)
+    compare.draw(pathlib.Path(values.figure), counts, folds)
   elif values.figure:
     raise UserError("--figure: a side never varies; there is no curve.")
 

@@ -96,6 +96,7 @@ def write_files(
   """
   import ml_collections
 
+  from infomin_jax.cli.export import write_safetensors
   from infomin_jax.eval.encoder import (
     from_own_arrays,
     own_arrays,
@@ -103,7 +104,6 @@ def write_files(
   )
   from infomin_jax.report.card import model_card
   from infomin_jax.train.checkpoint import saved
-  from infomin_jax.verbs.export import write_safetensors
 
   trained = trained_encoder(workdir)
   arrays, step = own_arrays(trained), int(saved(workdir).step)

@@ -10,14 +10,13 @@ completed after a space (--config FILE), not after an equals sign.
 """
 
 import argparse
-import importlib
-import pkgutil
 from typing import Any
 
 import shtab
 from absl import flags
 
-from infomin_jax import __version__, verbs
+from infomin_jax import __version__
+from infomin_jax.cli.main import VERBS, command
 from infomin_jax.errors import UserError, lookup
 
 SHELLS = ("bash", "zsh", "fish")
@@ -70,16 +69,16 @@ def parser() -> argparse.ArgumentParser:
   top = argparse.ArgumentParser("infomin")
   top.add_argument("--version", action="version", version=__version__)
   table = top.add_subparsers()
-  for found in pkgutil.iter_modules(verbs.__path__):
-    module = importlib.import_module(f"{verbs.__name__}.{found.name}")
+  for name in VERBS:
+    module = command(name)
     about = str(module.__doc__).partition("\n")[0]
-    verb = table.add_parser(found.name, help=about, description=about)
+    verb = table.add_parser(name, help=about, description=about)
     values = flags.FlagValues()
-    module.define(values, [f"infomin {found.name}"])
-    for name in sorted(values):
-      _add_flag(verb, found.name, values[name])
-    if found.name in TAKES:
-      _takes(verb.add_argument(found.name, nargs="*"), TAKES[found.name])
+    module.define(values, [f"infomin {name}"])
+    for flag in sorted(values):
+      _add_flag(verb, name, values[flag])
+    if name in TAKES:
+      _takes(verb.add_argument(name, nargs="*"), TAKES[name])
   return top
 
 

@@ -17,17 +17,17 @@ import tempfile
 from absl import flags
 
 from infomin_jax import paths
-from infomin_jax.errors import UserError, missing
-from infomin_jax.output import read_json, write_json
-from infomin_jax.runs.workdir import as_json, read_config
-from infomin_jax.verbs.evaluate import changed_data
-from infomin_jax.verbs.push import (
+from infomin_jax.cli.evaluate import changed_data
+from infomin_jax.cli.push import (
   CONFIG,
   PROBES,
   WEIGHTS,
   reaching,
   without_paths,
 )
+from infomin_jax.errors import UserError, missing
+from infomin_jax.output import read_json, write_json
+from infomin_jax.runs.workdir import as_json, read_config
 
 LARGEST = 2**22  # bytes of a JSON file
 

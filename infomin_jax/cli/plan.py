@@ -16,11 +16,9 @@ from typing import Any
 
 from absl import flags
 
-import infomin_jax.plan.chips
-import infomin_jax.plan.compile
+from infomin_jax.cli.train import define_config, required_config
 from infomin_jax.errors import UserError
 from infomin_jax.output import to_json
-from infomin_jax.verbs.train import define_config, required_config
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
@@ -68,12 +66,11 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
   jax.config.update("jax_platforms", "cpu")  # what is here is not used
 
-  slices = infomin_jax.plan.chips.absent(values.topology, values.slices)
-  make = (
-    infomin_jax.plan.compile.largest
-    if values.batch == "auto"
-    else infomin_jax.plan.compile.plan
-  )
+  from infomin_jax.plan import chips
+  from infomin_jax.plan.compile import largest, plan
+
+  slices = chips.absent(values.topology, values.slices)
+  make = largest if values.batch == "auto" else plan
   rows = []
   for name, one in configs.items():
     rows.append({"change": name, **make(one, slices, values.images_per_core)})

@@ -16,7 +16,7 @@ from absl import flags
 from infomin_jax import __version__, paths, runtime
 from infomin_jax.errors import UserError, nearest
 
-# verb -> what it does; its module is infomin_jax.verbs.VERB.
+# verb -> what it does; its module is `command(VERB)`.
 VERBS = {
   "train": "pretrain an encoder; the same command continues the run",
   "evaluate": "probe a run's encoder, beside pixels and no training",
@@ -67,6 +67,12 @@ def main(argv: list[str] | None = None) -> None:
     _refuse(verb, f"{error}: make room, then the same command again.")
 
 
+def command(verb: str) -> Any:
+  """Returns the module of a verb."""
+  name = "import_" if verb == "import" else verb  # a word of Python
+  return importlib.import_module(f"infomin_jax.cli.{name}")
+
+
 def _refuse(verb: str, why: str) -> NoReturn:
   print(f"infomin {verb}: {' '.join(why.split())}", file=sys.stderr)
   sys.exit(2)
@@ -76,7 +82,7 @@ def _run(verb: str, arguments: list[str]) -> None:
   if verb not in VERBS:
     raise UserError(f"no such verb. {nearest(verb, VERBS)}")
   arguments = _without_own(arguments)
-  module = importlib.import_module(f"infomin_jax.verbs.{verb}")
+  module = command(verb)
   values = flags.FlagValues()
   argv = [f"infomin {verb}", *arguments]
   module.define(values, argv)
@@ -151,7 +157,3 @@ def _usage() -> str:
     "Example: infomin train --config configs/fashion_mnist.py --workdir runs/fm"
     f"\n`infomin VERB --help` tells a verb's flags. Of every verb:\n{_WITH}"
   )
-
-
-if __name__ == "__main__":
-  main()

@@ -16,9 +16,9 @@ from typing import Any
 from absl import flags
 
 from infomin_jax import paths, runtime
+from infomin_jax.cli.train import define_config
 from infomin_jax.errors import UserError
 from infomin_jax.output import to_json
-from infomin_jax.verbs.train import define_config
 
 STEPS = 20
 ROOM = 5 * 2**30  # bytes on a disk below which it is said

@@ -20,8 +20,8 @@ from typing import Any
 from absl import flags
 
 from infomin_jax import paths
+from infomin_jax.cli.train import define_config, required_config
 from infomin_jax.errors import UserError
-from infomin_jax.verbs.train import define_config, required_config
 
 # Stem -> the data set that such weights are mostly of, its mean and deviation.
 _USUAL = {

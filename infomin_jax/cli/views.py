@@ -11,7 +11,7 @@ infomin views --config configs/cifar10_infomin.py --out views.png
 from absl import flags
 
 from infomin_jax import paths
-from infomin_jax.verbs.train import define_config, required_config
+from infomin_jax.cli.train import define_config, required_config
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:

@@ -1,0 +1,5 @@
+"""`python -m infomin_jax.cli` is `infomin`."""
+
+from infomin_jax.cli.main import main
+
+main()
