@@ -20,8 +20,6 @@ from infomin_jax.encoders.convnet import Output
 from infomin_jax.errors import UserError
 from infomin_jax.eval import cases
 from infomin_jax.eval import evaluate as evaluation
-from infomin_jax.eval.augmented import augmented_features
-from infomin_jax.eval.case import Augmented
 from infomin_jax.eval.embed import (
   embed,
   held_out_batches,
@@ -29,16 +27,22 @@ from infomin_jax.eval.embed import (
   small_masks,
   some_of,
 )
-from infomin_jax.eval.label_information import label_information
-from infomin_jax.eval.protocols import PROTOCOLS
-from infomin_jax.eval.segmentation import (
+from infomin_jax.eval.probes.augmented import augmented_features
+from infomin_jax.eval.probes.label_information import label_information
+from infomin_jax.eval.probes.protocol import Augmented
+from infomin_jax.eval.probes.protocols import PROTOCOLS
+from infomin_jax.eval.probes.segmentation import (
   confusion,
   mean_iou,
   pixel_logits,
   pixel_loss,
   segmentation_scores,
 )
-from infomin_jax.eval.sgd_linear import RECIPES, fit_heads, top_accuracies
+from infomin_jax.eval.probes.sgd_linear import (
+  RECIPES,
+  fit_heads,
+  top_accuracies,
+)
 from infomin_jax.train.experiment import make_experiment
 from infomin_jax.train.mesh import make_mesh, replicate
 from infomin_jax.views.image_ops import nearest_center, resize_center

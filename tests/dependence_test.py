@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from infomin_jax.eval.dependence import dv_in_blocks, image_information, ndm
+from infomin_jax.eval.probes.dependence import (
+  dv_in_blocks,
+  image_information,
+  ndm,
+)
 
 pytestmark = pytest.mark.usefixtures("optimized")
 

@@ -6,11 +6,11 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from infomin_jax.errors import UserError
-from infomin_jax.eval.knn import TILE, knn_accuracy, knn_guesses
-from infomin_jax.eval.label_information import label_information
-from infomin_jax.eval.mi import effective_rank
-from infomin_jax.eval.probe import linear_accuracy
-from infomin_jax.eval.shares import shares
+from infomin_jax.eval.held_out import effective_rank
+from infomin_jax.eval.probes.knn import TILE, knn_accuracy, knn_guesses
+from infomin_jax.eval.probes.label_information import label_information
+from infomin_jax.eval.probes.linear import linear_accuracy
+from infomin_jax.eval.probes.shares import shares
 
 
 @pytest.fixture(scope="module")

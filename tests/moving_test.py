@@ -12,7 +12,7 @@ from infomin_jax.data import moving_digits
 from infomin_jax.data.colorful_digits import DIGIT, SIZE
 from infomin_jax.encoders import ENCODERS, Features
 from infomin_jax.errors import UserError
-from infomin_jax.eval import localization
+from infomin_jax.eval.probes import localization
 from infomin_jax.objectives.targets import Regression
 from infomin_jax.objectives.term import Seen
 from infomin_jax.views import make_views

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from infomin_jax.eval.neighbors import (
+from infomin_jax.eval.probes.neighbors import (
   ROWS,
   draw_map,
   draw_neighbours,

@@ -8,9 +8,10 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.metrics import balanced_accuracy_score
 
-from infomin_jax.eval.finetune import finetuned_accuracy, labelled_part
-from infomin_jax.eval.fit import RATE, final, fit, in_tiles, last_tenth
-from infomin_jax.eval.mlp_probe import (
+from infomin_jax.eval.probes.finetune import finetuned_accuracy, labelled_part
+from infomin_jax.eval.probes.fit import RATE, final, fit, in_tiles, last_tenth
+from infomin_jax.eval.probes.linear import linear_accuracy
+from infomin_jax.eval.probes.mlp import (
   _balance,
   _even,
   attribute_errors,
@@ -18,8 +19,7 @@ from infomin_jax.eval.mlp_probe import (
   guesses,
   mlp_accuracies,
 )
-from infomin_jax.eval.probe import linear_accuracy
-from infomin_jax.eval.svm import FITS, svm_accuracies
+from infomin_jax.eval.probes.svm import FITS, svm_accuracies
 from infomin_jax.train.mesh import make_mesh
 
 

@@ -12,7 +12,7 @@ from conftest import browser as find_browser
 
 from infomin_jax import cli
 from infomin_jax.cli.runs import ordered
-from infomin_jax.report import figures, run_page, runs_page, study_page
+from infomin_jax.report import plots, run_page, runs_page, study_page
 from infomin_jax.report.page import (
   Plot,
   Table,
@@ -129,7 +129,7 @@ def test_the_page_of_a_run(browser, run, tmp_path, width, scheme):
 @pytest.mark.needs("browser")
 def test_a_plot_can_be_zoomed(browser, tmp_path):
   lines = {"loss": (range(100), np.linspace(3, 1, 100))}
-  text = page("Zoom", {"A": [Plot("", figures.curves(lines, "step", "nats"))]})
+  text = page("Zoom", {"A": [Plot("", plots.curves(lines, "step", "nats"))]})
   shown = Shown(browser, text, tmp_path)
   axis = "document.querySelector('.plotly-graph-div')._fullLayout.xaxis.range"
   before = shown.page.evaluate(axis)
@@ -155,9 +155,9 @@ def test_what_strangers_wrote_is_shown_and_never_run(browser, tmp_path):
       EVIL: [
         Words(EVIL),
         Table(EVIL, (EVIL, "b"), [(EVIL, 1)]),
-        Plot(EVIL, figures.curves(lines, EVIL, EVIL, flat={EVIL: 1.5})),
+        Plot(EVIL, plots.curves(lines, EVIL, EVIL, flat={EVIL: 1.5})),
         Thumbnails(
-          EVIL, figures.plane(points, [EVIL] * 20, EVIL), picture, 5, 16
+          EVIL, plots.plane(points, [EVIL] * 20, EVIL), picture, 5, 16
         ),
       ]
     },
@@ -196,7 +196,7 @@ def test_a_page_of_200_runs(browser, run, tmp_path):
 def test_a_map_of_100_000_points(browser, tmp_path):
   points = np.random.default_rng(0).normal(size=(100_000, 2))
   labels = [str(i % 10) for i in range(len(points))]
-  text = page("Many", {"A": [Plot("", figures.plane(points, labels, "class"))]})
+  text = page("Many", {"A": [Plot("", plots.plane(points, labels, "class"))]})
   shown = Shown(browser, text, tmp_path)
   shown.page.mouse.move(600, 250)
   count = "document.querySelector('.plotly-graph-div').data.length"
@@ -348,25 +348,23 @@ def test_a_long_curve_is_thinned_and_keeps_its_spikes(spike):
   y[spike], y[1000:2000] = 99.0, np.nan
   y[200_001] = -99.0
   lines = {"loss": (range(300_000), y)}
-  figure = figures.curves(
-    lines, "step", "loss", bands={"loss": np.ones(300_000)}
-  )
+  figure = plots.curves(lines, "step", "loss", bands={"loss": np.ones(300_000)})
   band, line = figure.data
-  assert len(line.x) <= figures.POINTS and len(band.x) == 2 * len(line.x)
+  assert len(line.x) <= plots.POINTS and len(band.x) == 2 * len(line.x)
   for at, value in ((spike, 99.0), (200_001, -99.0)):
     assert line.y[line.x.index(at)] == value
   assert (line.x[0], line.x[-1]) == (0, 299_999)
   assert list(line.x) == sorted(set(line.x))
   assert "lowest and highest value" in figure.layout.xaxis.title.text
   # A short one is drawn as it is, and says nothing.
-  short = figures.curves({"a": ([1, 2], [3.0, 4.0])}, "step", "loss")
+  short = plots.curves({"a": ([1, 2], [3.0, 4.0])}, "step", "loss")
   assert short.data[0].y == (3.0, 4.0)
   assert short.layout.xaxis.title.text == "step"
 
 
 def test_many_long_curves_share_their_points():
   line = (range(5000), np.arange(5000.0))
-  figure = figures.curves({str(i): line for i in range(60)}, "step", "loss")
+  figure = plots.curves({str(i): line for i in range(60)}, "step", "loss")
   assert {len(x.x) for x in figure.data} <= set(range(200, 335))
 
 
@@ -376,7 +374,7 @@ def test_the_curves_of_a_long_run_are_small():
     for i in range(1, 10_001)
   ]
   blocks = training_blocks(rows, [])
-  assert all(len(x.x) <= figures.POINTS for b in blocks for x in b.figure.data)
+  assert all(len(x.x) <= plots.POINTS for b in blocks for x in b.figure.data)
 
 
 def test_minutes_are_those_of_all_starts():

@@ -7,12 +7,18 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from infomin_jax.errors import UserError
-from infomin_jax.eval.reconstruction import (
+from infomin_jax.eval.probes.reconstruction import (
   reconstruction_scores,
   similarities,
   spread,
 )
-from infomin_jax.eval.ssim import WEIGHTS, ms_ssim, published_ssim, scales, ssim
+from infomin_jax.eval.probes.ssim import (
+  WEIGHTS,
+  ms_ssim,
+  published_ssim,
+  scales,
+  ssim,
+)
 
 MEASURES = {
   "ssim": lambda x, y: ssim(x, y, data_range=1.0),

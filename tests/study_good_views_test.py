@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from infomin_jax import cli, config_files
 from infomin_jax.estimators import infonce
-from infomin_jax.eval.mi import pair_nats
+from infomin_jax.eval.held_out import pair_nats
 from infomin_jax.runs.workdir import read_config
 from infomin_jax.studies import store
 from infomin_jax.studies.good_views import (

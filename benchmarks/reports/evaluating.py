@@ -28,8 +28,8 @@ def probed(
   """Returns what protocols find, by name; features of noise by default."""
   import ml_collections
 
-  from infomin_jax.eval.case import Case, Part
-  from infomin_jax.eval.protocols import PROTOCOLS
+  from infomin_jax.eval.probes.protocol import Case, Part
+  from infomin_jax.eval.probes.protocols import PROTOCOLS
 
   rng = np.random.default_rng(0)
   parts: list[Part] = []
@@ -77,7 +77,7 @@ def rare(count: int, total: int = ROWS, names=("linear", "label_information")):
 def one_row_in_the_selecting_tenth(folder) -> None:
   """All seeds of a class that occurs once: a tenth of them took it away."""
   del folder
-  from infomin_jax.eval.probe import linear_accuracy
+  from infomin_jax.eval.probes.linear import linear_accuracy
 
   y = np.r_[1, np.zeros(29, int)]
   x = np.stack([y, -y], 1).astype(np.float32)
@@ -126,7 +126,7 @@ def collapsed(order: Callable) -> Callable:
 
 def tied_pairs(folder) -> None:
   """Two neighbours of two classes, as near: neither always wins."""
-  from infomin_jax.eval.knn import knn_guesses
+  from infomin_jax.eval.probes.knn import knn_guesses
 
   x, y = np.ones((2, 3), np.float32), np.arange(2)
   rows = np.ones((100, 3), np.float32)
@@ -136,7 +136,7 @@ def tied_pairs(folder) -> None:
 
 def sharp_votes(folder) -> None:
   """A temperature at which every vote is 0 in float32."""
-  from infomin_jax.eval.knn import knn_guesses
+  from infomin_jax.eval.probes.knn import knn_guesses
 
   x = np.array([[1, 0.5], [1, 3]], np.float32)
   row = np.array([[1, 0]], np.float32)

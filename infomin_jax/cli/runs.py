@@ -46,7 +46,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   if values.difference:
     _differ(rest, values.json)
     return
-  from infomin_jax.report.runs import find_runs
+  from infomin_jax.report.compare import find_runs
 
   rows = find_runs(paths.local("the folder", rest[0]))
   if not rows:
@@ -89,8 +89,8 @@ def ordered(rows: list[dict], key: str) -> list[dict]:
 
 
 def _differ(folders, in_json: bool) -> None:
+  from infomin_jax.report.compare import changes, newest
   from infomin_jax.report.run import some_metrics
-  from infomin_jax.report.runs import changes, newest
 
   places = [paths.local("the folder", folder) for folder in folders]
   configs = [as_json(read_config(p)) for p in places]

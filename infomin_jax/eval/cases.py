@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from infomin_jax.eval.augmented import augmented_features
-from infomin_jax.eval.case import Case, Encoder, Part
 from infomin_jax.eval.embed import all_taps, embed, make_tap, some_of
+from infomin_jax.eval.probes.augmented import augmented_features
+from infomin_jax.eval.probes.protocol import Case, Encoder, Part
 from infomin_jax.train.experiment import Experiment
 
 

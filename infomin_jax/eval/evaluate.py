@@ -11,12 +11,12 @@ import numpy as np
 
 from infomin_jax import data
 from infomin_jax.errors import UserError, lookup
-from infomin_jax.eval.augmented import augmentation
-from infomin_jax.eval.case import Protocol, say_new
 from infomin_jax.eval.cases import cases, tap_shapes
 from infomin_jax.eval.embed import places, small_images, small_masks, some_of
-from infomin_jax.eval.protocols import PROTOCOLS
-from infomin_jax.eval.shares import Value
+from infomin_jax.eval.probes.augmented import augmentation
+from infomin_jax.eval.probes.protocol import Protocol, say_new
+from infomin_jax.eval.probes.protocols import PROTOCOLS
+from infomin_jax.eval.probes.shares import Value
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.state import TrainState
 

@@ -8,13 +8,13 @@ import numpy as np
 from infomin_jax import data
 from infomin_jax.data import near_copies
 from infomin_jax.errors import UserError
-from infomin_jax.eval.case import Case, Part, say_new
 from infomin_jax.eval.cases import labels_of
 from infomin_jax.eval.embed import embed, held_out_batches, make_features
 from infomin_jax.eval.evaluate import check_probes, encoder_variables
-from infomin_jax.eval.mi import effective_rank, make_held_out_bound
-from infomin_jax.eval.protocols import PROTOCOLS
-from infomin_jax.eval.shares import known
+from infomin_jax.eval.held_out import effective_rank, make_held_out_bound
+from infomin_jax.eval.probes.protocol import Case, Part, say_new
+from infomin_jax.eval.probes.protocols import PROTOCOLS
+from infomin_jax.eval.probes.shares import known
 from infomin_jax.runs.progress import say
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.state import TrainState

@@ -4,8 +4,8 @@
 it needs no network and no other file.
 """
 
+from infomin_jax.report.compare import runs_page
 from infomin_jax.report.run import run_page
-from infomin_jax.report.runs import runs_page
 from infomin_jax.report.study import study_page
 
 __all__ = ["run_page", "runs_page", "study_page"]

@@ -4,9 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from infomin_jax.critics import unit
-from infomin_jax.eval.look import Look
-from infomin_jax.eval.neighbors import flatten
-from infomin_jax.report import figures
+from infomin_jax.eval.probes.neighbors import flatten
+from infomin_jax.report import plots
 from infomin_jax.report.page import (
   Block,
   Picture,
@@ -15,6 +14,7 @@ from infomin_jax.report.page import (
   encoded,
   grid,
 )
+from infomin_jax.report.samples import Look
 
 NEIGHBOURS = 6
 MOST_THUMBNAILS = 10_000
@@ -25,7 +25,7 @@ def features(found: Look, plane: str) -> list[Block]:
   task, labels = next(iter(found.labels.items()), ("image", None))
   names = range(len(found.images)) if labels is None else labels
   points = flatten(found.features, plane, seed=0)
-  figure = figures.plane(points, list(map(str, names)), task)
+  figure = plots.plane(points, list(map(str, names)), task)
   caption = (
     f"{len(points):,} test images by their features at {found.tap} (step "
     f"{found.step:,}), flattened by {plane}."
@@ -36,7 +36,7 @@ def features(found: Look, plane: str) -> list[Block]:
   if len(points) <= MOST_THUMBNAILS and side * columns < 16_000:
     sheet = encoded(grid(found.images, columns), "JPEG")
     mapped = Thumbnails(caption, figure, sheet, columns, side)
-  histogram = figures.histograms(
+  histogram = plots.histograms(
     {"two views of an image": found.alike, "two images": found.apart},
     "cosine of the features",
   )

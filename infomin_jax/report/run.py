@@ -9,10 +9,10 @@ from flax.traverse_util import flatten_dict
 
 from infomin_jax import provenance
 from infomin_jax.errors import UserError
-from infomin_jax.eval.look import look
 from infomin_jax.output import number, read_json
-from infomin_jax.report import figures, pictures
+from infomin_jax.report import pictures, plots
 from infomin_jax.report.page import Block, Plot, Table, Words, page
+from infomin_jax.report.samples import look
 from infomin_jax.runs import health
 from infomin_jax.runs.progress import read_metrics
 from infomin_jax.runs.workdir import as_json, read_config
@@ -195,7 +195,7 @@ def training_blocks(rows, probed) -> list[Block]:
   blocks: list[Block] = [
     Plot(
       "Loss; of a bound it is minus the nats, and falls below 0.",
-      figures.curves({"loss": series(rows, "loss")}, "step", "loss"),
+      plots.curves({"loss": series(rows, "loss")}, "step", "loss"),
     )
   ]
   bounds = [row for row in rows if "mi_bound" in row]
@@ -205,7 +205,7 @@ def training_blocks(rows, probed) -> list[Block]:
       Plot(
         "Bound on the information between two views of held-out images, with "
         "its 95 % interval over batches; the ceiling is log of the candidates.",
-        figures.curves(
+        plots.curves(
           {"bound": series(bounds, "mi_bound")},
           "step",
           "nats",
@@ -231,7 +231,7 @@ def training_blocks(rows, probed) -> list[Block]:
       Plot(
         "Quick probes while it trained; dashed, where the run was evaluated, "
         "raw pixels and the untrained encoder (on more images).",
-        figures.curves(probes, "step", "accuracy", flat=flat),
+        plots.curves(probes, "step", "accuracy", flat=flat),
       )
     )
   for key, words in (
@@ -243,7 +243,7 @@ def training_blocks(rows, probed) -> list[Block]:
     ("effective_rank", "Effective rank: how many directions features use."),
   ):
     if series(rows, key)[0]:
-      plot = figures.curves({key: series(rows, key)}, "step", key)
+      plot = plots.curves({key: series(rows, key)}, "step", key)
       blocks.append(Plot(words, plot))
   return [*blocks, Plot("Where the time went.", times(rows))]
 
@@ -266,7 +266,7 @@ def times(rows):
     "evaluation": looked,
   }
   lines = {name: (at, (1e3 * x / steps).tolist()) for name, x in parts.items()}
-  return figures.curves(lines, "step", "ms a step")
+  return plots.curves(lines, "step", "ms a step")
 
 
 def probe_table(probed) -> Table:

@@ -5,7 +5,8 @@ import pathlib
 
 from infomin_jax.errors import UserError
 from infomin_jax.output import read_json, to_json
-from infomin_jax.report import figures
+from infomin_jax.report import plots
+from infomin_jax.report.compare import shown
 from infomin_jax.report.page import (
   Block,
   Picture,
@@ -15,7 +16,6 @@ from infomin_jax.report.page import (
   file_data,
   page,
 )
-from infomin_jax.report.runs import shown
 
 VERDICTS = ("holds", "fails", "unmeasured")
 
@@ -75,7 +75,7 @@ def _summary(claims) -> list[Block]:
 def _effects(claims) -> Plot:
   """Effects with their intervals, in units of the interval's half width."""
   rows = [c for c in claims if c["effect"] is not None and c["interval"]]
-  figure = figures.intervals(
+  figure = plots.intervals(
     [c["id"] for c in rows],
     [c["effect"] for c in rows],
     [c["interval"] for c in rows],

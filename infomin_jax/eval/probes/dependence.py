@@ -24,8 +24,8 @@ from infomin_jax.estimators.scores import (
   mean_positives,
   positives,
 )
-from infomin_jax.eval.fit import BATCH, final, fit, init_key
-from infomin_jax.eval.reconstruction import spread
+from infomin_jax.eval.probes.fit import BATCH, final, fit, init_key
+from infomin_jax.eval.probes.reconstruction import spread
 
 NDM_WIDTHS = (1000, 200, 1)
 NDM_BATCH = 10_000

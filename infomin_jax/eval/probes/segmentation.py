@@ -9,9 +9,9 @@ import numpy as np
 
 from infomin_jax.encoders.convnet import Output
 from infomin_jax.errors import UserError
-from infomin_jax.eval.case import Protocol
-from infomin_jax.eval.fit import final, fit, in_tiles, init_key
-from infomin_jax.eval.mlp_probe import cross_entropy
+from infomin_jax.eval.probes.fit import final, fit, in_tiles, init_key
+from infomin_jax.eval.probes.mlp import cross_entropy
+from infomin_jax.eval.probes.protocol import Protocol
 
 VOID = 255  # the class of pixels that do not count
 BATCH = 16

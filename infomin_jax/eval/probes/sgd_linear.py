@@ -11,14 +11,14 @@ import numpy as np
 import optax
 
 from infomin_jax.encoders.convnet import Output
-from infomin_jax.eval.case import (
+from infomin_jax.eval.probes.fit import in_tiles, init_key
+from infomin_jax.eval.probes.protocol import (
   Augmented,
   Protocol,
   check_classes,
   found_or_noted,
 )
-from infomin_jax.eval.fit import in_tiles, init_key
-from infomin_jax.eval.shares import Value, known, shares
+from infomin_jax.eval.probes.shares import Value, known, shares
 from infomin_jax.objectives.targets import labelled_cross_entropy
 
 RATE = 30.0  # of a batch of 256; other batches' is in proportion

@@ -7,15 +7,15 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from scipy.stats import entropy
 
-from infomin_jax.eval.case import Case, Protocol, found_or_noted
-from infomin_jax.eval.probe import (
+from infomin_jax.eval.probes.linear import (
   L2,
   check_rows,
   fit_logistic,
   selection_split,
   standardised,
 )
-from infomin_jax.eval.shares import NoProbe
+from infomin_jax.eval.probes.protocol import Case, Protocol, found_or_noted
+from infomin_jax.eval.probes.shares import NoProbe
 
 WEIGHTS = (*L2, 1e-1)  # few rows of many features need the last
 DRAWS = 500

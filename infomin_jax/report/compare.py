@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from infomin_jax.errors import UserError
 from infomin_jax.output import to_json
-from infomin_jax.report import figures
+from infomin_jax.report import plots
 from infomin_jax.report.page import Block, Plot, Table, Words, page
 from infomin_jax.report.run import probed_rows, series, some_metrics
 from infomin_jax.runs import health
@@ -149,7 +149,7 @@ def _curves(rows) -> list[Block]:
     lines = {name: series(lines, key) for name, lines in rows.items()}
     lines = {name: line for name, line in lines.items() if line[0]}
     if lines:
-      blocks.append(Plot(f"{key}.", figures.curves(lines, "step", unit)))
+      blocks.append(Plot(f"{key}.", plots.curves(lines, "step", unit)))
   return blocks
 
 

@@ -1,6 +1,6 @@
 """A picture of a tap's channels, such as those of learned views."""
 
-from infomin_jax.eval.case import Case, Protocol
+from infomin_jax.eval.probes.protocol import Case, Protocol
 from infomin_jax.views.sheet import sheet, stretched
 
 IMAGES = 8  # test images that are drawn

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from infomin_jax.eval.shares import NoProbe, Value, known
+from infomin_jax.eval.probes.shares import NoProbe, Value, known
 
 Rows = np.ndarray | slice
 LARGEST = 1e15  # of features: float32 cannot hold squares above 3e38

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
-from infomin_jax.eval.shares import NoProbe
+from infomin_jax.eval.probes.shares import NoProbe
 
 FITS = 5
 

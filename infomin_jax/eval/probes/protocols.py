@@ -9,21 +9,23 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from infomin_jax.eval import dependence
-from infomin_jax.eval.case import Case, Protocol, found_or_noted
-from infomin_jax.eval.channels import protocol as _channels
-from infomin_jax.eval.finetune import finetuned_shares, labelled_part
-from infomin_jax.eval.fit import ADAM, BATCH, RATE
-from infomin_jax.eval.knn import knn_guesses
-from infomin_jax.eval.label_information import protocol as _label_information
-from infomin_jax.eval.localization import protocol as _localisation
-from infomin_jax.eval.mlp_probe import (
+from infomin_jax.eval.probes import dependence
+from infomin_jax.eval.probes.channels import protocol as _channels
+from infomin_jax.eval.probes.finetune import finetuned_shares, labelled_part
+from infomin_jax.eval.probes.fit import ADAM, BATCH, RATE
+from infomin_jax.eval.probes.knn import knn_guesses
+from infomin_jax.eval.probes.label_information import (
+  protocol as _label_information,
+)
+from infomin_jax.eval.probes.linear import linear_guesses
+from infomin_jax.eval.probes.localization import protocol as _localisation
+from infomin_jax.eval.probes.mlp import (
   DROPOUT,
   UNITS,
   attribute_errors,
   mlp_shares,
 )
-from infomin_jax.eval.neighbors import (
+from infomin_jax.eval.probes.neighbors import (
   MAPPED,
   NEIGHBOURS,
   SAMPLES,
@@ -33,12 +35,12 @@ from infomin_jax.eval.neighbors import (
   flatten,
   neighbour_rows,
 )
-from infomin_jax.eval.probe import linear_guesses
-from infomin_jax.eval.reconstruction import reconstruction_scores
-from infomin_jax.eval.segmentation import protocol as _segmentation
-from infomin_jax.eval.sgd_linear import PROTOCOLS as SGD_LINEAR
-from infomin_jax.eval.shares import known, mean_shares, shares
-from infomin_jax.eval.svm import FITS, svm_guesses
+from infomin_jax.eval.probes.protocol import Case, Protocol, found_or_noted
+from infomin_jax.eval.probes.reconstruction import reconstruction_scores
+from infomin_jax.eval.probes.segmentation import protocol as _segmentation
+from infomin_jax.eval.probes.sgd_linear import PROTOCOLS as SGD_LINEAR
+from infomin_jax.eval.probes.shares import known, mean_shares, shares
+from infomin_jax.eval.probes.svm import FITS, svm_guesses
 
 HEAD = f"{UNITS} units, dropout {DROPOUT:g}, batch {BATCH}, {ADAM}"
 IMAGES = "images"  # the task of what needs no labels

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from infomin_jax.eval.shares import NoProbe
+from infomin_jax.eval.probes.shares import NoProbe
 
 # The L2 weights that the selection split chooses from.
 L2 = (1e-4, 1e-3, 1e-2)

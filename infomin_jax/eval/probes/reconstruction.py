@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from infomin_jax.encoders.decoder import Reconstructor
-from infomin_jax.eval.fit import final, fit, in_tiles, init_key
-from infomin_jax.eval.ssim import ms_ssim, published_ssim, scales, ssim
+from infomin_jax.eval.probes.fit import final, fit, in_tiles, init_key
+from infomin_jax.eval.probes.ssim import ms_ssim, published_ssim, scales, ssim
 
 
 def reconstruction_scores(

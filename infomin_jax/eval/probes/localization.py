@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from infomin_jax.eval.case import Protocol
-from infomin_jax.eval.probe import standardised
+from infomin_jax.eval.probes.linear import standardised
+from infomin_jax.eval.probes.protocol import Protocol
 
 # Penalties of the squared weights, of which leave-one-out chooses.
 PENALTIES = np.logspace(-2, 4, 7)

@@ -8,8 +8,8 @@ import jax
 from infomin_jax import data
 from infomin_jax.data.sources import Source
 from infomin_jax.errors import UserError
-from infomin_jax.eval.case import Augmented
 from infomin_jax.eval.embed import read_taps
+from infomin_jax.eval.probes.protocol import Augmented
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.mesh import local_rows, shard
 from infomin_jax.views import make_views

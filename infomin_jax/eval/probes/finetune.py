@@ -8,9 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from infomin_jax.eval.fit import BATCH, fit, in_tiles, init_key, last_tenth
-from infomin_jax.eval.mlp_probe import MLPProbe, cross_entropy
-from infomin_jax.eval.shares import mean_shares, shares
+from infomin_jax.eval.probes.fit import (
+  BATCH,
+  fit,
+  in_tiles,
+  init_key,
+  last_tenth,
+)
+from infomin_jax.eval.probes.mlp import MLPProbe, cross_entropy
+from infomin_jax.eval.probes.shares import mean_shares, shares
 
 
 def finetuned_accuracy(*parts: Any, **options: Any) -> float:

@@ -11,8 +11,8 @@ import numpy as np
 import optax
 
 from infomin_jax.encoders.convnet import Output
-from infomin_jax.eval.fit import fit, in_tiles, init_key, last_tenth
-from infomin_jax.eval.shares import (
+from infomin_jax.eval.probes.fit import fit, in_tiles, init_key, last_tenth
+from infomin_jax.eval.probes.shares import (
   Value,
   balanced_error,
   known,
