@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from infomin_jax import runtime
 
 if TYPE_CHECKING:  # the names of `_PLACES`
-  from infomin_jax.eval.encoder import load as load
   from infomin_jax.mi.estimate import Estimate as Estimate
   from infomin_jax.mi.estimate import estimate as estimate
+  from infomin_jax.pretrained.load import load as load
   from infomin_jax.scikit import Embedder as Embedder
   from infomin_jax.scikit import mutual_information as mutual_information
 
@@ -28,7 +28,7 @@ _PLACES = {
   "Embedder": "scikit",
   "Estimate": "mi",
   "estimate": "mi",
-  "load": "eval.encoder",
+  "load": "pretrained.load",
   "mutual_information": "scikit",
 }
 

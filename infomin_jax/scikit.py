@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from infomin_jax.eval.encoder import load
 from infomin_jax.mi import estimate
+from infomin_jax.pretrained.load import load
 
 
 class Embedder(TransformerMixin, BaseEstimator):

@@ -22,6 +22,7 @@ from infomin_jax.eval import cases
 from infomin_jax.eval import evaluate as evaluation
 from infomin_jax.eval.embed import (
   embed,
+  encoder_variables,
   held_out_batches,
   small_images,
   small_masks,
@@ -117,7 +118,7 @@ def changed(experiment, **evaluate):
 
 def streamed(tiny, views, epochs, source=None):
   experiment, state = tiny
-  variables = evaluation.encoder_variables(state, "online")
+  variables = encoder_variables(state, "online")
   source = source or some_of(experiment.source, 104)
   batches = augmented_features(experiment, variables, source, "pool")
   return list(batches(views, epochs))
@@ -125,7 +126,7 @@ def streamed(tiny, views, epochs, source=None):
 
 def test_without_augmentation_it_is_softmax_regression(tiny):
   experiment, state = tiny
-  variables = evaluation.encoder_variables(state, "online")
+  variables = encoder_variables(state, "online")
   config, source = experiment.config, some_of(experiment.source, 104)
   batches = streamed(tiny, {"name": "none"}, epochs=5)
   rates = STEPS.rates(3.0, 5)

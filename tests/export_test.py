@@ -14,7 +14,7 @@ from infomin_jax.cli import export
 from infomin_jax.encoders import ENCODERS
 from infomin_jax.encoders.features import named_taps
 from infomin_jax.errors import UserError, build
-from infomin_jax.eval.encoder import Trained
+from infomin_jax.pretrained.load import Trained
 from infomin_jax.train.experiment import make_learner
 
 # Options that make an encoder small, and the side of its images: 32 if none.

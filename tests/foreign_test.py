@@ -13,8 +13,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from infomin_jax.encoders import backbones, torchvision_names
-from infomin_jax.encoders.foreign import read_checkpoint
 from infomin_jax.errors import UserError
+from infomin_jax.pretrained.read import read_checkpoint
 
 torch_file = types.SimpleNamespace(
   **runpy.run_path("benchmarks/reports/torch_file.py")

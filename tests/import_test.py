@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from infomin_jax import cli
-from infomin_jax.encoders.foreign import Checkpoint
+from infomin_jax.pretrained.read import Checkpoint
 
 torch_file = types.SimpleNamespace(
   **runpy.run_path("benchmarks/reports/torch_file.py")

@@ -20,6 +20,7 @@ ORDER = [
   "train",
   "plan",
   "eval",
+  "pretrained",
   "mi",
   "scikit",
   "studies",

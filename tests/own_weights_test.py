@@ -12,7 +12,7 @@ import pytest
 
 from infomin_jax import cli
 from infomin_jax.errors import UserError
-from infomin_jax.eval.encoder import (
+from infomin_jax.pretrained.load import (
   from_own_arrays,
   own_arrays,
   save_encoder,

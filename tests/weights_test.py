@@ -13,7 +13,7 @@ from infomin_jax import cli
 from infomin_jax.cli import export
 from infomin_jax.encoders import ENCODERS, torchvision_names
 from infomin_jax.errors import UserError
-from infomin_jax.eval.encoder import trained_encoder
+from infomin_jax.pretrained.load import trained_encoder
 from infomin_jax.train.checkpoint import save_run
 from infomin_jax.train.experiment import make_experiment, make_learner
 

@@ -19,8 +19,8 @@ def behind(prefix: str, state: dict = FIRST) -> dict:
 
 def found(path: pathlib.Path, prefix: str | None = None) -> dict:
   """Returns the arrays that `infomin import` takes of a file."""
-  from infomin_jax.encoders.foreign import read_checkpoint
   from infomin_jax.encoders.torchvision_names import encoder_arrays
+  from infomin_jax.pretrained.read import read_checkpoint
 
   return encoder_arrays(read_checkpoint(path).arrays, prefix)
 
@@ -133,7 +133,7 @@ def normalized(mean, std, *words: str, stem="imagenet", arrays=(), about=""):
   def check(folder: pathlib.Path) -> None:
     import ml_collections
 
-    from infomin_jax.encoders.foreign import read_checkpoint
+    from infomin_jax.pretrained.read import read_checkpoint
 
     path = folder / "given.safetensors"
     metadata = {"normalize": about} if about else {}

@@ -52,7 +52,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
   from infomin_jax.data import folder
   from infomin_jax.eval.embed import embed
-  from infomin_jax.eval.encoder import channels_of, trained_encoder
+  from infomin_jax.pretrained.load import channels_of, trained_encoder
   from infomin_jax.runs.progress import say
   from infomin_jax.train.mesh import make_mesh
 

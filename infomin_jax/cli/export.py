@@ -49,7 +49,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     raise UserError(f"--out {out} is a folder: name a file in it.")
   if not out.parent.is_dir():
     raise UserError(f"--out {out}: there is no folder {out.parent}.")
-  from infomin_jax.eval.encoder import trained_encoder
+  from infomin_jax.pretrained.load import trained_encoder
   from infomin_jax.runs.progress import say
 
   trained = trained_encoder(values.workdir)
@@ -180,7 +180,7 @@ def _per_channel(values, channels: int) -> tuple:
 
 
 def _own(trained, out: pathlib.Path) -> str:
-  from infomin_jax.eval.encoder import own_arrays
+  from infomin_jax.pretrained.load import own_arrays
 
   write_safetensors(own_arrays(trained), trained, out)
   return ""
@@ -192,7 +192,7 @@ def _stablehlo(trained, out: pathlib.Path) -> str:
   import jax.numpy as jnp
 
   from infomin_jax.encoders.features import named_taps
-  from infomin_jax.eval.encoder import channels_of
+  from infomin_jax.pretrained.load import channels_of
 
   config, learner, variables = trained
 

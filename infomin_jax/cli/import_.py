@@ -53,11 +53,11 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   _check_paths(path, workdir, config)
 
   from infomin_jax.encoders.backbones import chosen, left_out, some
-  from infomin_jax.encoders.foreign import read_checkpoint
   from infomin_jax.encoders.torchvision_names import (
     architecture,
     backbone_arrays,
   )
+  from infomin_jax.pretrained.read import read_checkpoint
   from infomin_jax.runs.progress import say
   from infomin_jax.train.checkpoint import save_run
   from infomin_jax.train.experiment import make_experiment

@@ -61,7 +61,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     import safetensors  # noqa: F401
   except ImportError as error:
     raise missing("safetensors", "'infomin-jax[hub]'", error) from error
-  from infomin_jax.eval.encoder import save_encoder
+  from infomin_jax.pretrained.load import save_encoder
   from infomin_jax.runs.progress import say
 
   with tempfile.TemporaryDirectory() as name:
@@ -110,7 +110,7 @@ def read_files(folder: pathlib.Path):
   import ml_collections
   from safetensors import safe_open
 
-  from infomin_jax.eval.encoder import from_own_arrays
+  from infomin_jax.pretrained.load import from_own_arrays
   from infomin_jax.train.config import check_keys
 
   for name in (CONFIG, PROBES):

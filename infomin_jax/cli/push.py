@@ -97,7 +97,7 @@ def write_files(
   import ml_collections
 
   from infomin_jax.cli.export import write_safetensors
-  from infomin_jax.eval.encoder import (
+  from infomin_jax.pretrained.load import (
     from_own_arrays,
     own_arrays,
     trained_encoder,

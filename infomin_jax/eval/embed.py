@@ -12,8 +12,26 @@ from infomin_jax.data.sources import Source, Subset
 from infomin_jax.encoders.features import named_taps
 from infomin_jax.errors import lookup
 from infomin_jax.train.mesh import shard_whole, whole
+from infomin_jax.train.state import TrainState
 from infomin_jax.views import resize_center
 from infomin_jax.views.image_ops import nearest_center, to_float
+
+
+def encoder_variables(state: TrainState, weights: str) -> dict:
+  """The parameters and batch statistics that evaluation uses.
+
+  Args:
+    state: of the run.
+    weights: `online`, or `ema` for the momentum copy.
+  """
+  online = {
+    "params": state.params,
+    "batch_stats": state.stats.get("batch_stats", {}),
+  }
+  known = {"online": online}
+  if "ema" in state.stats:
+    known["ema"] = state.stats["ema"]
+  return lookup("config.evaluate.weights", weights, known)
 
 
 def read_taps(learner, variables, images, taps) -> dict[str, jax.Array]:

@@ -12,7 +12,13 @@ import numpy as np
 from infomin_jax import data
 from infomin_jax.errors import UserError, lookup
 from infomin_jax.eval.cases import cases, tap_shapes
-from infomin_jax.eval.embed import places, small_images, small_masks, some_of
+from infomin_jax.eval.embed import (
+  encoder_variables,
+  places,
+  small_images,
+  small_masks,
+  some_of,
+)
 from infomin_jax.eval.probes.augmented import augmentation
 from infomin_jax.eval.probes.protocol import Protocol, say_new
 from infomin_jax.eval.probes.protocols import PROTOCOLS
@@ -21,23 +27,6 @@ from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.state import TrainState
 
 FEATURES = ("pixels", "untrained", "learned")
-
-
-def encoder_variables(state: TrainState, weights: str) -> dict:
-  """The parameters and batch statistics that evaluation uses.
-
-  Args:
-    state: of the run.
-    weights: `online`, or `ema` for the momentum copy.
-  """
-  online = {
-    "params": state.params,
-    "batch_stats": state.stats.get("batch_stats", {}),
-  }
-  known = {"online": online}
-  if "ema" in state.stats:
-    known["ema"] = state.stats["ema"]
-  return lookup("config.evaluate.weights", weights, known)
 
 
 def evaluate(

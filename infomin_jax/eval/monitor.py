@@ -9,8 +9,13 @@ from infomin_jax import data
 from infomin_jax.data import near_copies
 from infomin_jax.errors import UserError
 from infomin_jax.eval.cases import labels_of
-from infomin_jax.eval.embed import embed, held_out_batches, make_features
-from infomin_jax.eval.evaluate import check_probes, encoder_variables
+from infomin_jax.eval.embed import (
+  embed,
+  encoder_variables,
+  held_out_batches,
+  make_features,
+)
+from infomin_jax.eval.evaluate import check_probes
 from infomin_jax.eval.held_out import effective_rank, make_held_out_bound
 from infomin_jax.eval.probes.protocol import Case, Part, say_new
 from infomin_jax.eval.probes.protocols import PROTOCOLS

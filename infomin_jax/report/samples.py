@@ -10,11 +10,11 @@ from infomin_jax import data
 from infomin_jax.critics import unit
 from infomin_jax.eval.embed import (
   embed,
+  encoder_variables,
   held_out_batches,
   read_taps,
   small_images,
 )
-from infomin_jax.eval.evaluate import encoder_variables
 from infomin_jax.runs.workdir import read_config
 from infomin_jax.train.checkpoint import newest
 from infomin_jax.train.experiment import Experiment, make_experiment

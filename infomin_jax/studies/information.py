@@ -13,8 +13,7 @@ import jax
 import numpy as np
 
 from infomin_jax import data
-from infomin_jax.eval.embed import held_out_batches
-from infomin_jax.eval.evaluate import encoder_variables
+from infomin_jax.eval.embed import encoder_variables, held_out_batches
 from infomin_jax.eval.held_out import pair_nats
 from infomin_jax.eval.probes.label_information import label_information
 from infomin_jax.train.experiment import Experiment

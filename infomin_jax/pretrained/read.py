@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from infomin_jax.encoders.pickles import (
+from infomin_jax.errors import UserError, missing
+from infomin_jax.pretrained.pickles import (
   Array,
   Other,
   Storage,
@@ -20,7 +21,6 @@ from infomin_jax.encoders.pickles import (
   wrong,
   zipped,
 )
-from infomin_jax.errors import UserError, missing
 
 # An entry of a state dict that is not read must be named, not left out.
 _LAYER = re.compile(r"\.(weight|bias|running_mean|running_var)$")

@@ -14,8 +14,7 @@ import numpy as np
 
 from infomin_jax.encoders.features import named_taps
 from infomin_jax.errors import UserError, lookup
-from infomin_jax.eval.embed import read_taps
-from infomin_jax.eval.evaluate import encoder_variables
+from infomin_jax.eval.embed import encoder_variables, read_taps
 from infomin_jax.objectives import Learner
 from infomin_jax.output import write_json
 from infomin_jax.paths import local
