@@ -12,17 +12,17 @@ from configs_test import FAKES
 from infomin_jax import cli, config_files
 from infomin_jax.errors import UserError
 from infomin_jax.recipes.deep_infomax import ROWS
-from infomin_jax.studies import runs, store, work
+from infomin_jax.studies import runner, store, study
 from infomin_jax.studies.deep_infomax import (
+  claims,
   figures,
-  lines,
   published,
+  runs,
   settings,
-  statements,
   table,
 )
-from infomin_jax.studies.lines import Line
 from infomin_jax.studies.results import Results
+from infomin_jax.studies.run_spec import Line
 from infomin_jax.train.loop import NotFinite
 
 FASHION = "fashion_mnist_dim"
@@ -87,7 +87,7 @@ def test_a_run_is_what_train_and_evaluate_make(smoke):
   cli.main(["evaluate", f"--workdir={workdir}", "--protocols=mlp"])
   rows = json.loads((workdir / "evaluation.json").read_text())["rows"]
   assert [r for r in rows if r["features"] == "learned"] == record["rows"]
-  assert record["curve"] == [work.short(record["rows"])]
+  assert record["curve"] == [runner.short(record["rows"])]
 
 
 @pytest.mark.slow
@@ -100,10 +100,10 @@ def test_only_what_is_missing_is_run_again(smoke, monkeypatch):
 
   def count(run):
     ran.append((run.line.name, run.seed, list(run.probes)))
-    return work.work(run)
+    return runner.work(run)
 
   monkeypatch.setattr(
-    runs, "work_all", lambda runs, jobs: (count(run) for run in runs)
+    study, "work_all", lambda study, jobs: (count(run) for run in study)
   )
   call(out, data)
   assert ran == [(f"{FASHION}-local_jsd", 0, ["svm"])]
@@ -122,7 +122,7 @@ def test_a_folder_of_another_preset_is_refused(smoke):
 def run_of(tmp_path, row="vae"):
   line = Line(FASHION, row, probes=("mlp",))
   probes = {"mlp": settings.probes("smoke")["mlp"]}
-  return work.Run(line, 0, probes, tmp_path, True, str(tmp_path / "data"))
+  return runner.Run(line, 0, probes, tmp_path, True, str(tmp_path / "data"))
 
 
 def test_runs_that_fail_are_recorded(tmp_path, monkeypatch):
@@ -132,18 +132,18 @@ def test_runs_that_fail_are_recorded(tmp_path, monkeypatch):
   def diverge(*_, **__):
     raise NotFinite("The loss is nan at step 1.")
 
-  monkeypatch.setattr(work, "train", diverge)
-  (record,) = work.work(run_of(tmp_path))
+  monkeypatch.setattr(runner, "train", diverge)
+  (record,) = runner.work(run_of(tmp_path))
   assert record["status"] == "nan"
   assert record["error"] == "NotFinite: The loss is nan at step 1."
 
   def fail(*_, **__):
     raise FloatingPointError("bad")
 
-  monkeypatch.setattr(work, "evaluate", fail)
-  (record,) = work.work(run_of(tmp_path, "untrained"))
+  monkeypatch.setattr(runner, "evaluate", fail)
+  (record,) = runner.work(run_of(tmp_path, "untrained"))
   assert record["status"] == "raised"
-  found = runs.gather(store.read_runs(tmp_path), {})
+  found = study.gather(store.read_runs(tmp_path), {})
   assert found.lost(f"{FASHION}-vae") == 1
   rows = table.rows(found, settings.preset("smoke"))
   assert {row["line"]: row["lost"] for row in rows}[f"{FASHION}-vae"] == 1
@@ -165,14 +165,14 @@ def test_data_that_are_not_here_are_named(tmp_path, capsys):
 def test_lines_are_configs_rows_and_options(preset):
   """Every run of a preset has a config that knows its row and changes."""
   chosen = settings.preset(preset)
-  found = lines.lines(chosen, list(chosen))
+  found = runs.lines(chosen, list(chosen))
   names = [line.name for line in found]
   assert len(set(names)) == len(names)
   for line in found:
     config = line.make_config(True, seed=3)
     assert config.seed == 3
     if line.row == "local_global":
-      assert set(config.objective) <= set(lines.WEIGHTS.values())
+      assert set(config.objective) <= set(runs.WEIGHTS.values())
     for _, path, value in line.changes:
       _, term, option = path.split(".")
       if option == "weight" and not value:
@@ -183,7 +183,7 @@ def test_lines_are_configs_rows_and_options(preset):
 
 def test_runs_are_shared_between_experiments():
   chosen = settings.preset("paper")
-  by_name = {line.name: line for line in lines.lines(chosen, list(chosen))}
+  by_name = {line.name: line for line in runs.lines(chosen, list(chosen))}
   shared = by_name["cifar10_dim-local_jsd"]
   assert shared.seeds == 3  # of the ablation of negatives
   assert set(shared.probes) >= {"mlp", "svm", "mine", "ndm"}
@@ -194,11 +194,11 @@ def test_runs_are_shared_between_experiments():
 
 
 def test_a_mixture_s_terms_have_its_weights():
-  line = Line(FASHION, *lines.mixture(0.5, 0.0, 1.0))
+  line = Line(FASHION, *runs.mixture(0.5, 0.0, 1.0))
   objective = line.make_config(True).objective
   weights = {name: term.weight for name, term in objective.items()}
   assert weights == {"deep_infomax_global": 0.5, "prior": 1.0}
-  assert lines.mixture(0.0, 1.0, 0.1) == ("local_jsd", ())
+  assert runs.mixture(0.0, 1.0, 0.1) == ("local_jsd", ())
 
 
 def test_published_numbers_are_of_rows():
@@ -251,8 +251,7 @@ def test_claims_have_the_sign_of_their_words():
   checked = {
     c["id"]: c
     for c in (
-      claim.check(found)
-      for claim in statements.claims(settings.preset("local"))
+      claim.check(found) for claim in claims.claims(settings.preset("local"))
     )
   }
   verdicts = {name: c["verdict"] for name, c in checked.items()}
@@ -290,10 +289,10 @@ def test_nothing_is_drawn_of_nothing(tmp_path):
 
 
 def test_jobs_share_the_cores(monkeypatch):
-  monkeypatch.setattr(work.os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
-  assert work.core_shares(2) == [[0, 2], [1, 3]]
-  monkeypatch.setattr(work.os, "sched_getaffinity", lambda _: {5})
-  assert work.core_shares(2) == [[5], [5]]
+  monkeypatch.setattr(runner.os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+  assert runner.core_shares(2) == [[0, 2], [1, 3]]
+  monkeypatch.setattr(runner.os, "sched_getaffinity", lambda _: {5})
+  assert runner.core_shares(2) == [[5], [5]]
 
 
 @pytest.mark.slow
@@ -303,7 +302,7 @@ def test_processes_run_the_runs(tmp_path):
   FAKES[FASHION](data)
   (tmp_path / "runs").mkdir()
   made = [run_of(tmp_path, row) for row in ("untrained", "supervised")]
-  found = list(work.work_all(made, 2))
+  found = list(runner.work_all(made, 2))
   assert sorted(r["run"] for (r,) in found) == [
     f"{FASHION}-supervised",
     f"{FASHION}-untrained",

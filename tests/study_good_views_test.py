@@ -15,10 +15,10 @@ from infomin_jax.eval.held_out import pair_nats
 from infomin_jax.runs.workdir import read_config
 from infomin_jax.studies import store
 from infomin_jax.studies.good_views import (
+  claims,
   figures,
-  lines,
+  runs,
   settings,
-  statements,
   table,
 )
 from infomin_jax.studies.results import Results
@@ -72,7 +72,7 @@ def test_the_smoke_preset_runs_all_of_it(smoke):
 @pytest.mark.slow
 def test_the_second_stage_keeps_the_generator_of_the_first(smoke):
   folder = smoke / "study" / "workdirs"
-  first, then = lines.learned(TINTED, "floor", "rgb")
+  first, then = runs.learned(TINTED, "floor", "rgb")
   before, after = (
     saved(folder / f"{line.name}-seed0").params["encoder"]
     for line in (first, then)
@@ -86,7 +86,7 @@ def test_the_second_stage_keeps_the_generator_of_the_first(smoke):
 @pytest.mark.parametrize("preset", settings.CHANGES)
 def test_every_line_is_a_config_that_takes_its_changes(preset):
   chosen = settings.preset(preset)
-  found = lines.lines(chosen, list(chosen))
+  found = runs.lines(chosen, list(chosen))
   names = [line.name for line in found]
   assert len(set(names)) == len(names)
   probes = settings.probes(preset)
@@ -125,9 +125,9 @@ def sweep(accuracies, shared):
   options = settings.preset("local")["jitter"]
   noise = np.array([-0.001, 0.0, 0.001])
   return {
-    lines.swept(TINTED, options, value).name: {
-      statements.ACCURACY: accuracy + noise,
-      statements.SHARED: nats + noise,
+    runs.swept(TINTED, options, value).name: {
+      claims.ACCURACY: accuracy + noise,
+      claims.SHARED: nats + noise,
     }
     for value, accuracy, nats in zip(
       options["values"], accuracies, shared, strict=True
@@ -136,9 +136,7 @@ def sweep(accuracies, shared):
 
 
 def verdicts(found):
-  checked = [
-    c.check(found) for c in statements.claims(settings.preset("local"))
-  ]
+  checked = [c.check(found) for c in claims.claims(settings.preset("local"))]
   return {row["id"]: row["verdict"] for row in checked}
 
 
@@ -155,7 +153,7 @@ def test_claims_have_the_sign_of_their_words():
   good, bad = [0.80, 0.81, 0.82], [0.70, 0.70, 0.71]
 
   def accuracy(name, values):
-    return {f"{TINTED}-{name}": {statements.ACCURACY: values}}
+    return {f"{TINTED}-{name}": {claims.ACCURACY: values}}
 
   learned = verdicts(
     results(

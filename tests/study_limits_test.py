@@ -18,13 +18,13 @@ from infomin_jax.estimators import infonce
 from infomin_jax.studies import store
 from infomin_jax.studies.claims import Claim, interval
 from infomin_jax.studies.limits import (
+  claims,
   dependent,
   figures,
-  halves,
-  lines,
+  image_halves,
   pairs,
+  runs,
   settings,
-  statements,
   study,
   table,
   targets,
@@ -122,7 +122,7 @@ def test_a_run_that_goes_nan_is_counted_and_shown(smoke, capsys, monkeypatch):
   chosen = settings.preset("smoke")
   result = {
     "rows": table.rows(found, chosen),
-    "claims": [claim.check(found) for claim in statements.CLAIMS],
+    "claims": [claim.check(found) for claim in claims.CLAIMS],
     "settings": chosen,
     "changed": settings.changed(chosen),
   }
@@ -196,11 +196,11 @@ def test_missing_data_is_one_line(tmp_path):
 
 def test_cifar_halves_and_networks(tmp_path):
   fake_cifar10(tmp_path)
-  images = halves.load("cifar10", str(tmp_path))
+  images = image_halves.load("cifar10", str(tmp_path))
   assert images.view == (16, 32, 3)
   chosen = settings.preset("paper")["E7"]
   parameters = {}
-  for variant in lines.variants("E7", chosen):
+  for variant in runs.variants("E7", chosen):
     if variant.kind == "pair":
       pair = pairs.make_pair(variant, images)
       blank = jnp.zeros((2, *images.view))
@@ -312,7 +312,7 @@ def results(table, status="done"):
   ],
 )
 def test_verdicts(first, verdict):
-  claim = statements.above("id", "a is above b", "a", "b", 0.1)
+  claim = claims.above("id", "a is above b", "a", "b", 0.1)
   row = claim.check(results({"a": first, "b": [0.8, 0.8, 0.8]}))
   assert row["verdict"] == verdict
   assert row["effect"] == pytest.approx(np.mean(first) - 0.8)
@@ -324,7 +324,7 @@ def test_verdicts(first, verdict):
 
 
 def test_lost_runs_are_told_in_a_claim():
-  claim = statements.above("id", "", "a", "b", 0.1)
+  claim = claims.above("id", "", "a", "b", 0.1)
   row = claim.check(results({"a": [0.1, 0.2], "b": [0.1, 0.2]}, "nan"))
   assert row["lost_runs"] == 4
   assert "not finite at step 3" in row["why"]
@@ -337,9 +337,9 @@ def test_interval_is_student_t():
 
 def test_names_of_claims_targets_and_figures_are_lines():
   chosen = settings.preset("paper")
-  known = {v.name for key in chosen for v in lines.variants(key, chosen[key])}
+  known = {v.name for key in chosen for v in runs.variants(key, chosen[key])}
   assert set(targets.PAPER) <= known
-  assert {line for claim in statements.CLAIMS for line in claim.lines} <= known
+  assert {line for claim in claims.CLAIMS for line in claim.lines} <= known
   drawn = {
     f"{experiment}-{line}".rstrip("-")
     for panels in figures.FIGURES.values()
@@ -384,14 +384,14 @@ def test_percentiles_and_batches():
 
 def test_noise_is_shared_between_views():
   x, y = jnp.zeros((3, 2, 2, 1)), jnp.ones((3, 2, 2, 1))
-  a, b = halves.noisy(jax.random.key(0), x, y, sd=0.05)
+  a, b = image_halves.noisy(jax.random.key(0), x, y, sd=0.05)
   np.testing.assert_allclose(b - a, 1, atol=1e-6)
   assert 0.01 < float(jnp.std(a)) < 0.1
 
 
 def test_held_bounds_are_pulled_to_their_target():
   chosen = settings.preset("smoke")["E5"]
-  variants = {v.name: v for v in lines.variants("E5", chosen)}
+  variants = {v.name: v for v in runs.variants("E5", chosen)}
   variant = variants["E5-mlp-t2-infonce"]
 
   class Identity:
@@ -407,7 +407,7 @@ def test_held_bounds_are_pulled_to_their_target():
 
 def test_results_without_runs_say_why():
   empty = Results({}, {"E7": "no data"})
-  rows = [claim.check(empty) for claim in statements.CLAIMS]
+  rows = [claim.check(empty) for claim in claims.CLAIMS]
   assert {row["verdict"] for row in rows} == {"unmeasured"}
   assert all(
     row["why"] == "no data" for row in rows if row["id"].startswith("E7")

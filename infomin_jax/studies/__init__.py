@@ -11,7 +11,7 @@ import functools
 from infomin_jax.studies.deep_infomax import STUDY as deep_infomax
 from infomin_jax.studies.good_views import STUDY as good_views
 from infomin_jax.studies.limits import study as limits
-from infomin_jax.studies.runs import run_study
+from infomin_jax.studies.study import run_study
 
 STUDIES = {
   "deep_infomax": functools.partial(run_study, deep_infomax),

@@ -18,17 +18,17 @@ Hjelm, Fedorov, Lavoie-Marchildon, Grewal, Bachman, Trischler, Bengio, `ICLR
 
 A run is one of `configs/*_dim.py` trained as `infomin train` does, in a folder
 of its own, then probed as `infomin evaluate` does. `recipes/deep_infomax.py`
-has the objectives of the tables; `settings.py` the presets; `lines.py` the runs
-that these ask for; `studies/runs.py` trains and probes.
+has the objectives of the tables; `settings.py` the presets; `runs.py` the runs
+that these ask for; `studies/study.py` trains and probes.
 """
 
 from infomin_jax.studies.deep_infomax import (
+  claims,
   figures,
-  lines,
+  runs,
   settings,
-  statements,
   table,
 )
-from infomin_jax.studies.runs import Study
+from infomin_jax.studies.study import Study
 
-STUDY = Study("deep_infomax", settings, lines, table, statements, figures)
+STUDY = Study("deep_infomax", settings, runs, table, claims, figures)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from infomin_jax.studies.deep_infomax import lines
-from infomin_jax.studies.lines import Line, load
+from infomin_jax.studies.deep_infomax import runs
 from infomin_jax.studies.results import Results
+from infomin_jax.studies.run_spec import Line, load
 
 _NAMES = {
   "local_dv": "Donsker-Varadhan",
@@ -66,7 +66,7 @@ def negatives(path, config: str, results: Results, options: Mapping) -> None:
   batch = load(config).batch_size
   counts = sorted(options["negatives"], key=lambda n: n or batch - 1)
   rows = {
-    row: [Line(config, *lines.fewer_negatives(row, n)).name for n in counts]
+    row: [Line(config, *runs.fewer_negatives(row, n)).name for n in counts]
     for row in options["rows"]
   }
   fewest = [names[0] for names in rows.values()]
@@ -122,7 +122,7 @@ def weights(path, config: str, results: Results, options: Mapping) -> None:
       title=metrics[metric], xlabel="beta, local", ylabel="alpha, global"
     )
   if len(gammas) > 1:
-    names = [Line(config, *lines.mixture(0.0, 1.0, g)).name for g in gammas]
+    names = [Line(config, *runs.mixture(0.0, 1.0, g)).name for g in gammas]
     points = _spreads(results, names, "ndm_y")
     axes[-1].errorbar(gammas, *points.T, marker="o", label="alpha 0, beta 1")
     axes[-1].set(title="NDM (nats)", xlabel="gamma, prior")
@@ -135,7 +135,7 @@ def _grid(results, config, options: Mapping[str, Any], metric) -> np.ndarray:
   """Means `[alpha, beta]`, nan where nothing was measured."""
   gamma = options["gamma"][len(options["gamma"]) // 2]
   names = [
-    Line(config, *lines.mixture(alpha, beta, gamma)).name
+    Line(config, *runs.mixture(alpha, beta, gamma)).name
     for alpha in options["alpha"]
     for beta in options["beta"]
   ]
@@ -146,7 +146,7 @@ def _grid(results, config, options: Mapping[str, Any], metric) -> np.ndarray:
 def dependence(path, config: str, results: Results, options: Mapping) -> None:
   """NDM against beta-VAE's beta."""
   betas = options["betas"]
-  names = [Line(config, *lines.vae(beta)).name for beta in betas]
+  names = [Line(config, *runs.vae(beta)).name for beta in betas]
   points = _spreads(results, names, "ndm_y")
   if not np.isfinite(points).any():
     return

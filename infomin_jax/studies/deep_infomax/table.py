@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from infomin_jax.studies import tables
-from infomin_jax.studies.deep_infomax import lines, published
+from infomin_jax.studies.deep_infomax import published, runs
 from infomin_jax.studies.results import Results
 
 # Columns that are shown together.
@@ -25,7 +25,7 @@ def rows(results: Results, chosen: Mapping[str, Mapping]) -> list[dict]:
   `METRICS` are means and `_sd` over seeds; `paper_` before a name: the paper's.
   """
   found = []
-  for line in lines.lines(chosen, list(chosen)):
+  for line in runs.lines(chosen, list(chosen)):
     name = line.name
     if line.trains:
       found.append(_row(line, name, results, {m: m for m in METRICS}))
@@ -42,7 +42,7 @@ def _of_pixels(metric: str) -> str:
   return "_".join([kind, "pixels", *task]) if tap in ("conv", "y") else ""
 
 
-def _row(line: lines.Line, name: str, results: Results, keys: Mapping) -> dict:
+def _row(line: runs.Line, name: str, results: Results, keys: Mapping) -> dict:
   paper = published.beside(line.config, name.partition("-")[2])
   lost = results.lost(line.name)
   row = {

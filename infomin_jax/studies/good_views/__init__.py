@@ -17,16 +17,16 @@ Of each family I(v1; v2) and I(v; y) are measured by one protocol,
 `studies/information.py`, beside the accuracy of a probe. A run is one of the
 files of `configs/` trained as `infomin train` does, in a folder of its own.
 The objectives are those of `recipes/`; `settings.py` has the presets, and
-`lines.py` the runs that these ask for.
+`runs.py` the runs that these ask for.
 """
 
 from infomin_jax.studies.good_views import (
+  claims,
   figures,
-  lines,
+  runs,
   settings,
-  statements,
   table,
 )
-from infomin_jax.studies.runs import Study
+from infomin_jax.studies.study import Study
 
-STUDY = Study("good_views", settings, lines, table, statements, figures)
+STUDY = Study("good_views", settings, runs, table, claims, figures)

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from infomin_jax.studies.claims import interval
-from infomin_jax.studies.good_views import lines
-from infomin_jax.studies.good_views.statements import ACCURACY, SHARED
+from infomin_jax.studies.good_views import runs
+from infomin_jax.studies.good_views.claims import ACCURACY, SHARED
 from infomin_jax.studies.results import Missing, Results
 
 
@@ -17,7 +17,7 @@ def draw_all(
 ) -> None:
   """Writes the figures of what was run into `out`."""
   for family, options in chosen.items():
-    names = list(dict.fromkeys(line.name for line in lines.asked(options)))
+    names = list(dict.fromkeys(line.name for line in runs.asked(options)))
     path = out / f"{family}.png"
     if family == "moving":
       factors(path, names, results)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from infomin_jax.studies import tables
-from infomin_jax.studies.good_views import lines, published
+from infomin_jax.studies.good_views import published, runs
 from infomin_jax.studies.results import Results
 
 # Metric -> heading, scale and form of what is shown.
@@ -23,7 +23,7 @@ def rows(results: Results, chosen: Mapping[str, Mapping]) -> list[dict]:
   """One row a family and line: means and `_sd` over seeds, `paper_` beside."""
   found = []
   for family, options in chosen.items():
-    for line in lines.asked(options):
+    for line in runs.asked(options):
       lost = results.lost(line.name)
       row = {
         "family": family,

@@ -17,5 +17,5 @@ two views; the representation of the top half is classified linearly.
 
 `settings.py` holds the presets as plain data, `pairs.py`, `adversarial.py` and
 `dependent.py` the three kinds of training, `train.py` the one loop they share,
-`statements.py` what is checked, `study.py` the order of it all.
+`claims.py` what is checked, `study.py` the order of it all.
 """

@@ -9,15 +9,15 @@ import numpy as np
 import optax
 
 from infomin_jax.studies.limits import evaluate as measure
-from infomin_jax.studies.limits import halves
-from infomin_jax.studies.limits.lines import Variant
+from infomin_jax.studies.limits import image_halves
 from infomin_jax.studies.limits.networks import ENCODERS, count, glorot
+from infomin_jax.studies.limits.runs import Variant
 from infomin_jax.studies.limits.train import Problem, descend, start
 
 CLASSES = 10
 
 
-def make_problem(variant: Variant, images: halves.Images) -> Problem:
+def make_problem(variant: Variant, images: image_halves.Images) -> Problem:
   """Classifier steps, then one encoder step away from what it can use.
 
   The classifier lowers the cross-entropy of the labels, the encoder that of
@@ -43,7 +43,7 @@ def make_problem(variant: Variant, images: halves.Images) -> Problem:
 
   def init(seed):
     params, head = init_params(seed)
-    rows = halves.training_rows(total, size, seed, 0, warm_up)
+    rows = image_halves.training_rows(total, size, seed, 0, warm_up)
     head = start(head, optax.adam(options["classifier_lr"]))
     head = fit_once(head, params, data, rows)
     return {
@@ -52,7 +52,7 @@ def make_problem(variant: Variant, images: halves.Images) -> Problem:
     }
 
   def inputs(seed, first, stop):
-    rows = halves.training_rows(
+    rows = image_halves.training_rows(
       total, size, seed, warm_up + first * each, warm_up + stop * each
     )
     return {"rows": rows.reshape(stop - first, each, size)}
@@ -74,7 +74,7 @@ def make_problem(variant: Variant, images: halves.Images) -> Problem:
   return Problem(init, step, inputs, look, data, about)
 
 
-def _initial(encoder, images: halves.Images):
+def _initial(encoder, images: image_halves.Images):
   """`seed -> (encoder's, classifier's parameters)`."""
   dim = int(np.prod(images.view))
 
@@ -88,7 +88,7 @@ def _initial(encoder, images: halves.Images):
   return init_params
 
 
-def _moves(encoder, images: halves.Images, options):
+def _moves(encoder, images: image_halves.Images, options):
   """Features, the classifier's steps, and a step of both players."""
 
   def encode(params, batch, key=None):

@@ -10,8 +10,8 @@ import optax
 from infomin_jax.critics import Concatenated
 from infomin_jax.estimators import infonce, nwj
 from infomin_jax.studies.limits import evaluate as measure
-from infomin_jax.studies.limits.lines import Variant
 from infomin_jax.studies.limits.networks import count, glorot
+from infomin_jax.studies.limits.runs import Variant
 from infomin_jax.studies.limits.train import Problem, descend, start
 
 BOUNDS = {"infonce": infonce, "nwj": nwj}

@@ -11,8 +11,7 @@ import optax
 from infomin_jax.estimators import infonce, nwj
 from infomin_jax.objectives import metric
 from infomin_jax.studies.limits import evaluate as measure
-from infomin_jax.studies.limits import halves
-from infomin_jax.studies.limits.lines import Variant
+from infomin_jax.studies.limits import image_halves
 from infomin_jax.studies.limits.networks import (
   CRITICS,
   ENCODERS,
@@ -20,6 +19,7 @@ from infomin_jax.studies.limits.networks import (
   count,
   init_pair,
 )
+from infomin_jax.studies.limits.runs import Variant
 from infomin_jax.studies.limits.train import Problem, State, descend, start
 
 BOUNDS = {"infonce": infonce, "nwj": nwj}
@@ -46,7 +46,7 @@ LOSSES: dict[str, Callable] = {
 }
 
 
-def make_problem(variant: Variant, images: halves.Images) -> Problem:
+def make_problem(variant: Variant, images: image_halves.Images) -> Problem:
   """The training of one line of the table; see `lines.Variant`."""
   options = variant.settings
   pair = make_pair(variant, images)
@@ -57,7 +57,7 @@ def make_problem(variant: Variant, images: halves.Images) -> Problem:
   def views(batch, key):
     x, y = images.split(batch)
     if options.get("noise"):
-      x, y = halves.noisy(key, x, y, sd=options["noise"])
+      x, y = image_halves.noisy(key, x, y, sd=options["noise"])
     return x, y
 
   def loss(params, data, inputs):
@@ -70,7 +70,7 @@ def make_problem(variant: Variant, images: halves.Images) -> Problem:
 
   def inputs(seed, first, stop):
     return {
-      "rows": halves.training_rows(total, size, seed, first, stop),
+      "rows": image_halves.training_rows(total, size, seed, first, stop),
       "step": np.arange(first, stop, dtype=np.int32),
       "seed": np.full(stop - first, seed, np.int32),
     }
@@ -90,7 +90,7 @@ def make_problem(variant: Variant, images: halves.Images) -> Problem:
   )
 
 
-def make_pair(variant: Variant, images: halves.Images) -> Pair:
+def make_pair(variant: Variant, images: image_halves.Images) -> Pair:
   """The networks; metric learning shares one encoder between both views."""
   size = int(np.prod(images.view))
   make = ENCODERS[variant.encoder]
@@ -159,10 +159,12 @@ def make_evaluate(variant, pair, images, views) -> Callable:
       _key(seed + 1_000_000, step), 4
     )
     found = {}
-    fresh = halves.fresh_rows(
+    fresh = image_halves.fresh_rows(
       len(images.train), size, seed, step, options["train_batches"]
     )
-    held_out = halves.test_rows(len(images.test), size, options["test_batches"])
+    held_out = image_halves.test_rows(
+      len(images.test), size, options["test_batches"]
+    )
     held_out += len(images.train)
     parts = (("train", fresh), ("test", held_out))
     for (name, rows), own in zip(parts, nats_keys, strict=True):

@@ -3,12 +3,12 @@
 import jax
 
 from infomin_jax.studies.limits import evaluate as measure
-from infomin_jax.studies.limits import halves
-from infomin_jax.studies.limits.lines import Variant
+from infomin_jax.studies.limits import image_halves
+from infomin_jax.studies.limits.runs import Variant
 from infomin_jax.studies.limits.train import Problem
 
 
-def make_problem(variant: Variant, images: halves.Images) -> Problem:
+def make_problem(variant: Variant, images: image_halves.Images) -> Problem:
   """Nothing to train: one look. Noisy pixels where the experiment has noise."""
   options = variant.settings
 
@@ -16,7 +16,7 @@ def make_problem(variant: Variant, images: halves.Images) -> Problem:
     del params
     x, _ = images.split(batch)
     if options.get("noise"):
-      (x,) = halves.noisy(key, x, sd=options["noise"])
+      (x,) = image_halves.noisy(key, x, sd=options["noise"])
     return x.reshape(len(x), -1)
 
   probe = measure.make_probe(encode, images, options)

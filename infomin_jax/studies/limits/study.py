@@ -16,14 +16,14 @@ from infomin_jax.output import write_json
 from infomin_jax.studies import presets, store
 from infomin_jax.studies.limits import (
   adversarial,
+  claims,
   dependent,
   figures,
-  halves,
-  lines,
+  image_halves,
   pairs,
   pixels,
+  runs,
   settings,
-  statements,
   table,
 )
 from infomin_jax.studies.limits.train import Curve, Problem, train
@@ -68,7 +68,7 @@ def run(
     variant
     for name in names
     if name not in reasons
-    for variant in lines.variants(name, chosen[name])
+    for variant in runs.variants(name, chosen[name])
   ]
   total = sum(variant.settings["seeds"] for variant in variants)
   counter = itertools.count(1)
@@ -94,7 +94,7 @@ def run(
 def finish(out: pathlib.Path, chosen: Mapping, results: Results) -> dict:
   """Writes `table.csv`, `claims.json` and the figures of what is there."""
   rows = table.rows(results, chosen)
-  checked = [claim.check(results) for claim in statements.CLAIMS]
+  checked = [claim.check(results) for claim in claims.CLAIMS]
   store.write_csv(out / "table.csv", rows)
   write_json(out / "claims.json", checked, indent=1)
   figures.draw_all(out, results, chosen)
@@ -116,7 +116,7 @@ def load_all(chosen, names, data_dir) -> tuple[dict[str, str], dict]:
     source = chosen[name].get("data", "")
     if source and source not in images and source not in missing:
       try:
-        images[source] = halves.load(source, data_dir)
+        images[source] = image_halves.load(source, data_dir)
       except UserError as error:
         missing[source] = str(error)
     if source in missing:
@@ -127,7 +127,7 @@ def load_all(chosen, names, data_dir) -> tuple[dict[str, str], dict]:
   return reasons, images
 
 
-def run_line(out, variant: lines.Variant, images):
+def run_line(out, variant: runs.Variant, images):
   """Yields the records of a line, running what has none yet.
 
   Seeds are one program where the settings say so (`batched`); those are run

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import rich.table
 
-from infomin_jax.studies.limits import lines, settings, targets
+from infomin_jax.studies.limits import runs, settings, targets
 from infomin_jax.studies.results import Results
 
 METRICS = (
@@ -31,12 +31,12 @@ def rows(results: Results, chosen: Mapping[str, Mapping]) -> list[dict]:
       changes = _changes(experiment, chosen)
       found += [
         _row(variant, results, changes)
-        for variant in lines.variants(experiment, chosen[experiment])
+        for variant in runs.variants(experiment, chosen[experiment])
       ]
   return found
 
 
-def _row(variant: lines.Variant, results: Results, changes: str) -> dict:
+def _row(variant: runs.Variant, results: Results, changes: str) -> dict:
   name, paper = variant.name, targets.PAPER.get(variant.name, {})
   row = {
     "line": name,

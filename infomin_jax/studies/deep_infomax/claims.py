@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from infomin_jax.studies.claims import Claim, difference, extreme, paired
-from infomin_jax.studies.deep_infomax import lines, published
-from infomin_jax.studies.lines import Line, label
+from infomin_jax.studies.deep_infomax import published, runs
 from infomin_jax.studies.results import Results
+from infomin_jax.studies.run_spec import Line, label
 
 TAPS = ("conv", "fc", "y")
 GENERATIVE = ("vae", "ae", "beta_vae", "aae", "bigan")
@@ -192,7 +192,7 @@ def _negatives(config: str, counts: tuple[int, ...]) -> list[Claim]:
   fewest = min(count for count in counts if count)
 
   def name(row, count):
-    return Line(config, *lines.fewer_negatives(row, count)).name
+    return Line(config, *runs.fewer_negatives(row, count)).name
 
   def lost(row) -> Effect:
     return difference(
@@ -243,7 +243,7 @@ def _weights(config: str, options: Mapping[str, Any]) -> list[Claim]:
   gamma, high = gammas[len(gammas) // 2], max(options["alpha"])
 
   def row(alpha, beta, gamma):
-    return label(*lines.mixture(alpha, beta, gamma))
+    return label(*runs.mixture(alpha, beta, gamma))
 
   both = row(high, 1.0, gamma)
   found = [
@@ -280,7 +280,7 @@ def _weights(config: str, options: Mapping[str, Any]) -> list[Claim]:
 
 def _ndm(config: str, betas: tuple[float, ...]) -> list[Claim]:
   most, least = (
-    Line(config, *lines.vae(beta)).name for beta in (max(betas), min(betas))
+    Line(config, *runs.vae(beta)).name for beta in (max(betas), min(betas))
   )
   return [
     Claim(

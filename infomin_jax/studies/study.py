@@ -15,9 +15,9 @@ from infomin_jax import data
 from infomin_jax.errors import UserError
 from infomin_jax.output import write_json
 from infomin_jax.studies import presets, store
-from infomin_jax.studies.lines import Line
 from infomin_jax.studies.results import Results
-from infomin_jax.studies.work import Run, work_all
+from infomin_jax.studies.run_spec import Line
+from infomin_jax.studies.runner import Run, work_all
 
 
 class Study(NamedTuple):
@@ -28,7 +28,7 @@ class Study(NamedTuple):
     settings: `preset`, `select`, `changed` and `probes`.
     lines: `lines(settings, names)`.
     table: `rows(results, settings)` and `shown(rows)`.
-    statements: `claims(settings)`.
+    claims: `claims(settings)`.
     figures: `draw_all(out, results, settings)`.
   """
 
@@ -36,7 +36,7 @@ class Study(NamedTuple):
   settings: ModuleType
   lines: ModuleType
   table: ModuleType
-  statements: ModuleType
+  claims: ModuleType
   figures: ModuleType
 
 
@@ -83,7 +83,7 @@ def finish(
 ) -> dict[str, Any]:
   """Writes `table.csv`, `claims.json` and the figures of what is there."""
   rows = study.table.rows(results, chosen)
-  checked = [c.check(results) for c in study.statements.claims(chosen)]
+  checked = [c.check(results) for c in study.claims.claims(chosen)]
   store.write_csv(out / "table.csv", rows)
   write_json(out / "claims.json", checked, indent=1)
   study.figures.draw_all(out, results, chosen)

@@ -16,8 +16,8 @@ from infomin_jax.errors import UserError
 from infomin_jax.eval.evaluate import FEATURES, evaluate
 from infomin_jax.output import write_json
 from infomin_jax.studies import information, store
-from infomin_jax.studies.lines import Line
 from infomin_jax.studies.results import one_line
+from infomin_jax.studies.run_spec import Line
 from infomin_jax.train.checkpoint import newest
 from infomin_jax.train.experiment import make_experiment
 from infomin_jax.train.loop import NotFinite, Stopped, train

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from infomin_jax.studies.claims import Claim, above, extreme, paired
-from infomin_jax.studies.good_views import lines, published
-from infomin_jax.studies.lines import Line
+from infomin_jax.studies.good_views import published, runs
 from infomin_jax.studies.results import Results
+from infomin_jax.studies.run_spec import Line
 
 Effect = Callable[[Results], dict[int, float]]
 ACCURACY, SHARED = "linear_pool", "shared_views"
@@ -26,7 +26,7 @@ def claims(settings: Mapping[str, Mapping[str, Any]]) -> list[Claim]:
 
 
 def _swept(family: str, config: str, options: Mapping[str, Any]) -> list[Claim]:
-  names = [lines.swept(config, options, v).name for v in options["values"]]
+  names = [runs.swept(config, options, v).name for v in options["values"]]
   first, *inner, last = names
   if not inner:
     return []
@@ -58,7 +58,7 @@ def _swept(family: str, config: str, options: Mapping[str, Any]) -> list[Claim]:
 
 def _frequency(family, config, options) -> list[Claim]:
   values = options["values"]
-  names = {v: lines.swept(config, options, v).name for v in values}
+  names = {v: runs.swept(config, options, v).name for v in values}
   middle = 0.7
   if middle not in names or len(values) < 3:
     return _swept(family, config, options)
@@ -166,7 +166,7 @@ def _learned(family, config, options) -> list[Claim]:
   found = []
   for space in options["spaces"]:
     rows = ("semi", "supervised", "unsupervised", "floor")
-    names = {row: lines.learned(config, row, space)[1].name for row in rows}
+    names = {row: runs.learned(config, row, space)[1].name for row in rows}
     names["raw"] = Line(config, space).name
     papers = published.LEARNED.get(space, {})
     for better, worse in (

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infomin_jax.studies.lines import Change, Line, merged
+from infomin_jax.studies.run_spec import Change, Line, merged
 
 # The terms of a mixture, by the name of their weight.
 WEIGHTS = {

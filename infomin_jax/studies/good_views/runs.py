@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infomin_jax.studies.lines import Change, Line, merged
+from infomin_jax.studies.run_spec import Change, Line, merged
 
 
 def lines(settings: Mapping[str, Mapping], names: list[str]) -> list[Line]:
