@@ -16,7 +16,7 @@ from infomin_jax.mi.critics.copula import (
   canonical,
   log_ratio,
 )
-from infomin_jax.mi.partition import exponentials, of_ratio
+from infomin_jax.mi.partition import exponentials, log_mean
 
 # Degrees of freedom that are tried.
 FREEDOMS = (1.0, 2.0, 3.0, 5.0, 8.0, 15.0, np.inf)
@@ -73,7 +73,9 @@ def _chosen(x, y, splits) -> tuple[Form, int]:
     return known[key][0]
 
   bases = ["all"] * whole
-  if not (whole and columns.lost(x, y, size) < _LOST * (1 + nats(Form()))):
+  # Normal scores may fit far worse than those of a t with heavier tails.
+  most = _LOST * (1 + max(nats(Form()), 0.0)) if whole else 0.0
+  if columns.lost(x, y, size) >= most:
     bases += [k for k in _COMPONENTS if k <= size // 8 and k < max(dims)]
     bases += ["correlated"]
   best = max((Form(base=base) for base in bases), key=nats)
@@ -111,4 +113,4 @@ def _judged(x, y, splits, form) -> tuple[float, int]:
   u, v, rho = found[0]
   some = np.arange(min(len(u), _MATRIX))
   matrix = Copula(form, u, v, rho[:rank]).matrix(some)
-  return float(mean[rank] - of_ratio(*exponentials(matrix))), rank
+  return float(mean[rank] - max(log_mean(*exponentials(matrix)), 0.0)), rank

@@ -20,6 +20,7 @@ from infomin_jax.mi.held import shown
 
 # Pairs of which all combinations are scored, as negatives.
 _NEGATIVES = 1000
+_LOWEST = -10.0  # nats
 # Positives that are scored at once.
 _CHUNK = 4096
 # Training failed where it gains less than a share of the first fold's nats, or
@@ -272,9 +273,17 @@ def _at(sides, rows):
 
 
 def score(model, rows) -> tuple[np.ndarray, np.ndarray]:
-  """Scores of pairs, and of all combinations of the first."""
+  """Scores of pairs, and of all combinations of the first.
+
+  They end at `_LOWEST`: one pair in the far tail of a model that misfits would
+  decide the mean. What is bounded so is a critic like any other.
+  """
   count = len(rows) - len(rows) % 2
-  return model.pairs(rows), model.matrix(rows[: min(count, _NEGATIVES)])
+  pairs, matrix = (
+    model.pairs(rows),
+    model.matrix(rows[: min(count, _NEGATIVES)]),
+  )
+  return np.maximum(pairs, _LOWEST), np.maximum(matrix, _LOWEST)
 
 
 def nats(model, rows) -> float:
