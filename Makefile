@@ -1,10 +1,10 @@
 PYTHON ?= python3
 BIN = .venv/bin
 # What `make lowest` runs beside what a user does first.
-TESTS = tests/completion_test.py tests/critics_test.py tests/data_tfds_test.py \
-	tests/encoders_test.py::test_remat_changes_neither_parameters_nor_gradients \
-	tests/estimators_test.py tests/scikit_test.py tests/views_ops_test.py \
-	tests/train_loop_test.py::test_sigterm_saves_and_says_how_to_go_on
+TESTS = tests/cli/completion_test.py tests/critics/critics_test.py tests/data/tfds_sources_test.py \
+	tests/encoders/encoders_test.py::test_remat_changes_neither_parameters_nor_gradients \
+	tests/estimators/estimators_test.py tests/scikit_test.py tests/views/image_ops_test.py \
+	tests/train/loop_test.py::test_sigterm_saves_and_says_how_to_go_on
 
 # What `make check` runs: all that `make test` may leave out.
 CHECKED = slow or needs

@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 
-LOOP, PEERS = "tests/train_loop_test.py", "tests/processes_test.py"
+LOOP, PEERS = "tests/train/loop_test.py", "tests/train/processes_test.py"
 # What is broken, how a run must end, the test, and how often a test breaks it.
 CASES = (
   (

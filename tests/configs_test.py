@@ -7,8 +7,7 @@ import pathlib
 import jax
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
-from data_tfds_test import encoded, pixels, write_set
+from helpers import FAKES, fake_cifar10, pixels
 
 from infomin_jax import cli, provenance
 from infomin_jax.recipes import deep_infomax
@@ -16,7 +15,6 @@ from infomin_jax.train import mesh as meshes
 from infomin_jax.train.experiment import make_experiment
 
 CONFIGS = sorted(p.stem for p in pathlib.Path("configs").glob("*.py"))
-COUNT = 80
 
 
 @pytest.fixture(autouse=True)
@@ -26,111 +24,6 @@ def one_device(monkeypatch):
   monkeypatch.setattr(
     meshes, "make_mesh", lambda devices=None: make_mesh(jax.devices()[:1])
   )
-
-
-def labelled(shape, kind=".png"):
-  return [
-    {"image": encoded(pixels(*shape, seed=i), kind), "label": i % 10}
-    for i in range(COUNT)
-  ]
-
-
-def fake_cifar10(folder):
-  rows = [row | {"id": "x"} for row in labelled((32, 32, 3))]
-  write_set("cifar10", folder, {"train": rows, "test": rows})
-
-
-def fake_cifar100(folder):
-  rows = [
-    row | {"id": "x", "coarse_label": row["label"] // 2}
-    for row in labelled((32, 32, 3))
-  ]
-  write_set("cifar100", folder, {"train": rows, "test": rows})
-
-
-def fake_tiny_imagenet(folder):
-  rows = labelled((64, 64, 3), ".jpg")
-  write_set("tiny_imagenet", folder, {"train": rows, "validation": rows})
-
-
-def fake_celeb_a(folder):
-  features = tfds.builder("celeb_a", data_dir=folder).info.features
-  names, marks = list(features["attributes"]), list(features["landmarks"])
-  rows = [
-    {
-      "image": encoded(pixels(218, 178, 3, seed=i), ".jpg"),
-      "attributes": {name: (i + k) % 3 == 0 for k, name in enumerate(names)},
-      "identity": {"Identity_No": i},
-      "landmarks": dict.fromkeys(marks, i),
-    }
-    for i in range(COUNT)
-  ]
-  write_set("celeb_a", folder, {"train": rows, "test": rows})
-
-
-def fake_stl10(folder):
-  rows = labelled((96, 96, 3))
-  rest = [row | {"label": -1} for row in rows[:16]]
-  write_set("stl10", folder, {"train": rows, "test": rows, "unlabelled": rest})
-
-
-def fake_imagenet2012(folder):
-  rows = [
-    {
-      "image": encoded(pixels(40 + i % 3, 60, 3, seed=i), ".jpg"),
-      "label": i % 10,
-      "file_name": f"{i}.jpg",
-    }
-    for i in range(COUNT)
-  ]
-  write_set("imagenet2012", folder, {"train": rows, "validation": rows})
-
-
-def fake_div2k(folder):
-  rows = [
-    {"hr": encoded(pixels(80 + i % 3, 90, 3, seed=i), ".png")}
-    for i in range(COUNT)
-  ]
-  rows = [row | {"lr": row["hr"]} for row in rows]
-  write_set("div2k/bicubic_x2", folder, {"train": rows, "validation": rows})
-
-
-def fake_fashion_mnist(folder):
-  rows = labelled((28, 28, 1))
-  write_set("fashion_mnist", folder, {"train": rows, "test": rows})
-
-
-def fake_folder(folder):
-  """Images of several sizes, in the folders of ten classes."""
-  for i in range(COUNT):
-    path = folder / f"class{i // 8}" / f"{i}.jpg"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded(pixels(40 + i % 5, 60, 3, seed=i), ".jpg"))
-
-
-FAKES = {
-  "celeb_a_dim": fake_celeb_a,
-  "cifar100_dim": fake_cifar100,
-  "cifar10_amdim": fake_cifar10,
-  "cifar10_crops": fake_cifar10,
-  "cifar10_dim": fake_cifar10,
-  "cifar10_infomin": fake_cifar10,
-  "colorful_digits": lambda folder: None,
-  "colorful_digits_dim": lambda folder: None,
-  "div2k_patches": fake_div2k,
-  "fashion_mnist": fake_fashion_mnist,
-  "fashion_mnist_dim": fake_fashion_mnist,
-  "imagenet_infomin": fake_imagenet2012,
-  "moving_digits": lambda folder: None,
-  "own_images": fake_folder,
-  "photo_patches": lambda folder: None,
-  "stl10_crops": fake_stl10,
-  "stl10_infomin": fake_stl10,
-  "stl10_dim": fake_stl10,
-  "stl10_views": fake_stl10,
-  "tinted_fashion_views": fake_fashion_mnist,
-  "tiny_imagenet_dim": fake_tiny_imagenet,
-}
 
 
 # Large networks, which compile for minutes: their shapes are checked below.

@@ -13,6 +13,7 @@ import yaml
 from absl import flags
 
 from infomin_jax import cli
+from infomin_jax.cli.main import command
 
 ADDED = ("estimator", "critic", "view", "encoder", "data", "objective")
 # All that the pages add, in one run.
@@ -131,7 +132,7 @@ def parse(verb, *words):
   """Values as the verb's own flags read them, or the flags' error."""
   values = flags.FlagValues()
   argv = [f"infomin {verb}", *words]
-  cli.main.command(verb).define(values, argv)
+  command(verb).define(values, argv)
   values(argv)
   return values
 

@@ -72,7 +72,7 @@ def test_imports_point_down(path):
 
 
 def test_an_upward_import_is_seen(tmp_path, monkeypatch):
-  monkeypatch.setattr("layers_test.ROOT", tmp_path)
+  monkeypatch.setitem(globals(), "ROOT", tmp_path)
   path = tmp_path / "views" / "bad.py"
   path.parent.mkdir()
   path.write_text("def f():\n  from infomin_jax import train\n")

@@ -83,7 +83,7 @@ def test_nothing_else_writes_json():
     for path in root.rglob("*.py")
     if "json.dump" in path.read_text()
   }
-  allowed = {"train/checkpoint.py", "cli/evaluate.py", "runtime.py"}
+  allowed = {"runs/workdir.py", "cli/evaluate.py", "runtime.py"}
   assert found == allowed | {"output.py"}
 
 

@@ -14,7 +14,7 @@ import sys
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from own_images_test import SMALL
+from helpers import SMALL
 from PIL import Image
 
 import infomin_jax

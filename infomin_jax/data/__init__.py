@@ -24,6 +24,7 @@ from infomin_jax.data import (
 )
 from infomin_jax.data.absent import Absent
 from infomin_jax.data.batch import example
+from infomin_jax.data.catalog import describe, prepare
 from infomin_jax.data.colorful_digits import ColorfulDigits
 from infomin_jax.data.decode import BrokenRecord
 from infomin_jax.data.host_crops import crops_for, host_center, host_views
@@ -35,7 +36,6 @@ from infomin_jax.data.pipeline import (
   resident,
   stream,
 )
-from infomin_jax.data.prepare import describe, prepare
 from infomin_jax.data.sources import Source, Task
 from infomin_jax.data.tinted_fashion import TintedFashion
 from infomin_jax.errors import UserError, lookup, nearest

@@ -1,7 +1,7 @@
 """Encoders: images -> `Features`, a local map, a global vector and taps.
 
 Add one: a Linen module `__call__(images, train) -> Features` in a file here,
-an entry below, and a row in `tests/encoders_test.py`. A config's
+an entry below, and a row in `tests/encoders/encoders_test.py`. A config's
 `config.encoder` names it; its other keys are the module's attributes. The way
 back, from vectors to images, is in `decoder.py`.
 """

@@ -1,7 +1,8 @@
 """Estimators of mutual information: every one is `scores -> nats`.
 
 Add one: write the function in a file below and enter it in `ESTIMATORS` and
-`PROPERTIES`; configs name it; `tests/estimators_test.py` has a row for each.
+`PROPERTIES`; configs name it; `tests/estimators/estimators_test.py` has a row
+for each.
 
   scores.py       the contract: arrays, `Factored`, mask, weights, reductions
   lower.py        lower bounds, and estimates near to one

@@ -2,18 +2,11 @@
 
 import numpy as np
 import pytest
+from helpers import SMALL
 from PIL import Image
 
 from infomin_jax import cli
 
-SMALL = (
-  "--config.batch_size=8",
-  "--config.data.image_size=16",
-  "--config.views.size=16",
-  "--config.encoder.widths=(8, 8)",
-  "--config.encoder.strides=(2, 2)",
-  "--config.run.monitor_examples=8",
-)
 CROPS = ("--config.views.name=crop", "--config.views.grayscale=0.0")
 ARRAYS = (
   "--config.data.name=arrays",

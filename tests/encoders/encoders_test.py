@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import abstract, assert_close, count, encode, variables_for
 
 from infomin_jax.encoders import ENCODERS, layers
 from infomin_jax.encoders.convnet import (
@@ -98,33 +99,6 @@ def resnet10(monkeypatch):
   monkeypatch.setitem(DEPTHS, 10, (BasicBlock, (1, 1)))
 
 
-def abstract(encoder, shape, train=False):
-  """Shapes of features and variables; nothing is computed or compiled."""
-  return jax.eval_shape(
-    lambda key, x: encoder.init_with_output(key, x, train),
-    jax.random.key(0),
-    jax.ShapeDtypeStruct(shape, jnp.float32),
-  )
-
-
-def variables_for(encoder, shape):
-  """Numpy variables that keep activations near one; no start to compile."""
-  rng = np.random.default_rng(0)
-
-  def draw(path, leaf):
-    name, fan_in = path[-1].key, np.prod(leaf.shape[:-1])
-    draws = {
-      "kernel": lambda: rng.normal(0, (2 / fan_in) ** 0.5, leaf.shape),
-      "scale": lambda: rng.uniform(0.5, 1.5, leaf.shape),
-      "var": lambda: rng.uniform(0.5, 1.5, leaf.shape),
-      "bias": lambda: rng.normal(0, 0.2, leaf.shape),
-      "mean": lambda: rng.normal(0, 0.2, leaf.shape),
-    }
-    return draws[name]().astype(np.float32)
-
-  return jax.tree_util.tree_map_with_path(draw, abstract(encoder, shape)[1])
-
-
 def small(name, **options):
   """A small encoder, its variables and four images."""
   make, side = SMALL[name]
@@ -132,19 +106,6 @@ def small(name, **options):
   encoder = make(**options)
   variables = variables_for(encoder, images.shape)
   return encoder, variables, images.astype(np.float32)
-
-
-def encode(encoder, variables, images):
-  """Features in evaluation."""
-  return jax.jit(encoder.apply, static_argnums=2)(variables, images, False)
-
-
-def count(tree):
-  return sum(leaf.size for leaf in jax.tree.leaves(tree))
-
-
-def assert_close(got, want, tolerance=1e-5):
-  np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
 
 
 # What the layers compute, written with loops over the kernel.

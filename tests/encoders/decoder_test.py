@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from encoders_test import assert_close, count, variables_for
+from helpers import assert_close, count, variables_for
 
 from infomin_jax.encoders.decoder import Decoder, Double, Reconstructor
 from infomin_jax.errors import UserError

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from data_tfds_test import encoded, write_set
-from evaluate_test import tiny_config
+from helpers import encoded, tiny_config, write_set
 from scipy.special import log_softmax
 
 from infomin_jax import data

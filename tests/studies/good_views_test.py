@@ -6,7 +6,7 @@ import json
 import jax
 import numpy as np
 import pytest
-from configs_test import FAKES
+from helpers import FAKES
 from matplotlib.figure import Figure
 
 from infomin_jax import cli, config_files

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 import rich
-from configs_test import FAKES
+from helpers import FAKES
 
 from infomin_jax import cli, config_files
 from infomin_jax.errors import UserError

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import rich
-from configs_test import fake_cifar10
+from helpers import fake_cifar10
 
 from infomin_jax import cli
 from infomin_jax.critics import CRITICS as ALL_CRITICS

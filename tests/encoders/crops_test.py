@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from encoders_test import abstract, count, encode, variables_for
+from helpers import abstract, count, encode, variables_for
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from infomin_jax.encoders import ENCODERS

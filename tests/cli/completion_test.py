@@ -40,7 +40,8 @@ def complete(tmp_path, capsys):
 def test_verbs_flags_and_words(complete):
   assert complete("infomin ") == set(cli.VERBS)
   assert complete("infomin re") == {"replay", "report"}
-  flags = {"--config", "--workdir", "--patience", "-h", "--help"}
+  flags = {"--config", "--workdir", "--patience", "--show", "--noshow"}
+  flags |= {"-h", "--help"}
   assert complete("infomin train -") == flags
   assert complete("infomin evaluate --workdir runs/a --js") == {"--json"}
   assert complete("infomin report --plane ") == {"pca", "tsne"}

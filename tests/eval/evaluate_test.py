@@ -1,7 +1,6 @@
 """What `infomin evaluate` writes: rows, pictures, and what runs share."""
 
 import dataclasses
-import importlib.util
 import json
 
 import jax
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
+from helpers import tiny_config
 
 from infomin_jax import cli, data, provenance
 from infomin_jax.cli.evaluate import decides_pixels
@@ -130,19 +130,6 @@ def test_every_protocol_gives_rows_or_a_picture(name, tmp_path):
 )
 def test_protocols_of_encoders_say_nothing_of_pixels(name, tmp_path):
   assert PROTOCOLS[name](OPTIONS).run(small_case(tmp_path)) == {}
-
-
-def tiny_config(seed=0, **evaluate):
-  spec = importlib.util.spec_from_file_location(
-    "c", "configs/colorful_digits.py"
-  )
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  config = module.get_config("tiny")
-  config.seed = seed
-  config.encoder.widths, config.encoder.strides = (4, 4), (2, 2)
-  config.evaluate.update(evaluate)
-  return config
 
 
 def write_run(workdir, config):

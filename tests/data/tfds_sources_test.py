@@ -4,47 +4,20 @@ import gzip
 import importlib.util
 import json
 import multiprocessing
-import pathlib
 import pickle
 import struct
 import sys
 import zipfile
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from helpers import encoded, pixels, write_set
 
 from infomin_jax import data
-from infomin_jax.data import fashion_mnist, prepare, tfds_sources, tiny_imagenet
+from infomin_jax.data import catalog, fashion_mnist, tfds_sources, tiny_imagenet
 from infomin_jax.errors import UserError
-
-
-def pixels(*shape, seed=0):
-  return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-
-
-def encoded(image, kind=".png"):
-  order = cv2.COLOR_RGB2BGR if image.shape[-1] == 3 else None
-  image = image if order is None else cv2.cvtColor(image, order)
-  return cv2.imencode(kind, image)[1].tobytes()
-
-
-def write_set(builder, data_dir, splits):
-  """Prepares the registered builder's set from our records, as array_record.
-
-  Its features, name, version and files are TFDS's own; only the records,
-  {split: [example, ...]}, are not the real ones.
-  """
-  made: Any = tfds.builder(
-    builder, data_dir=data_dir, file_format="array_record"
-  )
-  made._split_generators = lambda dl_manager: {
-    split: iter(enumerate(examples)) for split, examples in splits.items()
-  }
-  tfds_sources.write(made)
-  return pathlib.Path(made.data_dir)
 
 
 def by_image(source):
@@ -600,7 +573,7 @@ def test_failing_preparations_are_one_line(
   tmp_path, monkeypatch, error, message
 ):
   monkeypatch.setattr(importlib.util, "find_spec", lambda name: True)
-  monkeypatch.setattr(prepare.tfds, "builder", lambda *a, **k: Offline(error))
+  monkeypatch.setattr(catalog.tfds, "builder", lambda *a, **k: Offline(error))
   with pytest.raises(UserError, match=message) as caught:
     data.prepare("cifar10", str(tmp_path))
   assert "\n" not in str(caught.value)

@@ -5,7 +5,6 @@ import json
 import math
 import os
 import pathlib
-import runpy
 import signal
 import sqlite3
 import struct
@@ -16,12 +15,13 @@ import time
 import jax
 import pytest
 from conftest import optional
+from helpers import STEPS, opened, small_config
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from infomin_jax.errors import UserError
 from infomin_jax.runs.progress import read_metrics
 from infomin_jax.runs.workdir import as_json, read_config
-from infomin_jax.runs.writers import MetricWriter, check_writers
+from infomin_jax.runs.writers import check_writers
 from infomin_jax.train.checkpoint import check_workdir
 from infomin_jax.train.experiment import make_experiment
 from infomin_jax.train.loop import train
@@ -32,16 +32,6 @@ pytestmark = [
   pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow"),
   pytest.mark.filterwarnings("ignore:The ``noload``"),
 ]
-STEPS = [1, 2, 3, 4, 5, 6]
-
-
-def small_config(*writers):
-  config = runpy.run_path("configs/colorful_digits.py")["get_config"]("tiny")
-  config.encoder.widths = (8, 8, 8, 8)
-  config.steps = STEPS[-1]
-  config.run.update(log_every=1, checkpoint_every=3, evaluate_every=5)
-  config.run.writers = writers
-  return config
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -163,14 +153,6 @@ def test_tensorboard_shows_each_line_once(run):
         shown = [step for step in shown if step < event.step]
       shown += [event.step for x in event.summary.value if x.tag == "loss"]
   assert shown == STEPS
-
-
-@contextlib.contextmanager
-def opened(workdir, step, *writers):
-  workdir.mkdir(exist_ok=True)
-  writer = MetricWriter(workdir, small_config(*writers), step)
-  with writer.opened():
-    yield writer
 
 
 def test_lines_are_strict_json_and_read_as_they_were(tmp_path):
@@ -307,7 +289,7 @@ def test_a_run_from_before_writers_were_chosen_goes_on(tmp_path):
 WAITS = """
 import pathlib, sys, time
 sys.path.insert(0, "tests")
-from writers_test import opened
+from helpers import opened
 with opened(pathlib.Path(sys.argv[1]), 0, "wandb") as writer:
   writer.write(1, {"loss": 1.0})
   print("written", flush=True)
@@ -339,7 +321,7 @@ def test_wandb_leaves_no_process_behind(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        cwd=pathlib.Path(__file__).parents[1],
+        cwd=pathlib.Path.cwd(),
         env=env,
       )
       processes[name] = stack.enter_context(process)
