@@ -287,7 +287,11 @@ def _images(features) -> dict[str, Any]:
 
 
 def task_fields(features, path=()):
-  """{field: (keys that lead to it, Task)} for class labels and booleans."""
+  """Returns `{field: (keys that lead to it, Task)}` of classes and booleans.
+
+  `label` comes first, the others by name: TFDS reads features in any order, and
+  what is measured while training is measured of the first task.
+  """
   found = {}
   for key, feature in features.items():
     here = (*path, key)
@@ -300,4 +304,4 @@ def task_fields(features, path=()):
         found[field] = here, Task(field, feature.num_classes)
     elif feature.shape == () and feature.np_dtype == np.bool_:
       found[field] = here, Task(field, 2)
-  return found
+  return dict(sorted(found.items(), key=lambda it: (it[0] != "label", it[0])))

@@ -2,6 +2,7 @@
 
 import gzip
 import importlib.util
+import itertools
 import json
 import multiprocessing
 import pickle
@@ -580,3 +581,12 @@ def test_failing_preparations_are_one_line(
   assert str(caught.value).count("could not") < 2
   with pytest.raises(UserError, match="must be fetched by hand: give --manual"):
     data.prepare("imagenet2012", str(tmp_path))
+
+
+def test_tasks_have_one_order_whatever_that_of_the_features():
+  classes = tfds.features.ClassLabel(num_classes=3)
+  features = {"zoo": np.bool_, "label": classes, "coarse_label": classes}
+  for names in itertools.permutations(features):
+    read = tfds.features.FeaturesDict({name: features[name] for name in names})
+    found = list(tfds_sources.task_fields(read))
+    assert found == ["label", "coarse_label", "zoo"]
