@@ -20,7 +20,7 @@ class UserError(ValueError):
 
 
 def missing(library: str, install: str, error: ImportError) -> UserError:
-  """What to do about an import that failed.
+  """Says what to do about an import that failed.
 
   Args:
     library: that was to be imported, a top-level name.

@@ -75,7 +75,7 @@ def over_seeds(rows: list[dict]) -> list[dict]:
 
 
 def training(workdir) -> dict:
-  """What a run took and where it ended, from its `summary.json`."""
+  """Returns what a run took and where it ended, from its `summary.json`."""
   path = pathlib.Path(workdir) / "summary.json"
   summary = read_json(path)
   final = summary["final"]

@@ -109,7 +109,7 @@ def keep_memory() -> None:
 
 
 def _runs_on_cpu() -> bool:
-  """Whether the CPU is all this process will use, found without JAX."""
+  """Returns whether the CPU is all this process will use, found without JAX."""
   if asked := os.environ.get("JAX_PLATFORMS"):
     return asked == "cpu"
   installed = {d.name.lower() for d in importlib.metadata.distributions()}
@@ -120,7 +120,7 @@ def _runs_on_cpu() -> bool:
 
 
 def has_tpu_chips() -> bool:
-  """Whether this machine has TPUs, one of a slice or all of it."""
+  """Returns whether this machine has TPUs, one of a slice or all of it."""
   dev = pathlib.Path("/dev")
   return any(any(dev.glob(name)) for name in ("accel*", "vfio/*"))
 
@@ -132,7 +132,7 @@ def _cache() -> pathlib.Path:
 
 
 def jaxlib_accepts(flag: str) -> bool:
-  """Whether the installed jaxlib starts with an XLA flag.
+  """Returns whether the installed jaxlib starts with an XLA flag.
 
   An unknown flag ends the process, so a child tries it, once per version.
   """

@@ -77,3 +77,18 @@ def test_an_upward_import_is_seen(tmp_path, monkeypatch):
   path.parent.mkdir()
   path.write_text("def f():\n  from infomin_jax import train\n")
   assert violations(path) == ["train"]
+
+
+QUESTIONS = ("How", "Of", "What", "Where", "Whether", "Which", "Who")
+
+
+def test_docstrings_of_functions_are_no_questions():
+  kinds = ast.FunctionDef | ast.AsyncFunctionDef
+  found = [
+    f"{path.relative_to(ROOT)}: {node.name}"
+    for path in FILES
+    for node in ast.walk(ast.parse(path.read_text()))
+    if isinstance(node, kinds)
+    and (ast.get_docstring(node) or ".").split()[0] in QUESTIONS
+  ]
+  assert not found

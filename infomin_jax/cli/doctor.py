@@ -84,7 +84,7 @@ def _ready(data_dir: str) -> list[str]:
 
 
 def _speed() -> dict[str, str]:
-  """Of the quickstart's step, and of reading its images."""
+  """Measures the quickstart's step, and reading its images."""
   import jax
 
   from infomin_jax.train.experiment import make_experiment
@@ -117,7 +117,7 @@ def _speed() -> dict[str, str]:
 
 
 def _next(device, room: int, ready: str, speed: dict[str, str]) -> list[str]:
-  """What to do, in the order of what hinders most."""
+  """Says what to do, in the order of what hinders most."""
   advice = []
   if room < ROOM:
     advice.append(

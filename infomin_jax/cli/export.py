@@ -80,7 +80,7 @@ def _torchvision(trained, out: pathlib.Path) -> str:
 
 
 def _changes(trained) -> str:
-  """What differs from the other library's ResNet, as code that changes it.
+  """Returns code that turns the other library's ResNet into ours.
 
   Raises:
     UserError: the width differs, which the library does not offer.

@@ -182,7 +182,7 @@ def _check_encoder(config, arrays) -> None:
 
 
 def _instead(checkpoint) -> str:
-  """What to do with a model that was pickled whole; "" for state dicts."""
+  """Says what to do with a model that was pickled whole; "" for state dicts."""
   from infomin_jax.encoders.backbones import backbones
 
   if not checkpoint.models or backbones(checkpoint.arrays):
@@ -251,7 +251,9 @@ def _text(values) -> str:
 
 
 def _equal(ours, theirs) -> bool:
-  """Whether the same, one number for all channels or one per channel."""
+  """Returns whether the same, one number for all channels or one per
+  channel.
+  """
   import numpy as np
 
   return len({len(ours), len(theirs), 1}) <= 2 and np.allclose(

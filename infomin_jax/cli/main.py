@@ -135,7 +135,7 @@ def _without_own(arguments: list[str]) -> list[str]:
 
 
 def _said(error: BaseException) -> str:
-  """What went wrong: the words of a config file's UserError, if it raised one.
+  """Returns the message of an error, or of the UserError of a config file.
 
   ml_collections and absl wrap it in a traceback and in one another's errors.
   """

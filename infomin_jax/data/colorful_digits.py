@@ -140,7 +140,7 @@ def compose(background, digit, place, affine, colour) -> jax.Array:
 
 
 def draw_ink(digit, place, affine) -> jax.Array:
-  """How much ink covers each pixel, `[32, 32]` in [0, 1]; see `compose`."""
+  """Draws how much ink covers each pixel, `[32, 32]` in [0, 1]."""
   centres = (jnp.arange(DIGIT) + 0.5) * (2 / DIGIT) - 1
   grid = jnp.stack(jnp.meshgrid(centres, centres, indexing="ij"))
   source = jnp.einsum("ij,jhw->ihw", affine[:, :2], grid)

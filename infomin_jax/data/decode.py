@@ -123,7 +123,7 @@ def _others(data: bytes) -> np.ndarray:
 
 
 def _opencv(data: bytes) -> np.ndarray:
-  """What OpenCV reads, uint8 `[h, w, c]` in RGB order."""
+  """Reads an image with OpenCV, uint8 `[h, w, c]` in RGB order."""
   buffer = np.frombuffer(data, np.uint8)
   try:
     image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
@@ -244,7 +244,7 @@ def _middle(image: np.ndarray) -> np.ndarray:
 def center_window(
   height: int, width: int, resize_to: int, size: int
 ) -> tuple[int, int, int, int]:
-  """What `resize_crop` does: height and width after it resizes, top, left."""
+  """Returns the window of `resize_crop`: height and width, then top, left."""
   short = min(height, width)
   height, width = resize_to * height // short, resize_to * width // short
   top, left = round((height - size) / 2), round((width - size) / 2)

@@ -51,7 +51,7 @@ def split(
 
 
 def _by_class(names, kinds, classes) -> np.ndarray:
-  """Which rows are test: groups of each class, where none is in several."""
+  """Chooses test rows: groups of each class, where none is in several."""
   pairs = set(zip(names, kinds, strict=True))
   if classes < 2 or len(pairs) > len(set(names)):
     return tenth_of_groups(names)
@@ -85,7 +85,7 @@ def _matched(pattern: str, paths: Sequence[str]) -> list[str]:
 
 
 def tenth_of_groups(names: Sequence) -> np.ndarray:
-  """Which rows are test: whole groups, taken when a tenth allows it."""
+  """Chooses test rows: whole groups, taken when a tenth allows it."""
   sizes = collections.Counter(names)  # in order of appearance
   chosen, tested, passed = set(), 0, 0
   for name, size in sizes.items():
@@ -100,7 +100,7 @@ def tenth_of_groups(names: Sequence) -> np.ndarray:
 
 
 def last_tenths(kinds: Sequence[str]) -> np.ndarray:
-  """Which rows are test: the last tenth of each class, 1 or more of 10."""
+  """Chooses test rows: the last tenth of each class, 1 or more of 10."""
   totals, passed = collections.Counter(kinds), collections.Counter()
   is_test = []
   for kind in kinds:

@@ -41,7 +41,7 @@ class BrokenRecord(UserError):
 
 
 def jpeg_space(data: bytes) -> str:
-  """How a JPEG stores colors: `Gray`, `YCbCr`, `RGB`, `CMYK` or `YCCK`.
+  """Returns the colors of a JPEG: `Gray`, `YCbCr`, `RGB`, `CMYK` or `YCCK`.
 
   Raises:
     BrokenRecord: damaged, or with too many pixels.

@@ -111,7 +111,7 @@ class Walk:
     return [entry.path]
 
   def _again(self, key, place: str, root: pathlib.Path) -> bool:
-    """Whether a folder is known, or is above the root."""
+    """Returns whether a folder is known, or is above the root."""
     real = pathlib.Path(os.path.realpath(place))
     above = real in pathlib.Path(os.path.realpath(root)).parents
     if above or key in self.seen:
@@ -127,7 +127,7 @@ class Walk:
     return False
 
   def notes(self) -> list[str]:
-    """What a user should hear of: parts of a sentence."""
+    """Returns what a user should know, as parts of a sentence."""
     found = []
     if self.left_out:
       found.append(f"left out {_some(self.left_out)}")
@@ -206,7 +206,9 @@ def _below(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _are_classes(found, others) -> bool:
-  """Whether `train` is one of several folders that hold images themselves."""
+  """Returns whether `train` is one of several folders that hold images
+  themselves.
+  """
   return len(others) > 1 and all(map(_flat, [found["train"], *others]))
 
 

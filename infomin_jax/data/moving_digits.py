@@ -105,7 +105,7 @@ def draw(ground, digit, place):
 
 
 def bounce(place, velocity, time, room):
-  """Where what moves straight in a box is, reflected at its walls.
+  """Returns the position of a point that moves in a line and bounces off walls.
 
   Args:
     place: at time 0, in [0, room].

@@ -46,7 +46,7 @@ class Survey:
     return 1 if self.looked_at and self.gray == self.looked_at else 3
 
   def notes(self, channels: int, background: tuple, ignore: bool) -> list[str]:
-    """What a user should hear of: parts of a sentence."""
+    """Returns what a user should know, as parts of a sentence."""
     found = []
     if self.turned:
       how = "not turned (data.ignore_orientation)" if ignore else "turned"

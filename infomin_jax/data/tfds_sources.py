@@ -69,7 +69,7 @@ def find(builder: str, data_dir: str = "") -> pathlib.Path | None:
 
 
 def file_format(folder: pathlib.Path) -> str:
-  """How a prepared set is stored: `array_record`, `tfrecord`, ..."""
+  """Returns how a prepared set is stored: `array_record`, `tfrecord`, ..."""
   info = json.loads((folder / "dataset_info.json").read_text())
   return info.get("fileFormat", "tfrecord")
 

@@ -53,7 +53,7 @@ class TintedFashion:
 
 @functools.cache
 def colours() -> np.ndarray:
-  """Of ground and garment, the brighter one, by index: `[60000, 2, 3]`."""
+  """Returns colors of ground and garment by index, `[60000, 2, 3]`."""
   rng = np.random.default_rng(0)
   light = rng.uniform([0.2, 0.55], [0.45, 0.8], (60_000, 2))[..., None]
   apart = rng.uniform(-_SPREAD, _SPREAD, (60_000, 2, 3))

@@ -157,7 +157,7 @@ def _trained(prefix: str) -> set[str]:
 
 
 def _same(arrays: Mapping[str, Any], one: Backbone, other: Backbone) -> bool:
-  """Whether two ResNets have the same numbers under the same names."""
+  """Returns whether two ResNets have the same numbers under the same names."""
   return one.names.keys() == other.names.keys() and all(
     np.array_equal(
       plain(arrays, one.names[name]), plain(arrays, other.names[name])

@@ -55,7 +55,7 @@ def unfold(images: jax.Array, size: int, stride: int) -> jax.Array:
 
 
 def fold(maps: jax.Array, grid: tuple[int, ...]) -> jax.Array:
-  """What became of the crops, each back in its place.
+  """Puts the features of the crops back in their places.
 
   Args:
     maps: `[b rows columns, h, w, d]`, in the order of `unfold`.

@@ -48,7 +48,7 @@ class LinearGaussian:
     return self._in_units(y - self.mean_y)
 
   def whiten_x(self, x: Array) -> Array:
-    """What `whiten_y` of the y of x is expected to be, `[n, dy]`."""
+    """Predicts `whiten_y` of the y of x, `[n, dy]`."""
     return self._in_units(_matmul(x - self.mean_x, self.weight))
 
   def log_prob(self, y: Array, x: Array | None = None) -> Array:

@@ -138,7 +138,7 @@ def chi_squared(
 def wasserstein(
   scores: Scores, mask: Array | None = None, weights: Array | None = None
 ) -> Array:
-  """How much higher pairs score than negatives; neither bound on I(X; Y).
+  """Returns how much higher pairs score than negatives; no bound on I(X; Y).
 
   A lower bound on the Wasserstein-1 distance between joint and product, if the
   critic is 1-Lipschitz, in its unit; nothing here makes it so.

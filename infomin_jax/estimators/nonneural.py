@@ -286,7 +286,7 @@ def _scaled(values):
 
 
 def _count(values, within):
-  """How many points, itself too, lie within a distance of each, `[n]`."""
+  """Counts the points within a distance of each, itself too, `[n]`."""
   if values.shape[1] == 1:
     return _count_on_line(values[:, 0], within)
   tree = KDTree(values)

@@ -188,7 +188,7 @@ def count(
   mask: jax.Array | None = None,
   weights: jax.Array | None = None,
 ) -> jax.Array:
-  """How many negatives a row, `[b]`, or column, `[n]`, has; or their weight."""
+  """Counts the negatives of rows, `[b]`, or columns, `[n]`, or their weight."""
   check_scores(scores)
   b, n = scores.shape[:2]
   locations = scores.shape[2] if scores.ndim == 3 and axis == 1 else 1

@@ -199,7 +199,7 @@ def _ring_backward(plan, x, y, rows, cols, found, cotangents):
 
 
 def _places(plan, x):
-  """Which columns a device has at turn k, as `tiles.forward`'s offset."""
+  """Returns the columns of a device at turn k, as `tiles.forward`'s offset."""
   size, own = jax.lax.axis_size(AXIS), jax.lax.axis_index(AXIS)
   block = plan._replace(columns=plan.columns // size)
 
@@ -214,7 +214,7 @@ def _turns():
 
 
 def _handed_on(tree):
-  """What every device had, now with the one before it."""
+  """Hands what every device has to the one before it."""
   size = jax.lax.axis_size(AXIS)
   ring = [(i, (i - 1) % size) for i in range(size)]
   return jax.tree.map(lambda a: jax.lax.ppermute(a, AXIS, ring), tree)

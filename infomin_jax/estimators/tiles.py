@@ -118,7 +118,7 @@ def _strips(b, plan, y, cols, *by_col):
 
 
 def _flat(y, strips):
-  """What `_strips` cut, `[k, t, ...]`, in one piece, `[len(y), ...]`."""
+  """Joins what `_strips` cut, `[k, t, ...]`, to `[len(y), ...]`."""
   return strips.reshape(-1, *strips.shape[2:])[: len(y)]
 
 
@@ -131,7 +131,7 @@ def _values(plan, x, y, rows, cols):
 
 
 def _which(plan, b, ids, kept, offset):
-  """Which entries of a strip are reduced, `[b, t]`, and their weights."""
+  """Marks the entries of a strip that are reduced, `[b, t]`, with weights."""
   mask, weights = kept
   counts = jnp.broadcast_to(ids[None] < plan.columns, (b, len(ids)))
   if not plan.joint:

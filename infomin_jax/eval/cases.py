@@ -113,7 +113,7 @@ def _none(x: np.ndarray) -> np.ndarray:
 
 
 def _sample(experiment: Experiment) -> Callable | None:
-  """How a run's generator makes images, if it has one."""
+  """Returns how a run's generator makes images, if it has one."""
   learner, shape = experiment.learner, experiment.source.image_shape
   if not learner.makes_images:
     return None

@@ -49,7 +49,7 @@ def read_taps(learner, variables, images, taps) -> dict[str, jax.Array]:
 
 
 def all_taps(learner, variables, images) -> dict[str, jax.Array]:
-  """What `read_taps` chooses from, not flattened: `[b, ...]` each."""
+  """Returns all that `read_taps` chooses from, `[b, ...]` each."""
   out = learner.apply(variables, images, method="encode")
   pixels = learner.apply(variables, images, method="normalize")
   return {"pixels": pixels, **named_taps(out)}
@@ -167,7 +167,7 @@ def places(source, config, limit: int = 0) -> np.ndarray:
 
 
 def _centred(images: jax.Array, config) -> jax.Array:
-  """What evaluation sees of `held_out_batches`, float32 `[b, s, s, c]`."""
+  """Returns what evaluation sees of images, float32 `[b, s, s, c]`."""
   if config.data.host_crops:
     return to_float(images)  # the host has cut them
   return resize_center(images, config.evaluate.resize, config.views.size)

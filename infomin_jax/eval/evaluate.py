@@ -92,7 +92,7 @@ def evaluate(
 
 
 def _extras(protocols, source, limit, config) -> dict[str, np.ndarray]:
-  """What protocols need of a set besides features and labels."""
+  """Returns what protocols need of a set besides features and labels."""
   needs = _needs(protocols)
   readers = {"images": small_images, "masks": small_masks, "places": places}
   return {

@@ -51,7 +51,7 @@ def make_held_out_bound(
 
 
 def pair_nats(scores: Scores) -> jax.Array:
-  """What each pair adds to InfoNCE, whose mean is the bound.
+  """Returns what each pair adds to InfoNCE, whose mean is the bound.
 
   Args:
     scores: of held-out pairs, `[b, n]`, positives on the diagonal.
@@ -65,7 +65,7 @@ def pair_nats(scores: Scores) -> jax.Array:
 
 
 def effective_rank(features: np.ndarray) -> float:
-  """How many directions features `[n, d]` use, between 1 and d.
+  """Returns how many directions features `[n, d]` use, between 1 and d.
 
   The exponential of the entropy of the normalised singular values.
 

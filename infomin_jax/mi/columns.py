@@ -105,7 +105,9 @@ def _standardized(values):
 
 
 def fit_whole(dims: tuple[int, int], samples: int) -> bool:
-  """Whether so many columns of x and y can be fitted to so many pairs."""
+  """Returns whether so many columns of x and y can be fitted to so many
+  pairs.
+  """
   return max(dims) <= MOST and sum(dims) <= samples // 2
 
 

@@ -51,7 +51,7 @@ class Estimate:
   held: Sequence[Held] = dataclasses.field(default=(), repr=False)
 
   def to_json(self) -> dict:
-    """What `infomin estimate --json` prints."""
+    """Returns what `infomin estimate --json` prints."""
     known = dataclasses.asdict(dataclasses.replace(self, held=()))
     del known["held"]
     return known | {
@@ -204,7 +204,7 @@ def _floats(side, values, kind, text) -> tuple[np.ndarray, int, tuple]:
 
 
 def _reduced(x, y) -> str:
-  """What is fitted instead of all columns, or nothing."""
+  """Says what is fitted instead of all columns, or nothing."""
   dims = x.shape[1], y.shape[1]
   if fit_whole(dims, int(len(x) * (1 - 1 / _FOLDS) * 7 / 8)):
     return ""

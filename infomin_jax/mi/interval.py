@@ -42,7 +42,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def permutation_p_value(held: Sequence[Held], permutations: int, seed: int):
-  """How often pairs dealt anew score as high as the real ones.
+  """Counts how often permuted pairs score as high as the real ones.
 
   The critics were fitted to other pairs, so that under independence every
   assignment of a fold's y to its x is as likely as the real one.

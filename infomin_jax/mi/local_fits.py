@@ -79,7 +79,7 @@ def _fits(given, target):
 
 
 def _standard(values):
-  """Of middle 0 and width 1, within bounds of which squares are finite."""
+  """Returns values of middle 0 and width 1, whose squares are finite."""
   most = np.max(np.abs(values))
   values = values / (most if most > 0 else 1)
   low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))

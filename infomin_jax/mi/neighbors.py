@@ -131,7 +131,7 @@ def _look_at_pairs(x, y, rows, pairs, excess: float = 0.0) -> Look:
 
 
 def _clearly(more) -> bool:
-  """Whether the mean of `more [m]` is above zero beyond chance."""
+  """Returns whether the mean of `more [m]` is above zero beyond chance."""
   return bool(np.mean(more) > 3 * np.std(more) / np.sqrt(len(more)))
 
 

@@ -74,7 +74,7 @@ def of_scores(fit: CrossFit, seed: int) -> dict[str, Any]:
 
 
 def second_look(x, y, fit: CrossFit, found, seed: int) -> dict[str, Any]:
-  """What neighbors change: the value where they show more than the critic.
+  """Takes the value of neighbors where they show more than the critic.
 
   Critics and neighbors both fall short, but hardly ever exceed the truth by
   more than `_MORE`. So where they differ by more, the higher is nearer. Only

@@ -118,7 +118,9 @@ def flags(figures: dict) -> tuple[str, ...]:
 
 
 def _many(columns: int, samples: int) -> bool:
-  """Whether critics overlook some of what is bent in so many columns."""
+  """Returns whether critics overlook some of what is bent in so many
+  columns.
+  """
   few = samples < _ROWS_PER_COLUMN * columns
   return columns > _MANY_COLUMNS or (columns > _FEW_COLUMNS and few)
 

@@ -70,7 +70,7 @@ __all__ = [
 
 
 def needs_ema(terms: Mapping[str, nn.Module]) -> bool:
-  """Whether a term wants views encoded by a momentum copy."""
+  """Returns whether a term wants views encoded by a momentum copy."""
   return bool(target_views(terms))
 
 

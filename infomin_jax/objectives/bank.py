@@ -94,7 +94,7 @@ class Bank(nn.Module):
     )
 
   def form(self, features) -> str:
-    """How the scores are computed, from features or their shapes."""
+    """Says how the scores are computed, from features or their shapes."""
     return memory.form(self, features)
 
   def scores(self, features, train: bool) -> jax.Array:

@@ -60,7 +60,7 @@ class Contrastive(nn.Module):
       )
 
   def form(self, features) -> str:
-    """How the scores are computed, from features or their shapes."""
+    """Says how the scores are computed, from features or their shapes."""
     x, y = features[0].global_, features[1].global_
     return scoring.form(self.critic, x, y, self.stream)
 

@@ -75,7 +75,7 @@ class DeepInfoMax(nn.Module):
       )
 
   def form(self, features) -> str:
-    """How the scores are computed, from features or their shapes."""
+    """Says how the scores are computed, from features or their shapes."""
     x, y = self._sides(features)
     if len(x.shape) == 2:
       return scoring.form(self.critic, x, y, self.stream)
@@ -84,7 +84,7 @@ class DeepInfoMax(nn.Module):
     return f"{places} x {scoring.form(self.critic, one, y, self.stream)}"
 
   def scores(self, features, train: bool):
-    """Of the (first) summary of rows with the features of columns."""
+    """Scores the (first) summary of rows with the features of columns."""
     x, y = self._sides(features)
     x = x if x.ndim == 2 else x.reshape(len(x), -1, x.shape[-1])[:, 0]
     return scoring.score(self.critic, x, y, train, self.stream)

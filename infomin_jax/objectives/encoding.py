@@ -37,7 +37,7 @@ def each_part(encoder: nn.Module, images: jax.Array, train: bool):
 
 
 def online_views(terms, count: int) -> tuple[int, ...]:
-  """Which of `count` views' features terms want of the trained encoder."""
+  """Returns which features of `count` views terms want."""
   wanted = set()
   for name, term in terms.items():
     views = range(count) if term.online is None else term.online
@@ -53,7 +53,7 @@ def online_views(terms, count: int) -> tuple[int, ...]:
 
 
 def target_views(terms) -> tuple[int, ...]:
-  """Which views the terms want from the momentum encoder."""
+  """Returns which views terms want from the momentum encoder."""
   return tuple(sorted({i for term in terms.values() for i in term.targets}))
 
 

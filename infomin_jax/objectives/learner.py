@@ -172,7 +172,7 @@ class Learner(nn.Module):
     return loss + adversaries, metrics
 
   def _encode_more(self, images: jax.Array, fixed: bool) -> Features:
-    """What `Seen.encode` is; batch statistics of the run do not see it."""
+    """Encodes more images for a term; batch statistics are not updated."""
     encoder, variables = self.encoder.unbind()
     if fixed:
       variables = jax.lax.stop_gradient(variables)
@@ -186,7 +186,7 @@ class Learner(nn.Module):
     return features
 
   def target_keys(self, views: Views) -> dict[str, jax.Array]:
-    """What the terms keep of their target views; apply it with EMA weights."""
+    """Returns what terms keep of target views; apply it with EMA weights."""
     wanted = target_views(self.terms)
     if not self._asked("shuffle"):
       return self._keys(self.encode_views(views, wanted, train=True))
@@ -200,7 +200,7 @@ class Learner(nn.Module):
     return self(views, self._keys(features), record, train=True)
 
   def _asked(self, option: str) -> bool:
-    """Whether a term has the option and wants it."""
+    """Returns whether a term has the option and wants it."""
     return any(getattr(term, option, False) for term in self.terms.values())
 
   def seen(self, count: int) -> tuple[int, ...]:
@@ -239,12 +239,12 @@ class Learner(nn.Module):
 
   @property
   def makes_images(self) -> bool:
-    """Whether a term makes images of noise."""
+    """Returns whether a term makes images of noise."""
     return any(hasattr(term, "sample") for term in self.terms.values())
 
   @property
   def has_scores(self) -> bool:
-    """Whether a term compares features by a critic."""
+    """Returns whether a term compares features by a critic."""
     return any(hasattr(term, "scores") for term in self.terms.values())
 
 

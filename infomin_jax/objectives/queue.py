@@ -87,7 +87,7 @@ class Queue(nn.Module):
     )
 
   def form(self, features) -> str:
-    """How the scores are computed, from features or their shapes."""
+    """Says how the scores are computed, from features or their shapes."""
     return memory.form(self, features)
 
   def keys(self, features, train: bool) -> jax.Array:

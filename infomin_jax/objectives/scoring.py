@@ -19,12 +19,14 @@ _FORCED = {True: True, False: False, "True": True, "False": False}
 
 
 def is_factored(critic: nn.Module) -> bool:
-  """Whether the critic is an inner product of two embeddings."""
+  """Returns whether the critic is an inner product of two embeddings."""
   return hasattr(critic, "embed_x") and hasattr(critic, "embed_y")
 
 
 def streams(critic: nn.Module, x, y, stream: bool | str) -> bool:
-  """Whether scores of `x [b, ...]` and `y [n, *l, d]` are to be streamed."""
+  """Returns whether scores of `x [b, ...]` and `y [n, *l, d]` are to be
+  streamed.
+  """
   if stream == "auto":
     return is_factored(critic) and _number(x, y) > STREAM_ABOVE
   return _FORCED[stream]

@@ -127,7 +127,7 @@ def own_arrays(trained: Trained) -> dict[str, np.ndarray]:
 
 
 def from_own_arrays(config, arrays: Mapping[str, np.ndarray]) -> Trained:
-  """What `own_arrays` has taken apart, whoever it comes from.
+  """Puts together what `own_arrays` has taken apart, from any source.
 
   Raises:
     UserError: the arrays are not those of the encoder that `config` names, or
@@ -148,7 +148,7 @@ def from_own_arrays(config, arrays: Mapping[str, np.ndarray]) -> Trained:
 
 
 def channels_of(trained: Trained) -> int:
-  """Of the images that an encoder takes.
+  """Returns the channels of the images that an encoder takes.
 
   Raises:
     UserError: none fits, so the arrays are not the encoder's.
@@ -157,7 +157,7 @@ def channels_of(trained: Trained) -> int:
 
 
 def _fitting(trained: Trained) -> tuple[int, dict[str, jax.ShapeDtypeStruct]]:
-  """How many channels its images have, and shapes of what the encoder gives.
+  """Returns the channels of images, and shapes of the encoder's outputs.
 
   The number stands nowhere: it is the first that fits. Nothing is computed.
   """

@@ -104,7 +104,7 @@ def shown(value) -> str:
 
 
 def _probes(folders) -> list[Block]:
-  """What probes read from learned features, a run a column."""
+  """Shows the scores of probes on learned features, one column per run."""
   found = {name: probed_rows(folder) for name, folder in folders.items()}
   names = ("task", "protocol", "tap", "metric")
   cells, keys = {}, []

@@ -64,7 +64,7 @@ def neighbours(found: Look) -> list[Block]:
 
 
 def views(found: Look, config) -> list[Block]:
-  """What the encoder was shown."""
+  """Shows the views of the encoder."""
   originals = found.originals
   if originals.ndim == 5:  # crops that the host cut
     originals = originals[:, 0]

@@ -90,7 +90,7 @@ def series(rows, key: str) -> tuple[list[float], list[float]]:
 
 
 def _sentences(rows, config, probed) -> list[str]:
-  """What was learned, in three sentences at the most."""
+  """Says what was learned, in at most three sentences."""
   last, steps = rows[-1], config.steps
   done = "" if last["step"] >= steps else f" of {steps:,}"
   minutes = _seconds(rows) / 60

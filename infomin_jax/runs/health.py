@@ -302,7 +302,7 @@ RULES: Mapping[str, Callable[[Sequence[Row], Any], Found]] = {
 
 
 def advise(rows: Sequence[Row], config: Any) -> list[Advice]:
-  """What the rules find wrong.
+  """Returns what the rules find wrong.
 
   Args:
     rows: the lines of `metrics.jsonl`, the newest last; `Recent` lines cost

@@ -27,7 +27,7 @@ class Results:
     return [self.runs[name][seed] for seed in sorted(self.runs.get(name, {}))]
 
   def counts(self, name: str) -> dict[str, int]:
-    """How many runs of a line ended how."""
+    """Counts the runs of a line by how they ended."""
     statuses = [record["status"] for record in self.records(name)]
     known = ("done", "nan", "raised")
     return {status: statuses.count(status) for status in known}
@@ -62,7 +62,7 @@ class Results:
     return found
 
   def lost(self, name: str) -> int:
-    """How many runs of a line did not end well."""
+    """Counts the runs of a line that did not end well."""
     counts = self.counts(name)
     return counts["nan"] + counts["raised"]
 

@@ -51,7 +51,7 @@ class Line:
 
   @property
   def trains(self) -> bool:
-    """Whether there is anything to train."""
+    """Returns whether there is anything to train."""
     return self.row != "untrained"
 
   def make_config(self, tiny: bool, **changes: Any):

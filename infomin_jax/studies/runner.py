@@ -66,7 +66,7 @@ class Run:
     return self.out / "workdirs" / f"{name}-seed{self.seed}"
 
   def path(self, probe: str) -> pathlib.Path:
-    """Where the record of a probe is."""
+    """Returns the path of a probe's record."""
     return store.run_path(self.out, f"{self.line.name}-{probe}", self.seed)
 
 

@@ -38,7 +38,7 @@ def open_folder(
 
 
 def run_path(out: pathlib.Path, name: str, seed: int) -> pathlib.Path:
-  """Where a run's record is."""
+  """Returns the path of a run's record."""
   return out / "runs" / f"{name}-seed{seed}.json"
 
 

@@ -115,7 +115,7 @@ class Experiment:
     jax.eval_shape(self.objective, *self._shapes, jax.random.key(0))
 
   def forms(self) -> dict[str, str]:
-    """Of each term, how its scores are computed in training."""
+    """Says how each term computes its scores in training."""
 
     def encode(params, stats, batch, key):
       views = self.views(key, batch)
@@ -163,7 +163,7 @@ class Experiment:
     )
 
   def host_map(self) -> Callable | None:
-    """What the host does to a training record: cuts the views' crops."""
+    """Returns what the host does to a training record: it cuts the crops."""
     if not self.config.data.host_crops:
       return None
     return data.crops_for(self.config.views)

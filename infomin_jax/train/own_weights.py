@@ -66,7 +66,7 @@ def own_weights(config, params: Mapping, stats: Mapping) -> dict[str, dict]:
 
 
 def _name(config) -> str:
-  """Of the encoder; what a stranger's config.json holds is not checked."""
+  """Returns the encoder's name; a stranger's config.json is not checked."""
   return str(config.get("encoder", {}).get("name", "of no name"))
 
 

@@ -27,7 +27,7 @@ LOST = 75
 
 
 def asked(environ: Mapping[str, str]) -> dict[str, Any] | None:
-  """What `jax.distributed.initialize` needs here; None for a single process.
+  """Returns arguments of `jax.distributed.initialize`; None for one process.
 
   Args:
     environ: the environment: `BY_HAND`, all three, or what SLURM, Open MPI or
@@ -72,7 +72,9 @@ def _by_hand(values: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _on_tpu(environ: Mapping[str, str]) -> bool:
-  """Whether there are TPUs here, one machine of a slice or all of it."""
+  """Returns whether there are TPUs here, one machine of a slice or all of
+  it.
+  """
   wanted = environ.get("JAX_PLATFORMS", "tpu")
   return (
     "tpu" in wanted.split(",")
@@ -159,7 +161,8 @@ def first_alone(make: Callable[[], Any]) -> None:
 
 
 def stop_agreed(step: int) -> bool:
-  """Whether a process was sent SIGTERM, and all are to stop at this step.
+  """Returns whether a process was sent SIGTERM, and all are to stop at this
+  step.
 
   Called by all processes at every step. Always False for a single process.
   """

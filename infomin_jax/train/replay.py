@@ -132,7 +132,7 @@ def _look(experiment, state, batch, key) -> dict[str, Any]:
 
 
 def _largest(tree) -> dict[str, float]:
-  """Of each array the largest magnitude, in descending order, NaN first."""
+  """Lists the largest magnitude of each array, NaN first, then descending."""
   found = {
     jax.tree_util.keystr(path, simple=True, separator="."): float(
       jnp.max(jnp.abs(x))

@@ -64,7 +64,7 @@ def to_float(image):
 
 
 def resize_center(images: jax.Array, resize: int, size: int) -> jax.Array:
-  """What evaluation sees: float32 `[b, size, size, c]` in [0, 1].
+  """Cuts what evaluation sees: float32 `[b, size, size, c]` in [0, 1].
 
   The shorter side is brought to `resize` pixels (0: to `size`) and the middle
   `size` cut out, in one resampling; images of that size already stay as they

@@ -48,7 +48,7 @@ def occluded(size: int, block: int = 10, fill: float = 0.5):
 
 
 def patch(key, size: int, block: int) -> jax.Array:
-  """Where a random patch covers an image, bool `[size, size]`."""
+  """Draws where a patch covers an image, bool `[size, size]`."""
   side_key, place_key, edge_key = jax.random.split(key, 3)
   height, width = jax.random.randint(side_key, (2,), block, size - block + 1)
   share = jax.random.uniform(place_key, (2,))

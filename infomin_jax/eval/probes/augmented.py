@@ -85,7 +85,7 @@ def augmentation(config, source: Source, views: Mapping[str, Any]) -> Callable:
 
 
 def _host(config, views) -> Callable | None:
-  """What the host does to a record: it cuts the crop, where it has to."""
+  """Returns what the host does to a record: it cuts the crop if needed."""
   if not config.data.host_crops:
     return None
   return data.host_views(1, config.views.size, views["crop_scale"])

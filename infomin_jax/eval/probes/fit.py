@@ -106,7 +106,7 @@ def final(fitted: Iterator) -> tuple[Any, Any]:
 
 
 def last_tenth(fitted: Iterator, epochs: int) -> Iterator:
-  """What `fit` gives in its last tenth, at least once.
+  """Returns what `fit` gives in its last tenth, at least once.
 
   Published accuracies are means over the last 100 of 1000 epochs.
   """

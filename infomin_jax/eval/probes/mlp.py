@@ -221,7 +221,7 @@ def within(logits: jax.Array, limit: jax.Array) -> jax.Array:
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-  """Of each row, in nats: `[b, c], [b] -> [b]`."""
+  """Returns the cross entropy of each row, nats: `[b, c], [b] -> [b]`."""
   return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 

@@ -45,7 +45,7 @@ class Part:
 
   @functools.cached_property
   def finite(self) -> bool:
-    """Whether every feature is a number that can be squared."""
+    """Returns whether every feature is a number that can be squared."""
     x = self.x  # comparisons with NaN are false
     return not x.size or bool(-LARGEST < x.min() and x.max() < LARGEST)
 
@@ -170,7 +170,7 @@ class Case:
         )
 
   def picture(self, kind: str) -> pathlib.Path:
-    """Where to draw: `neighbours_learned_pool.png`."""
+    """Returns the path of a picture: `neighbours_learned_pool.png`."""
     words = self.name.replace(", tap ", "_").replace(" ", "_")
     return self.folder / f"{kind}_{words}.png"
 

@@ -58,7 +58,7 @@ def segmentation_scores(
   epochs: int,
   seed: int = 0,
 ) -> dict[str, float]:
-  """How well one linear layer tells the classes of pixels, in [0, 1].
+  """Scores one linear layer by its classes of pixels, in [0, 1].
 
   Its logits at each place of the map are brought to the mask's size by bilinear
   interpolation; the loss is the cross-entropy of pixels. Channels are
@@ -145,7 +145,7 @@ def pixel_loss(logits):
 def confusion(
   masks: np.ndarray, guessed: np.ndarray, classes: int
 ) -> np.ndarray:
-  """How many pixels of class i were guessed to be j, int `[classes, classes]`.
+  """Counts pixels of class i that were guessed to be j, `[classes, classes]`.
 
   Void pixels are left out.
   """

@@ -34,7 +34,7 @@ def ssim(
 
 
 def published_ssim(x: jax.Array, y: jax.Array) -> jax.Array:
-  """What table 4 of Deep InfoMax calls MS-SSIM, `[b]`: SSIM at one scale.
+  """Returns MS-SSIM as in table 4 of Deep InfoMax, `[b]`: SSIM at one scale.
 
   Of images in [-1, 1] with the constants for a range of 1, and zeros around
   them; in the authors' code, `functions/misc.py`.
@@ -73,7 +73,7 @@ def ms_ssim(x: jax.Array, y: jax.Array, *, data_range: float) -> jax.Array:
 
 
 def scales(side: int) -> int:
-  """How many scales of `ms_ssim` images of so many pixels have, at most 5."""
+  """Returns the scales of `ms_ssim` of images of so many pixels, at most 5."""
   if side < WINDOW:
     raise UserError(
       f"SSIM: expected images of at least {WINDOW} pixels, got {side}: raise "

@@ -23,7 +23,7 @@ class Critic(Protocol):
 
   @property
   def normalised(self) -> bool:
-    """Whether scores are a ratio of densities, whose partition is 1."""
+    """Returns whether scores are a ratio of densities, whose partition is 1."""
     ...
 
   def pairs(self, rows: np.ndarray) -> np.ndarray:

@@ -59,7 +59,7 @@ class Form:
 
   @property
   def words(self) -> str:
-    """What it is, for people."""
+    """Returns a name for people."""
     if self.base == "all":
       return "t copula"
     if self.base == "correlated":
@@ -85,7 +85,7 @@ class Copula:
 
   @property
   def normalised(self) -> bool:
-    """Whether its partition is 1 by construction."""
+    """Returns whether its partition is 1 by construction."""
     return True
 
   def pairs(self, rows: np.ndarray) -> np.ndarray:
@@ -103,7 +103,7 @@ class Copula:
     return _of_forms(form, x, y, self._dims, nu) - _half_log(rho)
 
   def sides(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """What critics read of all rows, float32 (`networks`).
+    """Returns what networks read of all rows, float32 (`networks`).
 
     `u` are canonical coordinates and `q` their squared length; the quadratic
     form of the joint density is `q_x + q_y + a_x + a_y + <b_x, b_y>`, and `c`

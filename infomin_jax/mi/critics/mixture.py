@@ -134,7 +134,7 @@ class _Choice(NamedTuple):
 
 
 def _most(x, maps):
-  """How many components the rows allow in these coordinates."""
+  """Returns how many components the rows allow in these coordinates."""
   coordinates = sum(m.matrix.shape[1] for m in (maps.x, maps.y))
   if coordinates > _MOST:
     return 0

@@ -69,12 +69,12 @@ class Data:
 
   @property
   def vectors(self) -> bool:
-    """Whether both sides are columns."""
+    """Returns whether both sides are columns."""
     return isinstance(self.x, Columns) and isinstance(self.y, Columns)
 
   @property
   def width(self) -> int:
-    """How many columns both sides have together, if they have columns."""
+    """Counts the columns of both sides."""
     both = [v for v in (self.x, self.y) if isinstance(v, Columns)]
     return sum(v.ranks.shape[1] for v in both)
 
@@ -128,7 +128,8 @@ def _copula(data, rows) -> "Copula | Nothing":
 
 
 def _misfits(copula, fitted) -> bool:
-  """Whether the copula is worse than no critic on the pairs it was fitted to.
+  """Returns whether the copula is worse than no critic on the pairs it was
+  fitted to.
 
   So it is where few rows of a column differ: no copula has such ties.
   """
@@ -193,7 +194,7 @@ class Network:
 
   @property
   def failed(self) -> bool:
-    """Whether training only lost."""
+    """Returns whether training only lost."""
     fell = np.nanmin(self.curve) < self.curve[0] - _FELL
     return bool(fell) and self.gain == 0
 
@@ -228,7 +229,7 @@ def train(name, copula, data, rows, seed, least) -> Network:
 
 
 def _sides(name, data, copula):
-  """What networks read of both sides, all rows, and the critic they add to."""
+  """Returns what networks read of both sides, and the critic they add to."""
   if name == "distances":
     return data.components, None
   if isinstance(copula, Copula):

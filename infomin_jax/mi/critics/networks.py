@@ -181,7 +181,7 @@ def _patches(image: jax.Array, size: int = 4) -> jax.Array:
 
 
 def _inputs(side: Side) -> jax.Array:
-  """What a network reads of a side: bounded coordinates, length, products."""
+  """Returns inputs of a side: bounded coordinates, length, products."""
   u, d = side["u"], side["u"].shape[1]
   length = jnp.log1p(side["q"] / d)[:, None] - 0.7  # about 0 for a Gaussian
   bounded = u * jax.lax.rsqrt(1 + u**2 / 25)

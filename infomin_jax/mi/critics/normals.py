@@ -52,11 +52,11 @@ class Normals:
     return found + self.log_weights - np.sum(logs, axis=1)
 
   def log_density(self, z: np.ndarray) -> np.ndarray:
-    """Of the mixture, but for a constant, `[n]`."""
+    """Returns log densities of the mixture, but for a constant, `[n]`."""
     return _log_sum(self.log_joint(z).T)
 
   def _slope(self) -> np.ndarray:
-    """What `log_joint` is as a linear function of `_features`."""
+    """Returns `log_joint` as a linear function of `_features`."""
     precision = np.linalg.inv(self.covariances)
     linear = np.einsum("kij,kj->ki", precision, self.means)
     constant = self.log_weights - 0.5 * np.sum(linear * self.means, axis=1)
@@ -219,7 +219,7 @@ def _split(z, shares, count):
 
 
 def _pattern(dx, d):
-  """Where a prior covariance is not zero: variances and canonical pairs."""
+  """Marks where a prior covariance is not zero: variances, canonical pairs."""
   mask = np.eye(d, dtype=bool)
   pairs = np.arange(min(dx, d - dx))
   mask[pairs, dx + pairs] = mask[dx + pairs, pairs] = True

@@ -196,7 +196,7 @@ def preset(name: str) -> dict[str, dict[str, Any]]:
 
 
 def probes(name: str) -> dict[str, dict[str, Any]]:
-  """Of every probe, its changes of `config.evaluate`."""
+  """Returns the changes of `config.evaluate` of every probe."""
   changes = PROBE_CHANGES[name]
   return {
     key: {"protocols": (key,)} | PROBES[key] | changes.get(key, {})

@@ -205,7 +205,7 @@ def _steadier(semi: str, unsupervised: str, space: str) -> Claim:
 
 
 def _from_median(name: str) -> Effect:
-  """How far each seed's accuracy lies from the median of all."""
+  """Returns how far each seed's accuracy lies from the median of all."""
 
   def effect(results):
     found = results.values(name, ACCURACY)

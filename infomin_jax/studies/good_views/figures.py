@@ -78,7 +78,7 @@ def reverse_u(path, family: str, names: list[str], results: Results) -> None:
 
 
 def factors(path, names: list[str], results: Results) -> None:
-  """What still frames tell, by what the frames before them shared."""
+  """Draws what still frames show, by what the frames before them shared."""
   panels = {
     "linear_pool": "digit, accuracy",
     "linear_pool_background": "background, accuracy",
@@ -107,7 +107,7 @@ def factors(path, names: list[str], results: Results) -> None:
 def sweet_spot(
   names: list[str], results: Results
 ) -> tuple[float, float] | None:
-  """Where views are best: 95 % interval of their I(v1; v2), over seeds."""
+  """Returns the 95 % interval, over seeds, of I(v1; v2) of the best views."""
   try:
     accuracy = {name: results.values(name, ACCURACY) for name in names}
     shared = {name: results.values(name, SHARED) for name in names}

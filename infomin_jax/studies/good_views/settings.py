@@ -142,7 +142,7 @@ def preset(name: str) -> dict[str, dict[str, Any]]:
 
 
 def probes(name: str) -> dict[str, dict[str, Any]]:
-  """Of every probe, its changes of `config.evaluate`; alike in all presets."""
+  """Returns the changes of `config.evaluate` of every probe."""
   del name
   return {key: {"protocols": (key,)} | PROBES[key] for key in PROBES}
 

@@ -122,7 +122,7 @@ def glorot(key: jax.Array, params, joint: tuple[str, ...] = ()):
 
 
 def count(params) -> int:
-  """How many numbers a tree of parameters has."""
+  """Counts the numbers of a tree of parameters."""
   return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 

@@ -179,7 +179,7 @@ def make_evaluate(variant, pair, images, views) -> Callable:
 
 
 def _make_extra(variant, pair, images, views) -> Callable:
-  """What only some encoders have: an inverse, a Jacobian."""
+  """Returns what only some encoders have: an inverse, a Jacobian."""
   if variant.encoder == "realnvp":
     error = measure.make_inverse_error(pair.g1, images)
     return lambda state, key: {"inverse_error": error(state.params["g1"])}
