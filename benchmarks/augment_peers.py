@@ -3,7 +3,7 @@
 Each function takes the recipe, the images uint8 `[b, s, s, 3]` and gives one
 that makes a view of each. Libraries that draw one set of parameters a call are
 given one image at a time, as in a data loader. All use the crop's scale 0.2 to
-1, the jitter 0.8, 0.8, 0.8, 0.2 with probability 0.8, greys with 0.2 and a
+1, the jitter 0.8, 0.8, 0.8, 0.2 with probability 0.8, grays with 0.2 and a
 Gaussian blur with 0.5, sigma 0.1 to 2.
 """
 

@@ -2,7 +2,7 @@
 
   infomin train --config configs/colorful_digits.py --workdir runs/quickstart
 
-Views of an image share its handwriting only: place, photograph and colour are
+Views of an image share its handwriting only: place, photograph and color are
 drawn anew (Tian et al. 2020, section 4.1). A few minutes on 2 cores; `make run`
 trains and evaluates it. `:tiny` is for tests.
 """

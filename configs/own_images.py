@@ -7,7 +7,7 @@
 All image files below the folder are read, cut to squares of `data.image_size`
 and kept in memory where they fit (1 GiB); every tenth is held out, or whole
 groups of them (`data.group`). Folders of the first level, where there are
-several, are classes, and are probed. For grey images or more than three
+several, are classes, and are probed. For gray images or more than three
 channels set `data.channels`; for arrays see `infomin_jax/data/arrays.py`.
 `:tiny` is for tests.
 """

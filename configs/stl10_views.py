@@ -1,4 +1,4 @@
-"""Two parts of an STL-10 image contrasted: colours, frequencies, learned ones.
+"""Two parts of an STL-10 image contrasted: colors, frequencies, learned ones.
 
   infomin train --config configs/stl10_views.py:ydbdr --workdir runs/stl_ydbdr
   infomin train --config configs/stl10_views.py:frequency \\
@@ -7,8 +7,8 @@
   infomin train --config configs/stl10_views.py:frozen \\
     --config.encoder.generator_from=runs/stl_semi --workdir runs/stl_learned
 
-Rows are colour spaces (first channel against the other two), `frequency` (a
-Gaussian blur against the rest), invertible colour spaces that are learned
+Rows are color spaces (first channel against the other two), `frequency` (a
+Gaussian blur against the rest), invertible color spaces that are learned
 (`unsupervised`, `supervised`, `semi`, and `floor`, beyond the paper), and
 `frozen`, which trains encoders on one of these. Not yet measured here; Tian et
 al. 2020 have, linear: rgb 81.5, ydbdr 86.6; unsupervised 84.3, supervised 78.5,

@@ -1,11 +1,11 @@
-"""Views of Fashion-MNIST in colours, on two CPU cores.
+"""Views of Fashion-MNIST in colors, on two CPU cores.
 
   infomin train --config configs/tinted_fashion_views.py:ydbdr --workdir runs/v
   infomin train --config configs/tinted_fashion_views.py:augment \\
     --config.views.strength=1.0 --workdir runs/jittered
 
 Rows: `augment`, two augmented views of one encoder, whose crops and jitter can
-be swept, and recipes of views (A to E, simclr, infomin, crop); a colour space
+be swept, and recipes of views (A to E, simclr, infomin, crop); a color space
 (rgb, lab, ycbcr, ypbpr, ydbdr, yiq, hsv), its first channel against the other
 two; `frequency`, blurred against the rest; `unsupervised`, `supervised`, `semi`
 and `floor`, views that are being learned, and `frozen`, which takes them from

@@ -125,7 +125,7 @@ def collapsed(order: Callable) -> Callable:
 
 
 def tied_pairs(folder) -> None:
-  """Two neighbours of two classes, as near: neither always wins."""
+  """Two neighbors of two classes, as near: neither always wins."""
   from infomin_jax.eval.probes.knn import knn_guesses
 
   x, y = np.ones((2, 3), np.float32), np.arange(2)

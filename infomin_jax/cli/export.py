@@ -11,7 +11,7 @@
 | safetensors | any encoder, under our own names | .safetensors |
 | stablehlo | any encoder: `jax.export.deserialize` and call it | any |
 
-Images are to be normalised by config.normalize, which every file carries where
+Images are to be normalized by config.normalize, which every file carries where
 its format has room; stablehlo takes them as they are, in [0, 1]. The last line
 says what to change in the other library's model before it loads the file. A
 ResNet that cannot be loaded there is refused.
@@ -216,7 +216,7 @@ def _stablehlo(trained, out: pathlib.Path) -> str:
 
 
 def write_safetensors(arrays, trained, out: pathlib.Path, **about) -> None:
-  """Writes arrays with the encoder and its normalisation, and `about`."""
+  """Writes arrays with the encoder and its normalization, and `about`."""
   try:
     from safetensors.numpy import save_file
   except ImportError as error:

@@ -5,7 +5,7 @@
   infomin report runs/good_views
 
 The page needs no network and no other file. Of one run it tells what was
-learned, whether all is well, and shows features, neighbours and views of test
+learned, whether all is well, and shows features, neighbors and views of test
 images; while the run goes on, the same command makes it anew. Of several runs
 it lays curves over each other; of a study it shows each claim and its verdict.
 """

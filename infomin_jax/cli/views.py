@@ -63,7 +63,7 @@ def with_parts(encoder, columns: dict, key) -> dict:
   """Beside each column, by heading, the parts that a fresh encoder splits."""
   import jax
 
-  from infomin_jax.views.sheet import in_colours, stretched
+  from infomin_jax.views.sheet import in_colors, stretched
 
   @jax.jit
   def split(view):
@@ -74,5 +74,5 @@ def with_parts(encoder, columns: dict, key) -> dict:
     parts = split(view)
     found[heading] = view
     for i, part in enumerate(parts):
-      found[f"{heading}, part {i}"] = in_colours(stretched(part))
+      found[f"{heading}, part {i}"] = in_colors(stretched(part))
   return found

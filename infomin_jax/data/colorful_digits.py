@@ -1,6 +1,6 @@
 """Colorful digits: handwritten digits on photographs, with known factors.
 
-An 8 x 8 digit of scikit-learn's is drawn 16 pixels wide, in a random colour,
+An 8 x 8 digit of scikit-learn's is drawn 16 pixels wide, in a random color,
 at a random place on a random 32 x 32 crop of one of eight photographs that
 come with scikit-learn and scikit-image. Digit, position and background are
 known, so that a probe of each shows *what* an encoder has learned.
@@ -124,7 +124,7 @@ def _drawn(background, digit, place, color) -> tuple[jax.Array, jax.Array]:
   return image, draw_ink(digit, place, affine)
 
 
-def compose(background, digit, place, affine, colour) -> jax.Array:
+def compose(background, digit, place, affine, color) -> jax.Array:
   """Draws a digit on a background: float32 `[32, 32, 3]` in [0, 1].
 
   Args:
@@ -133,16 +133,16 @@ def compose(background, digit, place, affine, colour) -> jax.Array:
     place: row and column of the drawn digit's upper left corner: int `[2]`.
     affine: `[2, 3]`, from places in the drawn digit to places in the
       handwriting, both in [-1, 1]; `eye(2, 3)` draws it as it is.
-    colour: `[3]` in [0, 1].
+    color: `[3]` in [0, 1].
   """
   ink = draw_ink(digit, place, affine)[..., None]
-  return background * (1 - ink) + ink * colour[None, None]
+  return background * (1 - ink) + ink * color[None, None]
 
 
 def draw_ink(digit, place, affine) -> jax.Array:
   """Draws how much ink covers each pixel, `[32, 32]` in [0, 1]."""
-  centres = (jnp.arange(DIGIT) + 0.5) * (2 / DIGIT) - 1
-  grid = jnp.stack(jnp.meshgrid(centres, centres, indexing="ij"))
+  centers = (jnp.arange(DIGIT) + 0.5) * (2 / DIGIT) - 1
+  grid = jnp.stack(jnp.meshgrid(centers, centers, indexing="ij"))
   source = jnp.einsum("ij,jhw->ihw", affine[:, :2], grid)
   source = source + affine[:, 2, None, None]
   ink = jax.scipy.ndimage.map_coordinates(

@@ -53,7 +53,7 @@ def decode(
       pixels that alpha hides.
 
   Returns:
-    uint8 `[h, w, c]`, colours in RGB or RGBA order.
+    uint8 `[h, w, c]`, colors in RGB or RGBA order.
 
   Raises:
     BrokenRecord: not an image, or a damaged or truncated one.
@@ -214,7 +214,7 @@ def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def resize_crop(image: np.ndarray, resize_to: int, size: int) -> np.ndarray:
-  """Shorter side to `resize_to`, then the centre: `[size, size, c]`.
+  """Shorter side to `resize_to`, then the center: `[size, size, c]`.
 
   Rounding as in torchvision's Resize and CenterCrop. Needs
   `size <= resize_to`.
@@ -227,7 +227,7 @@ def resize_crop(image: np.ndarray, resize_to: int, size: int) -> np.ndarray:
 
 
 def _middle(image: np.ndarray) -> np.ndarray:
-  """The middle of a long image, which is all that a centre can hold.
+  """The middle of a long image, which is all that a center can hold.
 
   Resizing all of an image of 1 x 30,000 pixels takes gigabytes. Four squares
   are kept, or one pixel more so that the middle is the same.

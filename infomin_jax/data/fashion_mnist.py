@@ -92,7 +92,7 @@ def prepare(data_dir: str = "", manual_dir: str = "") -> pathlib.Path:
   """Writes the set from the original files into `data_dir`; its folder."""
   source = idx_folder(data_dir, manual_dir)
   for split in _STEMS:
-    read(source, split)  # a damaged file fails here, not half-way
+    read(source, split)  # a damaged file fails here, not halfway
   top = tfds_sources.default_dir(data_dir)
   print(f"Preparing Fashion-MNIST from {source} in {top}.", file=sys.stderr)
   builder = FashionMnistIdx(data_dir=str(top), file_format="array_record")

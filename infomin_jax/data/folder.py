@@ -87,7 +87,7 @@ def load(
 ) -> FolderSource:
   """Image files below `path`, each once, in sorted order.
 
-  Sub-folders are classes, labelled 0, 1, ... in sorted order; images directly
+  Sub-folders are classes, labeled 0, 1, ... in sorted order; images directly
   in the folder (or in a single sub-folder) have no label. With a sub-folder
   `train`, the splits are the sub-folders train, validation (or valid, val) and
   test; without, every tenth image is `test` and the others are `train`. One
@@ -97,7 +97,7 @@ def load(
     split: a TFDS split string over those splits.
     path: the folder.
     image_size: shorter side of the images after an antialiased resize, whose
-      centre is cut to a square; 0 leaves the sizes as they are.
+      center is cut to a square; 0 leaves the sizes as they are.
     channels: as in `decode.decode`; 0 is one number for all files: 1 if all are
       gray, 4 if all have alpha, else 3.
     background: RGB behind transparent pixels; () is white.

@@ -93,7 +93,7 @@ def _views(record, rng, count, size, scale, ratio, pieces):
 
 
 def host_center(resize: int, size: int) -> Host:
-  """A `host` for evaluation: shorter side to `resize`, centre `size`.
+  """A `host` for evaluation: shorter side to `resize`, center `size`.
 
   A `mask` is cut alike.
   """

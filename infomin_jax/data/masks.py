@@ -19,7 +19,7 @@ def decoded_mask(
     source: for messages.
 
   Raises:
-    UserError: another size, or colours instead of classes.
+    UserError: another size, or colors instead of classes.
   """
   mask = decoded(data, 0, index, source)  # a conversion would change classes
   if mask.shape != (*shape[:2], 1):

@@ -27,7 +27,7 @@ class Source(Protocol):
 
   Attributes:
     name: for messages and tables.
-    tasks: name -> Task; empty if nothing is labelled.
+    tasks: name -> Task; empty if nothing is labeled.
     image_shape: `(h, w, c)`, or None when sizes vary.
   """
 

@@ -19,7 +19,7 @@ class LayerNormConvNet(nn.Module):
   """Two 5x5 convolutions, layer norm, mean over places, y.
 
   219,748 parameters on half a 28x28 digit. `local` and the tap `conv` are the
-  normalised map, `[b, h / 4, w / 4, 128]`; y is `global_`.
+  normalized map, `[b, h / 4, w / 4, 128]`; y is `global_`.
 
   Attributes:
     widths: channels of the convolutions, each of stride 2.

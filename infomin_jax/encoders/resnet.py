@@ -127,7 +127,7 @@ class ResNet(nn.Module):
     local: the stage whose map is `local`, `layer1` to `layer4`.
     width: channels of the first stage; 32 gives the half-width copies that
       CMC trains on split channels.
-    groups: parts of the batch, each normalised by statistics of its own in
+    groups: parts of the batch, each normalized by statistics of its own in
       training, as on devices that do not share theirs; 1 is the whole batch.
     remat: recompute each block in the backward pass: less memory, more time,
       the same parameters.

@@ -1,7 +1,7 @@
 """An encoder that splits an image into parts, each with a network of its own.
 
 Contrasting the parts' features with one another is Contrastive Multiview
-Coding; the parts may be those of a colour space that is learned.
+Coding; the parts may be those of a color space that is learned.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ class Split(nn.Module):
   """Splits images into parts and encodes each by its own network.
 
   Takes images in [0, 1], so `config.normalize` is mean 0 and std 1 (others are
-  refused where a config's network is made); colour splits centre their
+  refused where a config's network is made); color splits center their
   channels themselves.
 
   `global_`, and `local` where the maps agree, are those of the parts side by

@@ -166,11 +166,11 @@ def fit_flow(
   key, init_key = jax.random.split(jax.random.key(seed))
   x = _or_nothing(x, y)
   params = flow.init(init_key, y[:1], x[:1])
-  params = maximise_likelihood(log_prob, params, (y, x), key, **training)
+  params = maximize_likelihood(log_prob, params, (y, x), key, **training)
   return lambda y, x=None: log_prob(params, y, _or_nothing(x, y))
 
 
-def maximise_likelihood(
+def maximize_likelihood(
   log_prob: Callable[..., Array],
   params,
   data: tuple[Array, ...],

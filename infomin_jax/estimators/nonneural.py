@@ -22,7 +22,7 @@ def ksg(
   noise: float = 1e-10,
   seed: int = 0,
 ) -> float:
-  """KSG estimate of I(X; Y) from nearest neighbours, in nats; neither bound.
+  """KSG estimate of I(X; Y) from nearest neighbors, in nats; neither bound.
 
   For continuous x and y. Columns are scaled to variance one, which MI does not
   see; distances are the largest over columns. Saturates near log n, and needs
@@ -31,7 +31,7 @@ def ksg(
   Args:
     x: samples, `[n, dx]`.
     y: their partners, `[n, dy]`.
-    k: neighbours; more lowers variance and raises bias.
+    k: neighbors; more lowers variance and raises bias.
     variant: 1 counts in a square around a point, 2 in a rectangle.
     noise: standard deviation of normal noise added to the scaled columns, so
       that equal values are not at distance zero; 0 for none.
@@ -51,10 +51,10 @@ def ksg(
   x, y = _noisy(*_paired(x, y, k), noise, seed)
   size = len(x)
   joint = KDTree(np.hstack([x, y]))
-  _, neighbours = joint.query(joint.data, k + 1, p=np.inf)
+  _, neighbors = joint.query(joint.data, k + 1, p=np.inf)
   inside = 0.0
   for values in (x, y):
-    apart = np.abs(values[neighbours] - values[:, None])  # [n, k + 1, d]
+    apart = np.abs(values[neighbors] - values[:, None])  # [n, k + 1, d]
     within = np.nextafter(np.max(apart, axis=(1, 2)), np.inf)
     inside += digamma(_count(values, within) - 1)
   return float(digamma(k) - 1 / k + digamma(size) - np.mean(inside))
@@ -86,7 +86,7 @@ def _noisy(x, y, noise, seed):
 def mixed_ksg(x: np.ndarray, y: np.ndarray, k: int = 5) -> float:
   """KSG for discrete, continuous and mixed data, in nats; neither bound.
 
-  Where the k-th neighbour is at distance zero, points at distance zero are
+  Where the k-th neighbor is at distance zero, points at distance zero are
   counted, and the estimate is the plug-in one; elsewhere it is `ksg`. So equal
   values must be exactly equal, and no noise is added. Columns are not scaled:
   give x and y scales on which a discrete step is not a small distance.
@@ -97,7 +97,7 @@ def mixed_ksg(x: np.ndarray, y: np.ndarray, k: int = 5) -> float:
   Args:
     x: samples, `[n, dx]`.
     y: their partners, `[n, dy]`.
-    k: neighbours.
+    k: neighbors.
 
   Returns:
     At most about `log n`; may be negative for independent x and y.

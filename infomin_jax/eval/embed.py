@@ -88,7 +88,7 @@ def make_features(learner, taps, config, mesh) -> Callable:
   # Every process gets the features of all images.
   @functools.partial(jax.jit, out_shardings=whole(mesh))
   def features(variables, images):
-    return read_taps(learner, variables, _centred(images, config), taps)
+    return read_taps(learner, variables, _centerd(images, config), taps)
 
   return features
 
@@ -133,7 +133,7 @@ def embed(
 
 
 def small_images(source, config, limit: int = 0) -> np.ndarray:
-  """The images of `embed` before they are normalised, `[n, s, s, c]`.
+  """The images of `embed` before they are normalized, `[n, s, s, c]`.
 
   uint8, a quarter of the memory; where they were resized, pixels are rounded.
 
@@ -142,7 +142,7 @@ def small_images(source, config, limit: int = 0) -> np.ndarray:
     config: gives the image size, batch size and host-side decoding.
     limit: as in `embed`.
   """
-  cut = jax.jit(lambda x: jnp.round(255 * _centred(x, config)))
+  cut = jax.jit(lambda x: jnp.round(255 * _centerd(x, config)))
   batches = held_out_batches(source, config.evaluate.batch_size, config, limit)
   return np.concatenate(
     [np.asarray(cut(batch["image"])).astype(np.uint8) for batch in batches]
@@ -166,7 +166,7 @@ def places(source, config, limit: int = 0) -> np.ndarray:
   return np.concatenate([batch["place"] for batch in batches])
 
 
-def _centred(images: jax.Array, config) -> jax.Array:
+def _centerd(images: jax.Array, config) -> jax.Array:
   """Returns what evaluation sees of images, float32 `[b, s, s, c]`."""
   if config.data.host_crops:
     return to_float(images)  # the host has cut them

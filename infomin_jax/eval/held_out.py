@@ -67,13 +67,13 @@ def pair_nats(scores: Scores) -> jax.Array:
 def effective_rank(features: np.ndarray) -> float:
   """Returns how many directions features `[n, d]` use, between 1 and d.
 
-  The exponential of the entropy of the normalised singular values.
+  The exponential of the entropy of the normalized singular values.
 
   References:
     Roy, Vetterli, The effective rank, 2007, eq. 3.
   """
-  centred = jnp.asarray(features - features.mean(axis=0))
-  values = jnp.linalg.svd(centred, compute_uv=False)
+  centerd = jnp.asarray(features - features.mean(axis=0))
+  values = jnp.linalg.svd(centerd, compute_uv=False)
   share = values / jnp.maximum(jnp.sum(values), 1e-12)
   entropy = -jnp.sum(share * jnp.log(jnp.maximum(share, 1e-12)))
   return float(jnp.exp(entropy))

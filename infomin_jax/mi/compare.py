@@ -29,7 +29,7 @@ _DIRECTIONS = {
   "upper": "upper bound if the critic is the log ratio",
   "neither": "neither",
 }
-# Rows of the arrays that neighbours are searched in.
+# Rows of the arrays that neighbors are searched in.
 _NEIGHBOURS = 10_000
 
 

@@ -153,7 +153,7 @@ def _best(found, rows, asked) -> tuple[list[str], dict[str, float]]:
   """
   looks = {name: score(model, rows.choose) for name, model in found.items()}
   tried = {
-    name: shown(*looks[name], model.normalised) for name, model in found.items()
+    name: shown(*looks[name], model.normalized) for name, model in found.items()
   }
   if asked != "auto":
     return [asked if asked in found else "copula"], tried
@@ -164,7 +164,7 @@ def _best(found, rows, asked) -> tuple[list[str], dict[str, float]]:
     more = pairs - start
     error = np.std(more) / np.sqrt(len(more))
     better = tried[name] - tried["copula"]
-    if not found[name].normalised and found["copula"].normalised:
+    if not found[name].normalized and found["copula"].normalized:
       error = max(error, _doubt(carried(exponentials(matrix)[0])))
     if better > max(gain, error):
       best, gain = name, better
@@ -204,12 +204,12 @@ def _kept(fitted, names, parts, asked) -> tuple[list[str], list[Held]]:
     ]
 
   held = of(names)
-  if asked != "auto" or held[0].normalised:
+  if asked != "auto" or held[0].normalized:
     return names, held
   best = np.mean([donsker_varadhan(fold) for fold in held])
   best -= _doubt(min(log_partition(fold)[1] for fold in held))
   for name in ("copula", "mixture"):
-    if not all(name in found and found[name].normalised for found in fitted):
+    if not all(name in found and found[name].normalized for found in fitted):
       continue
     other = of([name])
     nats = np.mean([donsker_varadhan(fold) for fold in other])
@@ -243,7 +243,7 @@ def _named(names, copula) -> str:
 def _score(model, rows) -> Held:
   pairs, matrix = score(model, rows.held)
   fitted = nats(model, rows.fitted)
-  return Held(rows.held, pairs, matrix, fitted, model.normalised)
+  return Held(rows.held, pairs, matrix, fitted, model.normalized)
 
 
 def _rise(names, data, rows, held, seed, first) -> float:
@@ -257,5 +257,5 @@ def _rise(names, data, rows, held, seed, first) -> float:
     if name in NETWORKS:
       found[name] = train(name, found["copula"], data, half, seed, 0.0)
   model = _joint(found, names, half)
-  before = shown(*score(model, rows.held), model.normalised)
+  before = shown(*score(model, rows.held), model.normalized)
   return donsker_varadhan(held) - before

@@ -21,7 +21,7 @@ class Held:
     pairs: their scores, `[n]`.
     matrix: scores of all combinations of the first m, `[m, m]`.
     fitted_nats: Donsker-Varadhan value of the pairs it was fitted to.
-    normalised: whether the scores are a ratio of densities, a copula's without
+    normalized: whether the scores are a ratio of densities, a copula's without
       a network, whose partition is 1.
   """
 
@@ -29,25 +29,25 @@ class Held:
   pairs: np.ndarray
   matrix: np.ndarray
   fitted_nats: float
-  normalised: bool
+  normalized: bool
 
 
 def donsker_varadhan(held: Held) -> float:
   """Nats of one fold: mean score of its pairs less the log partition."""
-  return shown(held.pairs, held.matrix, held.normalised)
+  return shown(held.pairs, held.matrix, held.normalized)
 
 
 def log_partition(held: Held) -> tuple[float, float]:
   """log mean exp of a fold's negatives, and how many carry it."""
-  return _log_partition(held.matrix, held.normalised)
+  return _log_partition(held.matrix, held.normalized)
 
 
-def shown(pairs: np.ndarray, matrix: np.ndarray, normalised: bool) -> float:
+def shown(pairs: np.ndarray, matrix: np.ndarray, normalized: bool) -> float:
   """Donsker-Varadhan of scores `[n]`, with combinations `[m, m]` of some."""
-  return float(np.mean(pairs) - _log_partition(matrix, normalised)[0])
+  return float(np.mean(pairs) - _log_partition(matrix, normalized)[0])
 
 
-def _log_partition(matrix, normalised) -> tuple[float, float]:
+def _log_partition(matrix, normalized) -> tuple[float, float]:
   """log mean exp of negatives in nats, and how many carry it."""
   e, top = exponentials(matrix)
-  return (of_ratio if normalised else log_mean)(e, top), carried(e)
+  return (of_ratio if normalized else log_mean)(e, top), carried(e)

@@ -67,8 +67,8 @@ def of_scores(fit: CrossFit, seed: int) -> dict[str, Any]:
     "rise": rise if network else 0.0,
     "bent": fit.critics != ("copula",),
     "apart": float(max(upper, held) - min(lower, held)),
-    "model_based": thin and fit.held[0].normalised,
-    "thin_partition": thin and not fit.held[0].normalised,
+    "model_based": thin and fit.held[0].normalized,
+    "thin_partition": thin and not fit.held[0].normalized,
     "p_value": p_value,
   }
 

@@ -16,15 +16,15 @@ _TILE = 1024
 
 
 class Bank(nn.Module):
-  """Maximises I(query; key) with a memory of one key an image.
+  """Maximizes I(query; key) with a memory of one key an image.
 
   Positives are the image's own entry, negatives entries drawn uniformly with
   replacement, for each row its own (an entry may be the row's, by chance).
   Afterwards the batch's entries move towards its fresh keys.
 
   Attributes:
-    critic: a factored critic (`embed_x`, `embed_y`), normalised.
-    estimator: `scores -> nats`, maximised.
+    critic: a factored critic (`embed_x`, `embed_y`), normalized.
+    estimator: `scores -> nats`, maximized.
     images: entries, one a training image.
     size: negatives of a row.
     momentum: how much of an entry is kept.

@@ -16,7 +16,7 @@ from infomin_jax.objectives.term import Outcome, Seen
 
 
 class Contrastive(nn.Module):
-  """Maximises I(v1; v2) between every pair of views of an image.
+  """Maximizes I(v1; v2) between every pair of views of an image.
 
   With the cosine of a shared projection head and InfoNCE this is SimCLR with
   the other view's images as negatives, and with `within` SimCLR itself. More
@@ -25,7 +25,7 @@ class Contrastive(nn.Module):
 
   Attributes:
     critic: scores two batches of global features.
-    estimator: `scores -> nats`, maximised.
+    estimator: `scores -> nats`, maximized.
     symmetric: average the estimate of scores and of scores transposed, so that
       each view is once the anchor.
     within: candidates also from the anchor's own view (`nt_xent`); for InfoNCE

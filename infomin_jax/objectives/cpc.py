@@ -13,7 +13,7 @@ from infomin_jax.objectives.term import Outcome, Seen
 
 
 class PredictiveCoding(nn.Module):
-  """Maximises I(features of a place; a summary of the rows above).
+  """Maximizes I(features of a place; a summary of the rows above).
 
   A GRU goes down the rows of the local map, each row first mixed by a 1 x 3
   convolution, so that the summary at row r has seen rows 0 to r. For each
@@ -26,7 +26,7 @@ class PredictiveCoding(nn.Module):
 
   Attributes:
     critic: factored; each offset has a copy of its own.
-    estimator: `scores -> nats`, takes a mask; maximised.
+    estimator: `scores -> nats`, takes a mask; maximized.
     ahead: the largest offset, in rows.
 
   References:

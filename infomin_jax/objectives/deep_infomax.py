@@ -13,7 +13,7 @@ from infomin_jax.objectives.term import Outcome, Seen
 
 
 class DeepInfoMax(nn.Module):
-  """Maximises I(features of an image; its summary).
+  """Maximizes I(features of an image; its summary).
 
   Local (eq. 6): `features` names a map and the critic scores every place of
   it, `[b, n, h w]`; negatives are all places of all other images of the
@@ -21,7 +21,7 @@ class DeepInfoMax(nn.Module):
   critic sees the map as a whole, `[b, n]`.
 
   A summary that is itself a map, such as the tap `glob` of the folded
-  encoders, gives one bound a place of it; their mean is maximised. With
+  encoders, gives one bound a place of it; their mean is maximized. With
   summary and features from two views or two taps this is AMDIM's local-to-local
   term, and with an occluded view DIM's occlusion.
 
@@ -30,7 +30,7 @@ class DeepInfoMax(nn.Module):
 
   Attributes:
     critic: `(x [b, d], y [b, h, w, c] or [b, c]) -> scores`.
-    estimator: `scores -> nats`, maximised.
+    estimator: `scores -> nats`, maximized.
     features: `local`, `global` or a tap of the encoder.
     summary: likewise.
     features_view: the view whose features are told apart.

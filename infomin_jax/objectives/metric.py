@@ -1,7 +1,7 @@
 """Losses of metric learning, on the scores and distances that bounds use.
 
 All take `[b, n]` with `n >= b`, one row an anchor, its positive on the
-diagonal and negatives elsewhere, and return a scalar to minimise. With
+diagonal and negatives elsewhere, and return a scalar to minimize. With
 `scores[i, j] = <g(x_i), g(y_j)>` the multi-class K-pair loss is InfoNCE:
 
   infonce(scores) = log n - kpair_multiclass(scores), to the last digit.

@@ -126,7 +126,7 @@ def both_sides(discriminator: nn.Module, *example):
   Returns:
     `moving(*inputs)` and `frozen(*inputs)`, its scores.
   """
-  discriminator(*example)  # makes the parameters while initialising
+  discriminator(*example)  # makes the parameters while initializing
   module, variables = discriminator.unbind()
 
   def score(variables, *inputs) -> Any:

@@ -14,7 +14,7 @@ from infomin_jax.objectives.term import Outcome, Seen
 
 
 class Queue(nn.Module):
-  """Maximises I(query; key) with negatives from earlier batches.
+  """Maximizes I(query; key) with negatives from earlier batches.
 
   The query goes through the trained encoder and critic, the key through their
   exponential moving average; keys are the positives and, after the scores are
@@ -23,7 +23,7 @@ class Queue(nn.Module):
 
   Attributes:
     critic: a factored critic (`embed_x`, `embed_y`).
-    estimator: `scores -> nats`, maximised.
+    estimator: `scores -> nats`, maximized.
     size: keys in the queue, a multiple of the batch size.
     pairs: numbers of (query, key); with a second pair the critic's sides change
       places, and each pair has a queue of its own (CMC: `((0, 3), (1, 2))`).

@@ -84,7 +84,7 @@ class Supervised(nn.Module):
     labels = known_labels(seen.record, self.label, "supervised")
     x = read(seen.features[0], self.tap)
     logits = Head((*self.hidden, self.classes))(x.reshape(len(x), -1), train)
-    loss = labelled_cross_entropy(logits, labels)
+    loss = labeled_cross_entropy(logits, labels)
     number = jnp.maximum(jnp.sum(labels >= 0), 1)
     right = jnp.sum(jnp.argmax(logits, axis=-1) == labels) / number
     return Outcome(loss, {"accuracy": right})
@@ -130,7 +130,7 @@ def known_labels(
   return record[label]
 
 
-def labelled_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def labeled_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
   """Mean cross-entropy in nats of those of `[b]` labels that are not negative.
 
   Args:

@@ -35,7 +35,7 @@ class Seen:
 
   Attributes:
     features: those that are online, by number.
-    images: their views as the encoder sees them, normalised `[b, h, w, c]`.
+    images: their views as the encoder sees them, normalized `[b, h, w, c]`.
     record: the other fields of the records, `index` and labels, `[b]` each.
     keys: what the term's own `keys` gave of its target views.
     encode: `(images, fixed) -> features` of further images in the encoder's

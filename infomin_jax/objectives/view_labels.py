@@ -13,7 +13,7 @@ from infomin_jax.errors import UserError, build
 from infomin_jax.objectives.deep_infomax import read
 from infomin_jax.objectives.targets import (
   known_labels,
-  labelled_cross_entropy,
+  labeled_cross_entropy,
 )
 from infomin_jax.objectives.term import Outcome, Seen
 
@@ -38,7 +38,7 @@ class ViewLabels(nn.Module):
     classes: number of classes.
     encoder: the classifier's own network, `name` and options.
     floor: nats that the view is to tell of the labels, or None.
-    labelled: only records whose index is below this have labels; 0 is all.
+    labeled: only records whose index is below this have labels; 0 is all.
     label: field of the records; negative labels count for nothing.
 
   References:
@@ -83,7 +83,7 @@ class ViewLabels(nn.Module):
     # The classifier always learns; the generator as much as is asked of it.
     view = reversed_gradient(view, -multiplier.value)
     logits = self.head(self.network(view, train).global_)
-    loss = labelled_cross_entropy(logits, labels)
+    loss = labeled_cross_entropy(logits, labels)
     nats = jnp.log(1.0 * self.classes) - loss
     if self.floor is not None and train and not self.is_initializing():
       missing = self.floor - jax.lax.stop_gradient(nats)

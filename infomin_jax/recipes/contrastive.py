@@ -134,7 +134,7 @@ def sections(name: str, sizes: Sizes) -> dict[str, Any]:
   recipe = lookup("recipe", name, RECIPES)
   mean, std = sizes.statistics
   if recipe.split:
-    mean, std = (0.0,), (1.0,)  # the encoder normalises its own channels
+    mean, std = (0.0,), (1.0,)  # the encoder normalizes its own channels
   return {
     "ema": sizes.decay if recipe.memory in ("queue", "copy") else 0.0,
     "views": _views(recipe, sizes),

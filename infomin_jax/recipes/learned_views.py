@@ -1,7 +1,7 @@
 """What is trained in the studies of views, as config sections.
 
 `augment` contrasts two augmented views by one encoder. All other rows contrast
-two parts of a view, each with an encoder of its own: a colour space, blurred
+two parts of a view, each with an encoder of its own: a color space, blurred
 against the rest, or a space that is learned.
 """
 
@@ -34,7 +34,7 @@ def views(row: str, size: int) -> dict[str, Any]:
 
 
 def statistics(row: str) -> dict[str, tuple[float, ...]]:
-  """`config.normalize`; a split encoder normalises its own channels."""
+  """`config.normalize`; a split encoder normalizes its own channels."""
   if row in AUGMENTED:
     return dict(mean=(0.5,), std=(0.25,))
   return dict(mean=(0.0,), std=(1.0,))
@@ -94,7 +94,7 @@ def objective(
     network: of the classifiers of learned views.
     critic: of the contrast.
     classes: of the labels.
-    labelled: images whose labels a view may be learned with.
+    labeled: images whose labels a view may be learned with.
   """
   terms = contrastive.within_batch(critic)
   if row in ("supervised", "semi", "floor"):

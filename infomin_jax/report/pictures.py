@@ -1,4 +1,4 @@
-"""What a run's encoder makes of images: a map, neighbours, views."""
+"""What a run's encoder makes of images: a map, neighbors, views."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -50,7 +50,7 @@ def features(found: Look, plane: str) -> list[Block]:
   ]
 
 
-def neighbours(found: Look) -> list[Block]:
+def neighbors(found: Look) -> list[Block]:
   """Rows of an image and the images nearest to it."""
   rows = np.linspace(0, len(found.images) - 1, 8).astype(int)
   features = np.asarray(unit(jnp.asarray(found.features)))
@@ -83,7 +83,7 @@ def views(found: Look, config) -> list[Block]:
 
 
 def _fitted(images: np.ndarray, side: int) -> np.ndarray:
-  """Images in [0, 1] on white squares of a side, grey ones as RGB."""
+  """Images in [0, 1] on white squares of a side, gray ones as RGB."""
   if images.shape[-1] not in (1, 3):
     images = images.mean(-1, keepdims=True)
   images = np.broadcast_to(images, (*images.shape[:-1], 3))

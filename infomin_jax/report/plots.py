@@ -1,4 +1,4 @@
-"""Plots of a report, in colours that all readers can tell apart."""
+"""Plots of a report, in colors that all readers can tell apart."""
 
 import html
 import itertools
@@ -40,7 +40,7 @@ def curves(
   if any(len(x) > most for x, _ in lines.values()):
     across += f" (the lowest and highest value of each 1/{most // 2} of a run)"
   for i, (name, (x, y)) in enumerate(lines.items()):
-    colour = COLOURS[i % len(COLOURS)]
+    color = COLOURS[i % len(COLOURS)]
     kept = thinned(y, most)
     x, y = np.asarray(x)[kept], np.asarray(y)[kept]
     if bands and name in bands:
@@ -51,7 +51,7 @@ def curves(
         y=edges,
         fill="toself",
         line=dict(width=0),
-        fillcolor=colour,
+        fillcolor=color,
         opacity=0.2,
         hoverinfo="skip",
         showlegend=False,
@@ -61,7 +61,7 @@ def curves(
       y=y.tolist(),
       name=html.escape(name),
       mode="lines+markers" if len(x) < 40 else "lines",
-      line=dict(color=colour),
+      line=dict(color=color),
     )
   ends = [x for xs, _ in lines.values() if len(xs) for x in (xs[0], xs[-1])]
   for name, value in (flat or {}).items() if ends else ():
@@ -139,11 +139,11 @@ def intervals(
     names: of the rows.
     values: effects.
     ends: their intervals.
-    verdicts: `holds`, `fails` or another word, which are colours.
+    verdicts: `holds`, `fails` or another word, which are colors.
     thresholds: what 0 stands for.
   """
   figure = go.Figure()
-  colours = {"holds": COLOURS[2], "fails": COLOURS[1]}
+  colors = {"holds": COLOURS[2], "fails": COLOURS[1]}
   for verdict in dict.fromkeys(verdicts):
     rows = [i for i, v in enumerate(verdicts) if v == verdict]
     half = [max((ends[i][1] - ends[i][0]) / 2, 1e-12) for i in rows]
@@ -159,7 +159,7 @@ def intervals(
       error_x=dict(type="constant", value=1),
       mode="markers",
       name=verdict,
-      marker_color=colours.get(verdict, "#8a8f98"),
+      marker_color=colors.get(verdict, "#8a8f98"),
     )
   figure.add_vline(x=0, line_dash="dash", line_color="#8a8f98")
   figure.update_yaxes(automargin=True, autorange="reversed")
@@ -170,18 +170,18 @@ def intervals(
 def plane(
   points: np.ndarray, labels: Sequence[str], task: str = ""
 ) -> go.Figure:
-  """Points of a plane, coloured by label; a point's `customdata` is its row.
+  """Points of a plane, colored by label; a point's `customdata` is its row.
 
   Args:
     points: `[n, 2]`.
-    labels: `[n]`, shown under the pointer; few ones have a colour each.
+    labels: `[n]`, shown under the pointer; few ones have a color each.
     task: what the labels are.
   """
   figure, known = go.Figure(), sorted(set(labels))
   kind = go.Scattergl if len(points) > MANY else go.Scatter
   which = np.unique(np.asarray(labels), return_inverse=True)[1]
   few = len(known) <= 20
-  # A label of one's own tells nothing by its colour.
+  # A label of one's own tells nothing by its color.
   many = which if len(known) < len(points) else COLOURS[0]
   for i, label in enumerate(known if few else [""]):
     rows = np.flatnonzero(which == i) if few else np.arange(len(points))
@@ -197,7 +197,7 @@ def plane(
         marker=dict(
           size=5,
           opacity=0.75,
-          color=_colour(i, len(known)) if few else many,
+          color=_color(i, len(known)) if few else many,
           colorscale="Viridis",
         ),
       )
@@ -208,7 +208,7 @@ def plane(
   return figure
 
 
-def _colour(i: int, count: int) -> str:
+def _color(i: int, count: int) -> str:
   if count <= len(COLOURS):
     return COLOURS[i]
   return f"hsl({360 * i / count:.0f}, 65%, {45 if i % 2 else 58}%)"

@@ -39,7 +39,7 @@ def run_page(workdir: str | pathlib.Path, images: int, plane: str) -> str:
     found = look(workdir, images)
     shown = {
       "Features": pictures.features(found, plane),
-      "Nearest neighbours": pictures.neighbours(found),
+      "Nearest neighbours": pictures.neighbors(found),
       "Views": pictures.views(found, config),
     }
   except UserError as error:  # no checkpoint yet, or the data are elsewhere

@@ -16,7 +16,7 @@ from infomin_jax.errors import UserError
 def make_mesh(devices=None) -> Mesh:
   """A one-axis mesh over `devices` (default: all), slice after slice.
 
-  Devices of a slice are neighbours on the axis, so a ring leaves each slice
+  Devices of a slice are neighbors on the axis, so a ring leaves each slice
   once; `jax.make_mesh` refuses more than one.
   """
   devices = jax.devices() if devices is None else devices

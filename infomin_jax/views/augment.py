@@ -100,7 +100,7 @@ def augmented(
     host_crops: `batch["image"]` is `[b, v, h, w, c]`: the host has cut the
       crops, view i is made of `image[:, i]`, resized if not yet `size`.
     flip: probability of the left-right flip; 0 for none.
-    strength: multiplies the four ranges of the colour jitter.
+    strength: multiplies the four ranges of the color jitter.
     grayscale: probability in place of the recipe's; None keeps that.
     blur: the same for the Gaussian blur.
     randaugment: `count`, `p`, `magnitude` and `spread` of RandAugment, see

@@ -1,4 +1,4 @@
-"""Colour operations on one float32 image `[h, w, c]` in [0, 1], c 1 or 3.
+"""Color operations on one float32 image `[h, w, c]` in [0, 1], c 1 or 3.
 
 As torchvision has them on float tensors: every result is clipped to [0, 1].
 Plain functions take their parameters; `random_grayscale` and `color_jitter`
@@ -26,7 +26,7 @@ def adjust_contrast(image: jax.Array, factor) -> jax.Array:
 
 
 def adjust_saturation(image: jax.Array, factor) -> jax.Array:
-  """Blends with the luma; factor 1 changes nothing, 0 is grey."""
+  """Blends with the luma; factor 1 changes nothing, 0 is gray."""
   planes = _planes(image)
   return stacked(_blend(planes, _luma(planes), factor))
 

@@ -1,4 +1,4 @@
-"""Learned colour spaces: invertible maps of single pixels.
+"""Learned color spaces: invertible maps of single pixels.
 
 What a pixel tells of anything it tells after the map too, but what its first
 channel tells of the other two can be made less: views that share less.
@@ -32,8 +32,8 @@ class ColourFlow(nn.Module):
 
   Blocks keep one channel, the first, the second, the third in turn, and
   change the other two by it: `x2 + F(x1)`, or `x2 * exp(G(x1)) + F(x1)`. Images
-  are RGB in [0, 1]; it starts as the colour space `space`, its channels
-  centred and scaled.
+  are RGB in [0, 1]; it starts as the color space `space`, its channels
+  centered and scaled.
 
   Differs from the paper: depth, widths and the limit of `G` are not published.
 
@@ -83,7 +83,7 @@ class ColourFlow(nn.Module):
   def log_det(self, images: jax.Array) -> jax.Array:
     """`log |det|` of the map at images, `[b]`, in nats.
 
-    With `volume_preserving` a constant: that of the colour space.
+    With `volume_preserving` a constant: that of the color space.
     """
     space, pixels = self._space(), math.prod(images.shape[1:3])
     rows = np.array(space.matrix) / np.array(space.std)[:, None]

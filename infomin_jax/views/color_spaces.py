@@ -1,4 +1,4 @@
-"""Colour spaces: from RGB in [0, 1] and back, and what centres their channels.
+"""Color spaces: from RGB in [0, 1] and back, and what centers their channels.
 
 Every conversion is pointwise on float32 `[..., 3]` and in float32 on every
 device (no matmul). `SPACES` holds them by name.
@@ -38,12 +38,12 @@ D65 = (0.95047, 1.0, 1.08883)  # the white of XYZ
 
 
 class Space(NamedTuple):
-  """One colour space.
+  """One color space.
 
   Attributes:
     forward: RGB in [0, 1] to the space, `[..., 3]`.
-    inverse: back; a grey's hue and other lost things aside.
-    mean: of each channel, subtracted to centre it.
+    inverse: back; a gray's hue and other lost things aside.
+    mean: of each channel, subtracted to center it.
     std: what the channels are divided by then.
     matrix: of the channels in RGB, rows the channels; None if not linear.
   """
@@ -92,7 +92,7 @@ def linear(matrix, offset=(0.0, 0.0, 0.0), mean=None, std=None) -> Space:
 
 
 def rgb_to_hsv(images: jax.Array) -> jax.Array:
-  """Hue in turns from 0 to 1 (0 for greys), saturation, value."""
+  """Hue in turns from 0 to 1 (0 for grays), saturation, value."""
   low, chroma, sixths = to_hue(planes_of(images))
   value = low + chroma
   turns = sixths / 6
@@ -123,7 +123,7 @@ def rgb_to_lab(images: jax.Array) -> jax.Array:
 
 
 def lab_to_rgb(images: jax.Array) -> jax.Array:
-  """The way back; colours outside RGB come out below 0 or above 1."""
+  """The way back; colors outside RGB come out below 0 or above 1."""
   lightness, a, b = planes_of(images)
   y = (lightness + 16) / 116
   curves = zip((y + a / 500, y, y - b / 200), D65, strict=True)

@@ -2,7 +2,7 @@
 
 Plain functions take their parameters, `random_*` take a key and draw them with
 torchvision's distributions. Any number of channels; a range [0, 1] is kept up
-to rounding. Colour is in `color`.
+to rounding. Color is in `color`.
 """
 
 import functools
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from infomin_jax.errors import UserError
 
-# Three bfloat16 passes on a TPU: exact to a fraction of a grey level.
+# Three bfloat16 passes on a TPU: exact to a fraction of a gray level.
 _PRECISION = jax.lax.Precision.HIGH
 # Rows that are resampled together: few, so that few weights are 0.
 _TILE = 32

@@ -18,7 +18,7 @@ def jigsaw(
 ):
   """Makes `view(key, batch)`: random patches, one from each cell of a grid.
 
-  The image is cropped, flipped with probability 1/2 and cut into cells; colours
+  The image is cropped, flipped with probability 1/2 and cut into cells; colors
   stay as they are. The order of the patches is that of the grid: it is the
   objective that shuffles their features.
 

@@ -40,7 +40,7 @@ def moving(
     frames: how many, from frame 1 on.
     still: number of the still frame.
     speed: of the digit, in sides of the image a frame.
-    flat: share of the backgrounds that are replaced by one dark colour; only
+    flat: share of the backgrounds that are replaced by one dark color; only
       where "background" is not shared.
 
   Returns:
@@ -110,7 +110,7 @@ def _pixel(place):
 
 
 def _plain(key, ground, flat: float):
-  """The background, or with probability `flat` a dark colour."""
+  """The background, or with probability `flat` a dark color."""
   if not flat:
     return ground
   keys = jax.random.split(key)

@@ -31,7 +31,7 @@ def blend(other, image, factor):
 
 
 def smooth(plane):
-  """`ImageFilter.SMOOTH`: 3x3 mean with a centre of 5; the border stays."""
+  """`ImageFilter.SMOOTH`: 3x3 mean with a center of 5; the border stays."""
   rows = plane[:-2] + plane[1:-1] + plane[2:]
   box = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
   inner = jnp.floor((box + 4 * plane[1:-1, 1:-1]) / 13 + 0.5)

@@ -2,7 +2,7 @@
 
 Under `vmap` a switch over 15 operations would run all 15 on every image. Here
 an operation is a set of numbers, an `Op`: a warp of the coordinates, a table of
-256 values per channel and a blend with a grey or smoothed copy. Picking an
+256 values per channel and a blend with a gray or smoothed copy. Picking an
 operation picks numbers; the pixels are touched once.
 
 References:
@@ -22,7 +22,7 @@ from infomin_jax import errors
 from infomin_jax.views import pillow
 
 _MOST = 100  # operations on one image, one after the other
-# ImageNet's mean colour, shown where a warp reads outside the image.
+# ImageNet's mean color, shown where a warp reads outside the image.
 FILL = (124, 116, 104)
 
 
@@ -34,7 +34,7 @@ class Op(NamedTuple):
   shift: jax.Array  # [2] added to (x, y), as a share of the sides
   table: jax.Array  # [c, 256] new value of each old one; the blend clips it
   factor: jax.Array  # share of the image against the other copy; may exceed 1
-  smooth: jax.Array  # 1: the other copy is smoothed, 0: it is grey
+  smooth: jax.Array  # 1: the other copy is smoothed, 0: it is gray
 
 
 class Look(NamedTuple):
@@ -126,7 +126,7 @@ def sharpness(m, sign, look):
 
 
 def rotate(m, sign, look):
-  """About the centre by up to 30 degrees; sign + is counter-clockwise."""
+  """About the center by up to 30 degrees; sign + is counter-clockwise."""
   turn = jnp.deg2rad(30.0) * m * sign
   cos, sin = jnp.cos(turn), jnp.sin(turn)
   matrix = jnp.stack([cos, -sin, sin, cos]).reshape(2, 2)
@@ -168,7 +168,7 @@ OPS: dict[str, Maker] = {
   "translate_y": translate_y,
   "identity": identity,
 }
-# InfoMin draws from 15, the two-modality CMC recipe from 8 without colour.
+# InfoMin draws from 15, the two-modality CMC recipe from 8 without color.
 INFOMIN_OPS = tuple(name for name in OPS if name != "identity")
 CMC_OPS = (
   "autocontrast",
@@ -231,7 +231,7 @@ def randaugment(
       `posterize` and `solarize` are strongest there.
     spread: standard deviation of the magnitude, which is clipped to [0, 10]:
       with the defaults half of all draws are exactly 10.
-    fill: 8-bit colour outside the image; on 1 channel its mean.
+    fill: 8-bit color outside the image; on 1 channel its mean.
 
   Raises:
     UserError: an unknown name, an argument out of range, or another number of
@@ -271,7 +271,7 @@ def apply(
     m: magnitude in [0, 1], the level over 10.
     sign: +1 or -1, the direction of a warp.
     cubic: whether a warp reads bicubically, else bilinearly.
-    fill: 8-bit colour outside the image.
+    fill: 8-bit color outside the image.
   """
   return _join(_run(_split(image), maker, m, sign, cubic, fill))
 
@@ -294,10 +294,10 @@ def _join(planes):
 def _run(planes, maker, m, sign, cubic, fill):
   if len(planes) == 1:
     fill = (round(sum(fill) / len(fill)),)
-  grey = pillow.luma(planes)
-  op = maker(m, sign, _look(planes, grey))
+  gray = pillow.luma(planes)
+  op = maker(m, sign, _look(planes, gray))
   # One operation acts, so a blend may take its copies from before the warp.
-  others = [jnp.where(op.smooth > 0, pillow.smooth(x), grey) for x in planes]
+  others = [jnp.where(op.smooth > 0, pillow.smooth(x), gray) for x in planes]
   planes = pillow.warp(planes, op.matrix, op.pivot, op.shift, cubic, fill)
   planes = [pillow.point(op.table[k], x) for k, x in enumerate(planes)]
   return [
@@ -306,10 +306,10 @@ def _run(planes, maker, m, sign, cubic, fill):
   ]
 
 
-def _look(planes, grey):
+def _look(planes, gray):
   histogram = jnp.stack([pillow.histogram(x) for x in planes])
   values = jax.lax.broadcasted_iota(jnp.float32, histogram.shape, 1)
-  return Look(values, histogram, jnp.floor(grey.mean() + 0.5))
+  return Look(values, histogram, jnp.floor(gray.mean() + 0.5))
 
 
 def _with(look, **changes):

@@ -44,7 +44,7 @@ def shared_factors(
     count: number of views.
     warp: strength of a random affine change of the handwriting (rotation by
       up to 0.25 rad, shear by 0.25, scale by 15 %, shift by 10 %); 0 for none.
-    flat: share of the views whose photograph is replaced by one dark colour;
+    flat: share of the views whose photograph is replaced by one dark color;
       only where "background" is not shared.
 
   References:

@@ -22,7 +22,7 @@ def sheet(
     views: arrays `[n, h, w, c]` in [0, 1], one per column.
     path: of the PNG.
     title: what the views are, such as the preset's name and size. If images
-      are neither grey nor RGB, the mean of the channels is shown and the
+      are neither gray nor RGB, the mean of the channels is shown and the
       title says so.
     heading: of the columns beside the original, before their numbers; or the
       headings themselves, one a view.
@@ -64,7 +64,7 @@ def stretched(images):
   return (images - low) / np.where(high > low, high - low, 1)
 
 
-def in_colours(images):
+def in_colors(images):
   """Two channels as red and green of RGB; others stay as they are."""
   if images.shape[-1] == 2:
     images = np.concatenate([images, np.zeros_like(images[..., :1])], axis=-1)

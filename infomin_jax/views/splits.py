@@ -25,15 +25,15 @@ def first_and_rest(images: jax.Array) -> tuple[jax.Array, jax.Array]:
   return images[..., :1], images[..., 1:]
 
 
-def colour_parts(space: str) -> Parts:
-  """The first channel of a colour space, and the second and third.
+def color_parts(space: str) -> Parts:
+  """The first channel of a color space, and the second and third.
 
   Args:
     space: a name in `color_spaces.SPACES`.
 
   Returns:
     `images -> [b, h, w, 1], [b, h, w, 2]` of images `[b, h, w, 3]` in [0, 1];
-    the channels centred and scaled by the space's mean and std.
+    the channels centered and scaled by the space's mean and std.
 
   References:
     Tian et al., `Contrastive Multiview Coding
@@ -228,7 +228,7 @@ def _middle(image_shape, size: int, name: str) -> Callable:
 
 
 PARTS: dict[str, Callable[..., Parts]] = {
-  "colour": colour_parts,
+  "colour": color_parts,
   "frequency": frequency_parts,
   "halves": halves_parts,
 }

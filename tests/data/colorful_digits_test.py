@@ -112,7 +112,7 @@ def test_shared_background_and_position_are_the_records_own(splits):
   for view in views:
     gap = np.abs(np.asarray(view) - batch["image"] / 255)
     assert gap[outside].max() < 1 / 255
-  # Only the colour of the ink is drawn anew.
+  # Only the color of the ink is drawn anew.
   assert np.abs(np.asarray(views[0]) - np.asarray(views[1])).max() > 0.1
 
 

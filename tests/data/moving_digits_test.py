@@ -72,17 +72,17 @@ def test_records_are_drawn_of_their_fields():
 
 @pytest.fixture(scope="module")
 def batch():
-  """Digits and grounds that a pixel tells: record i has grey 10 i, ink i."""
+  """Digits and grounds that a pixel tells: record i has gray 10 i, ink i."""
   n = 8
   rng = np.random.default_rng(0)
   digit = np.zeros((n, DIGIT, DIGIT), np.uint8)
   for i in range(n):
     digit[i, 0, : 2 + i] = 255
-  grey = 10 * np.arange(n, dtype=np.uint8)[:, None, None, None]
+  gray = 10 * np.arange(n, dtype=np.uint8)[:, None, None, None]
   return {
     "index": np.arange(n, dtype=np.int32),
     "digit": digit,
-    "ground": np.broadcast_to(grey, (n, SIZE, SIZE, 3)).copy(),
+    "ground": np.broadcast_to(gray, (n, SIZE, SIZE, 3)).copy(),
     "place": rng.integers(0, SIZE - DIGIT + 1, (n, 2)).astype(np.int32),
   }
 

@@ -62,19 +62,19 @@ def test_channels_as_stored(c):
 
 def test_channels_converted():
   image = photo(12, 9, 4)
-  grey = photo(12, 9, 1)
+  gray = photo(12, 9, 1)
   luma = np.asarray(Image.fromarray(image[..., :3]).convert("L"))
   got = decode.decode(encoded(image), 3)
   np.testing.assert_array_equal(got, image[..., :3])
-  got = decode.decode(encoded(grey), 3)
-  np.testing.assert_array_equal(got, np.repeat(grey, 3, -1))
+  got = decode.decode(encoded(gray), 3)
+  np.testing.assert_array_equal(got, np.repeat(gray, 3, -1))
   got = decode.decode(encoded(image[..., :3]), 1)[..., 0].astype(int)
   assert np.abs(got - luma).max() <= 1
 
 
 def test_sixteen_bits_are_scaled():
-  grey = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257
-  got = decode.decode(encoded(grey[..., None] + np.uint16(100)))
+  gray = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257
+  got = decode.decode(encoded(gray[..., None] + np.uint16(100)))
   np.testing.assert_array_equal(got[..., 0].ravel()[:-1], np.arange(255))
 
 
@@ -200,7 +200,7 @@ def test_an_axis_that_shrinks_is_averaged_while_the_other_grows():
   np.testing.assert_array_equal(got, np.full((4, 8, 1), 100))
 
 
-def test_resize_crop_is_the_centre():
+def test_resize_crop_is_the_center():
   image = np.zeros((40, 80, 3), np.uint8)
   image[8:32, 28:52] = 255  # and what its edge is smoothed with
   np.testing.assert_array_equal(
@@ -220,7 +220,7 @@ def test_a_long_image_is_cut_before_it_is_enlarged():
     middle[:10], middle[10:] = 100, 200
     got = decode.resize_crop(image, 224, 224)
     across = got[:, 100, 0] if shape[1] == 1 else got[100, :, 0]
-    # The crop is half a pixel of each value, and between their centres linear.
+    # The crop is half a pixel of each value, and between their centers linear.
     expected = 100 + 100 * (np.arange(224) + 0.5) / 224
     np.testing.assert_allclose(across, expected, atol=1)
 
@@ -261,7 +261,7 @@ def test_random_windows_have_torchvisions_distribution():
     ((30, 30), (0, 0, 30, 30)),
   ],
 )
-def test_random_window_falls_back_to_the_centre(size, expected):
+def test_random_window_falls_back_to_the_center(size, expected):
   rng = np.random.default_rng(0)
   too_large = (2.0, 3.0)
   assert decode.random_window(size[0], size[1], rng, too_large) == expected

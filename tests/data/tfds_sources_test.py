@@ -440,7 +440,7 @@ def test_the_debian_files_hold_70_000_images():
 
 @pytest.fixture
 def tiny_files(tmp_path):
-  """The layout of the original: wnids.txt is not sorted, one image is grey."""
+  """The layout of the original: wnids.txt is not sorted, one image is gray."""
   top = tmp_path / "manual" / "tiny-imagenet-200"
   for k, wnid in enumerate(("n02", "n01")):
     folder = top / "train" / wnid / "images"

@@ -17,7 +17,7 @@ from infomin_jax.estimators.densities import (
   Flow,
   fit_flow,
   fit_linear_gaussian,
-  maximise_likelihood,
+  maximize_likelihood,
 )
 from infomin_jax.estimators.scores import Factored, positives
 
@@ -116,7 +116,7 @@ def test_a_gaussian_network_fitted_by_likelihood_bounds_from_above():
   y, y2 = scale.whiten_y(y), scale.whiten_y(y2)
   x, x2 = (x + 5) / 3, (x2 + 5) / 3
   params = critic.init(jax.random.key(0), x, y)
-  params = maximise_likelihood(
+  params = maximize_likelihood(
     lambda params, x, y: critic.apply(params, x, y, method="log_prob"),
     params,
     (x, y),

@@ -41,7 +41,7 @@ def test_gaussian_mi_is_recovered(name, rho, dim):
     CONTINUOUS[name], lambda seed: gaussians(rho, 500, seed, dim), 20
   )
   truth = -0.5 * dim * np.log(1 - rho**2)
-  # In two dimensions 500 samples leave the neighbours' methods a known bias.
+  # In two dimensions 500 samples leave the neighbors' methods a known bias.
   bias = 0.03 if dim == 2 and "gaussian" not in name else 0.0
   assert abs(mean - truth) < 3 * error + bias
 

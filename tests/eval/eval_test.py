@@ -40,7 +40,7 @@ def test_knn_is_the_weighted_vote(digits, k, temperature):
   assert got == pytest.approx(want, abs=1 / len(test_y) + 1e-9)
 
 
-def test_knn_with_fewer_rows_than_neighbours():
+def test_knn_with_fewer_rows_than_neighbors():
   x = np.eye(3, dtype=np.float32)
   labels = np.arange(3)
   got = knn_accuracy(x, labels, x, labels, classes=3, k=200, temperature=0.07)
@@ -82,7 +82,7 @@ def test_effective_rank_counts_equal_directions():
   assert effective_rank(line) == pytest.approx(1, rel=1e-3)
 
 
-def test_no_tie_of_neighbours_depends_on_their_order():
+def test_no_tie_of_neighbors_depends_on_their_order():
   # Eight directions, each there many times: the k-th place is always a tie.
   rng = np.random.default_rng(0)
   x = np.repeat(rng.normal(size=(8, 3)), 12, axis=0).astype(np.float32)

@@ -303,7 +303,7 @@ LABELLED = sorted(
 )
 
 
-def relabelled(case, part, change):
+def relabeled(case, part, change):
   """A case of the task `sign` alone, with the labels of a part changed."""
   old = getattr(case, part)
   new = dataclasses.replace(old, labels={"sign": change(old.labels["sign"])})
@@ -328,7 +328,7 @@ def relabelled(case, part, change):
 def test_a_probe_that_cannot_be_had_is_a_note(
   name, part, change, why, tmp_path
 ):
-  case = relabelled(small_case(tmp_path, linear_encoder()), part, change)
+  case = relabeled(small_case(tmp_path, linear_encoder()), part, change)
   if name == "imagenet_linear":  # its labels come with its images
 
     def augmented(views, epochs):
@@ -345,7 +345,7 @@ def test_a_probe_that_cannot_be_had_is_a_note(
 @pytest.mark.parametrize("name", LABELLED)
 def test_a_test_set_of_one_class_has_no_balanced_figure(name, tmp_path):
   case = small_case(tmp_path, linear_encoder())
-  case = relabelled(case, "test", np.ones_like)
+  case = relabeled(case, "test", np.ones_like)
   found = PROTOCOLS[name](OPTIONS).run(case)["sign"]
   if name in ("attributes", "label_information"):
     (value,) = found.values()
@@ -361,7 +361,7 @@ def test_unknown_labels_are_as_rows_that_are_not_there(name, tmp_path):
   kept = {"train": np.arange(64) % 3 > 0, "test": np.arange(40) % 4 > 0}
   unknown = few = case
   for part, rows in kept.items():
-    unknown = relabelled(unknown, part, lambda y, r=rows: np.where(r, y, -1))
+    unknown = relabeled(unknown, part, lambda y, r=rows: np.where(r, y, -1))
     old = getattr(case, part)
     some = Part(old.x[rows], {"sign": old.labels["sign"][rows]})
     few = dataclasses.replace(few, classes={"sign": 2}, **{part: some})
@@ -379,7 +379,7 @@ def test_features_that_are_no_numbers_are_a_note(tmp_path):
 
 
 def test_classes_without_a_training_image_are_said(tmp_path):
-  case = relabelled(
+  case = relabeled(
     small_case(tmp_path), "test", lambda y: np.where(y > 0, 1, 5)
   )
   (line,) = case.remarks()
@@ -392,12 +392,12 @@ def test_the_monitor_goes_on_without_a_probe(monkeypatch, capsys):
   real, rare = monitoring.embed, np.r_[1, np.zeros(9999, int)]
   now = {}
 
-  def relabelled(learner, variables, source, *args, **options):
+  def relabeled(learner, variables, source, *args, **options):
     x, fields = real(learner, variables, source, *args, **options)
     field = source.tasks["digit"].field
     return x, fields | {field: now["labels"][: len(fields[field])]}
 
-  monkeypatch.setattr(monitoring, "embed", relabelled)
+  monkeypatch.setattr(monitoring, "embed", relabeled)
   experiment = make_experiment(tiny_config())
   monitor, state = make_monitor(experiment), experiment.init()
   now["labels"] = 0 * rare

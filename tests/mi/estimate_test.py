@@ -40,7 +40,7 @@ def gaussian_pairs(n, rho, seed=0, dim=1):
 def test_ranks_are_those_of_the_fitted_sample():
   fitted = np.array([[1.0], [2.0], [2.0], [5.0]])
   got = uniform_ranks(fitted, np.array([[0.0], [1.0], [2.0], [3.5], [9.0]]))
-  # Ties share the mean of 0.375 and 0.625; 3.5 lies half-way to 0.875.
+  # Ties share the mean of 0.375 and 0.625; 3.5 lies halfway to 0.875.
   np.testing.assert_allclose(got[:, 0], [0.125, 0.125, 0.5, 0.6875, 0.875])
 
 
@@ -135,8 +135,8 @@ def test_a_pair_is_not_seen_by_its_critic():
   assert np.mean(after.pairs) < np.mean(before.pairs)
 
 
-def fold(pairs, matrix, normalised=False):
-  return Held(np.arange(len(pairs)), pairs, matrix, 0.0, normalised)
+def fold(pairs, matrix, normalized=False):
+  return Held(np.arange(len(pairs)), pairs, matrix, 0.0, normalized)
 
 
 def test_a_thin_partition_is_one_only_for_a_ratio_of_densities():
@@ -153,8 +153,8 @@ def test_a_thin_partition_is_one_only_for_a_ratio_of_densities():
 class Scores:
   """A critic of these scores, whatever the rows."""
 
-  def __init__(self, pairs, matrix, normalised=False):
-    self.normalised = normalised
+  def __init__(self, pairs, matrix, normalized=False):
+    self.normalized = normalized
     self.pairs = lambda rows: pairs[rows]
     self.matrix = lambda rows: matrix[rows][:, rows]
 
@@ -178,7 +178,7 @@ def test_a_network_must_show_more_than_its_partition_is_in_doubt(
   matrix = zeros.copy()
   matrix[0, 1 : high + 1] = 9.2
   network = Scores(np.full(100, pairs), matrix)
-  copula = Scores(np.zeros(100), zeros, normalised=True)
+  copula = Scores(np.zeros(100), zeros, normalized=True)
   names, _ = cross_fit._best(
     {"copula": copula, "warped": network}, rows, "auto"
   )
@@ -193,7 +193,7 @@ def test_a_network_must_show_more_than_its_partition_is_in_doubt(
 def test_a_sum_that_fails_in_other_folds_falls_back_to_the_copula():
   rows = [models.Rows(*[np.arange(100)] * 3) for _ in range(2)]
   zeros = np.zeros((100, 100))
-  copula = Scores(np.full(100, 0.5), zeros, normalised=True)
+  copula = Scores(np.full(100, 0.5), zeros, normalized=True)
   good, bad = (Scores(np.full(100, value), zeros) for value in (1.0, -9.0))
   for second, best in ((good, "warped"), (bad, "copula")):
     fitted = [
@@ -202,7 +202,7 @@ def test_a_sum_that_fails_in_other_folds_falls_back_to_the_copula():
     ]
     names, held = cross_fit._kept(fitted, ["warped"], rows, "auto")
     assert names == [best]
-    assert [fold.normalised for fold in held] == [best == "copula"] * 2
+    assert [fold.normalized for fold in held] == [best == "copula"] * 2
     names, _ = cross_fit._kept(fitted, ["warped"], rows, "warped")
     assert names == ["warped"]  # whoever names a critic gets it
 

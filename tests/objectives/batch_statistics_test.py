@@ -1,4 +1,4 @@
-"""Whose statistics normalise what: groups, pieces, and what they give away."""
+"""Whose statistics normalize what: groups, pieces, and what they give away."""
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ class Small(nn.Module):
     return make_features(x, x.mean((1, 2)), {})
 
 
-def test_groups_are_normalised_apart_and_one_group_is_batch_norm():
+def test_groups_are_normalized_apart_and_one_group_is_batch_norm():
   x = jax.random.normal(jax.random.key(0), (8, 3, 3, 5)) * 2 + 1
   for groups in (1, 4):
     norm = GroupedBatchNorm(groups)

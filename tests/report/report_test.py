@@ -115,10 +115,10 @@ def test_the_page_of_a_run(browser, run, tmp_path, width, scheme):
   assert "6 steps on colorful_digits" in shown.page.inner_text(
     "section >> nth=0"
   )
-  colour = shown.page.evaluate(
+  color = shown.page.evaluate(
     "document.querySelector('.plotly-graph-div')._fullLayout.font.color"
   )
-  assert colour == ("#e6e9ec" if scheme == "dark" else "#1b1f24")
+  assert color == ("#e6e9ec" if scheme == "dark" else "#1b1f24")
   thumb = shown.page.locator(".thumb")
   assert not thumb.is_visible()
   shown.hover(thumb.get_attribute("id").removesuffix("thumb"))

@@ -204,8 +204,8 @@ def test_a_probe_that_falls_while_the_bound_rises(
   monkeypatch.setitem(VIEWS, "dimmed", dimmed)
   rng = np.random.default_rng(0)
   labels = rng.integers(0, 4, 4000)
-  colour = rng.dirichlet((1, 1, 1), 4000) * 60 * (labels[:, None] + 1)
-  images = colour[:, None, None] + rng.normal(0, 15, (4000, 8, 8, 3))
+  color = rng.dirichlet((1, 1, 1), 4000) * 60 * (labels[:, None] + 1)
+  images = color[:, None, None] + rng.normal(0, 15, (4000, 8, 8, 3))
   images = np.clip(images, 0, 255).astype(np.uint8)
   config = arrays(tmp_path, images, labels)
   config.seed = 2

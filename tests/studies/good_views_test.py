@@ -35,7 +35,7 @@ def smoke(tmp_path_factory):
   FAKES[TINTED](out / "data")
   one = meshes.make_mesh(jax.devices()[:1])
   with pytest.MonkeyPatch.context() as patch:
-    # Not optimised, max pooling over devices gives gradients that are not
+    # Not optimized, max pooling over devices gives gradients that are not
     # numbers: its maximum is computed twice, and not alike.
     patch.setattr(meshes, "make_mesh", lambda devices=None: one)
     cli.main(

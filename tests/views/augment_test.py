@@ -237,8 +237,8 @@ def test_grayscale_option(given, share):
     (8, 8, 3), name="A", size=8, count=1, strength=0, grayscale=given
   )
   (got,) = views(jax.random.key(0), batch_of(images))
-  grey = np.ptp(np.asarray(got), axis=-1).max((1, 2)) < 1e-6
-  assert abs(grey.mean() - share) < 0.045
+  gray = np.ptp(np.asarray(got), axis=-1).max((1, 2)) < 1e-6
+  assert abs(gray.mean() - share) < 0.045
 
 
 def test_small_views_see_small_parts():
@@ -356,7 +356,7 @@ def test_batches_of_the_wrong_kind_are_refused():
     make_views({"name": "none", "size": 8}, SHAPE, host_crops=True)
 
 
-def test_views_without_colour_take_any_number_of_channels():
+def test_views_without_color_take_any_number_of_channels():
   for name in ("crop", "none", "halves"):
     views = make_views({"name": name, "size": 8}, (24, 24, 5))
     batch = batch_of(np.zeros((2, 24, 24, 5), np.uint8))

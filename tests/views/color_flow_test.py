@@ -1,4 +1,4 @@
-"""Learned colour spaces against loops, their inverse and their Jacobian."""
+"""Learned color spaces against loops, their inverse and their Jacobian."""
 
 import jax
 import jax.numpy as jnp
@@ -62,7 +62,7 @@ def test_blocks_are_the_papers_one_channel_at_a_time(kind, depth, images):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_starts_as_the_colour_space(kind, images):
+def test_it_starts_as_the_color_space(kind, images):
   flow = ColourFlow(**KINDS[kind])
   got, _ = flow.init_with_output(jax.random.key(0), images)
   want = SPACES[flow.space].normalize(images)
@@ -129,6 +129,6 @@ def test_mistakes_are_named(options, words, images):
     ColourFlow(**options).init(jax.random.key(0), images)
 
 
-def test_grey_images_have_no_colour_to_learn(images):
+def test_gray_images_have_no_color_to_learn(images):
   with pytest.raises(UserError, match=r"needs images of 3 channels .* got 1"):
     ColourFlow().init(jax.random.key(0), images[..., :1])

@@ -1,4 +1,4 @@
-"""Colour operations against torchvision's formulas, and what jitter draws."""
+"""Color operations against torchvision's formulas, and what jitter draws."""
 
 import functools
 import itertools
@@ -145,23 +145,23 @@ def test_jitter_probability(photo):
 
 def test_grayscale_probability(photo):
   image = to_float(photo)[30:32, 30:32]
-  grey = jax.vmap(lambda k: color.random_grayscale(k, image))(many_keys(4000))
-  assert abs((np.ptp(grey, axis=-1).max((1, 2)) == 0).mean() - 0.2) < 0.03
+  gray = jax.vmap(lambda k: color.random_grayscale(k, image))(many_keys(4000))
+  assert abs((np.ptp(gray, axis=-1).max((1, 2)) == 0).mean() - 0.2) < 0.03
 
 
 def test_one_channel_has_no_hue_or_saturation(photo):
-  grey = to_float(photo)[..., :1]
-  np.testing.assert_array_equal(color.adjust_hue(grey, 0.3), grey)
+  gray = to_float(photo)[..., :1]
+  np.testing.assert_array_equal(color.adjust_hue(gray, 0.3), gray)
   np.testing.assert_allclose(
-    color.adjust_saturation(grey, 1.7), grey, atol=1e-6
+    color.adjust_saturation(gray, 1.7), gray, atol=1e-6
   )
-  np.testing.assert_array_equal(color.grayscale(grey), grey)
-  whole = color.color_jitter(jax.random.key(3), grey, 0.4, 0.4, 0.4, 0.1)
-  part = color.color_jitter(jax.random.key(3), grey, 0.4, 0.4, 0.0, 0.0)
+  np.testing.assert_array_equal(color.grayscale(gray), gray)
+  whole = color.color_jitter(jax.random.key(3), gray, 0.4, 0.4, 0.4, 0.1)
+  part = color.color_jitter(jax.random.key(3), gray, 0.4, 0.4, 0.0, 0.0)
   np.testing.assert_allclose(whole, part, atol=1e-6)
-  assert np.abs(whole - grey).max() > 0.01
+  assert np.abs(whole - gray).max() > 0.01
 
 
-def test_colour_of_five_channels_is_refused_politely():
+def test_color_of_five_channels_is_refused_politely():
   with pytest.raises(UserError, match=r"got 5\. The views crop, none"):
     color.color_jitter(jax.random.key(0), jnp.ones((4, 4, 5)), 1, 1, 1, 0.1)

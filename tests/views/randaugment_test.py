@@ -72,9 +72,9 @@ def run(name, image, m, sign=1.0, cubic=False):
   return np.round(got).astype(int)
 
 
-def photo(grey=False):
+def photo(gray=False):
   image = Image.fromarray(skimage.data.astronaut()).resize((61, 48))
-  return image.convert("L") if grey else image
+  return image.convert("L") if gray else image
 
 
 def pixels(image):
@@ -83,9 +83,9 @@ def pixels(image):
 
 @pytest.mark.parametrize("grey", [False, True])
 @pytest.mark.parametrize("name", NAMES)
-def test_operations_are_pillows(name, grey):
-  """All within 1 grey level, and few pixels differ at all."""
-  image = photo(grey)
+def test_operations_are_pillows(name, gray):
+  """All within 1 gray level, and few pixels differ at all."""
+  image = photo(gray)
   turns = [(s, c) for s in (1, -1) for c in (False, True)]
   for m in (1.0, 0.93, 0.5, 0.3):
     for sign, cubic in turns if name in WARPS else turns[:1]:

@@ -24,7 +24,7 @@ from infomin_jax.errors import UserError, build
 from infomin_jax.train.experiment import make_learner
 from infomin_jax.views import make_views
 from infomin_jax.views.color_spaces import MEAN_PIXEL, SPACES
-from infomin_jax.views.sheet import in_colours, stretched
+from infomin_jax.views.sheet import in_colors, stretched
 from infomin_jax.views.splits import PARTS
 
 CORNERS = np.array(list(itertools.product([0.0, 1.0], repeat=3)))
@@ -73,7 +73,7 @@ def relative(space, values):
   return np.asarray(values, float) / np.array(RANGES[space])
 
 
-# Colour spaces.
+# Color spaces.
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -92,7 +92,7 @@ def test_spaces_are_skimages(space, photos):
   np.testing.assert_allclose(back, photos, atol=1e-5)
 
 
-def test_colours_beyond_rgb_come_back_from_lab():
+def test_colors_beyond_rgb_come_back_from_lab():
   lab = np.array([[[50.0, 90.0, -40.0], [3.0, 1.0, 2.0], [99.0, -5.0, 9.0]]])
   with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -104,7 +104,7 @@ def test_colours_beyond_rgb_come_back_from_lab():
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_channels_are_centred_by_the_stated_rules(space):
+def test_channels_are_centerd_by_the_stated_rules(space):
   mean, std = np.array(SPACES[space].mean), np.array(SPACES[space].std)
   corners = reference(space, CORNERS[None])[0]
   half = (corners.max(0) - corners.min(0)) / 2
@@ -130,7 +130,7 @@ def test_black_has_a_gradient():
 # Parts of an image.
 
 
-def test_colour_parts_are_channels_of_the_space(photos):
+def test_color_parts_are_channels_of_the_space(photos):
   first, rest = PARTS["colour"]("lab")(photos)
   mean, std = (50, 6.025, -6.69), (50, 92.208, 101.17)  # published
   want = (skimage.color.rgb2lab(photos.astype(float)) - mean) / std
@@ -520,6 +520,6 @@ def test_parts_are_drawn_beside_their_view(tmp_path, capsys):
 
 def test_parts_are_stretched_to_be_drawn():
   x = np.stack([np.arange(8) - 3.0, np.full(8, 7.0)], -1).reshape(2, 2, 2, 2)
-  got = in_colours(stretched(x))
+  got = in_colors(stretched(x))
   np.testing.assert_allclose(got[..., 0].ravel(), np.arange(8) / 7)
   assert (got[..., 1:] == 0).all() and got.shape[-1] == 3

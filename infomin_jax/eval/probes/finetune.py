@@ -115,7 +115,7 @@ def _guess(encode, head):
   return guess
 
 
-def labelled_part(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+def labeled_part(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
   """Rows that keep their label: the same share of each class, at least one.
 
   Args:

@@ -29,7 +29,7 @@ def fit(
   drops: tuple[int, ...] = DROPS,
   sharding: jax.sharding.Sharding | None = None,
 ) -> Iterator[tuple[Any, Any]]:
-  """Minimises a loss by Adam; yields `(params, stats)` after each epoch.
+  """Minimizes a loss by Adam; yields `(params, stats)` after each epoch.
 
   Rows come in a new order each epoch, without the last batch if it is not full.
   Networks that are to be trained side by side have one more axis in `params`

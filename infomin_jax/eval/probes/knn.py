@@ -1,4 +1,4 @@
-"""Weighted k-nearest-neighbour classification by frozen features."""
+"""Weighted k-nearest-neighbor classification by frozen features."""
 
 import functools
 
@@ -45,7 +45,7 @@ def knn_guesses(
 ) -> np.ndarray:
   """Returns the class that wins the vote of each row's k nearest, `[m]`.
 
-  Nearness is the cosine of the angle; each neighbour votes with
+  Nearness is the cosine of the angle; each neighbor votes with
   `exp(cosine / temperature)`. No tie depends on the order of the training rows
   or on the number of a class. Rows that are equally near and more than the
   places left share these places. Of classes with as many votes the one with the
@@ -56,7 +56,7 @@ def knn_guesses(
     train_labels: `[n]`.
     test_features: `[m, d]`.
     classes: number of classes.
-    k: neighbours asked; all, if there are fewer.
+    k: neighbors asked; all, if there are fewer.
     temperature: of the votes, above 0.
 
   References:

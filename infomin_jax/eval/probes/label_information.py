@@ -12,7 +12,7 @@ from infomin_jax.eval.probes.linear import (
   check_rows,
   fit_logistic,
   selection_split,
-  standardised,
+  standardized,
 )
 from infomin_jax.eval.probes.protocol import Case, Protocol, found_or_noted
 from infomin_jax.eval.probes.shares import NoProbe
@@ -80,7 +80,7 @@ def label_information(
 
   In expectation below I(z; y), by what the classifier's probabilities miss:
   `KL(p(y | z) | q(y | z))`, and because the entropy of test labels is below
-  that of y. The classifier is multinomial logistic regression on standardised
+  that of y. The classifier is multinomial logistic regression on standardized
   features. A tenth of the training rows select its L2 weight. How often each
   class is there, and one factor on its log ratios `log q(y | z) / p(y)`, are
   found on one half of the test rows for the other: so that it is not too sure
@@ -101,7 +101,7 @@ def label_information(
       are all of one class.
   """
   check_rows(train_labels)
-  x, test_x = standardised(train_features, test_features)
+  x, test_x = standardized(train_features, test_features)
   y, test_y = np.asarray(train_labels), np.asarray(test_labels)
   if len(np.unique(test_y)) < 2:
     raise NoProbe("all test images are of one class: its entropy is 0 nats")

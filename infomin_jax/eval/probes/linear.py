@@ -42,7 +42,7 @@ def linear_guesses(
 ) -> np.ndarray:
   """Returns test classes by multinomial logistic regression, `[m]`.
 
-  Features are standardised with the training set's mean and std. The loss is
+  Features are standardized with the training set's mean and std. The loss is
   mean cross-entropy + L2 / 2 |kernel|^2; the L2 weight is the best of `L2` on
   a tenth of the training set, and the classifier is then fitted to all of it.
 
@@ -57,7 +57,7 @@ def linear_guesses(
     NoProbe: fewer than 20 training rows, or all of one class.
   """
   check_rows(train_labels)
-  x, test_x = standardised(train_features, test_features)
+  x, test_x = standardized(train_features, test_features)
   y = np.asarray(train_labels)
   selecting, fitting = selection_split(y, np.random.default_rng(seed))
   scores = [
@@ -91,7 +91,7 @@ def selection_split(
   return selecting, fitting
 
 
-def standardised(
+def standardized(
   train: np.ndarray, test: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
   """Both by the mean and std of the training features, `[n, d]`, `[m, d]`."""

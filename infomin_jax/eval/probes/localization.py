@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from infomin_jax.eval.probes.linear import standardised
+from infomin_jax.eval.probes.linear import standardized
 from infomin_jax.eval.probes.protocol import Protocol
 
 # Penalties of the squared weights, of which leave-one-out chooses.
@@ -41,8 +41,8 @@ def mean_distance(
 
   References:
     Tian et al., `What Makes for Good Views
-    <https://arxiv.org/abs/2005.10243>`_, 2020, section 4.1: localisation.
+    <https://arxiv.org/abs/2005.10243>`_, 2020, section 4.1: localization.
   """
-  x, test_x = standardised(train_features, test_features)
+  x, test_x = standardized(train_features, test_features)
   guess = RidgeCV(alphas=PENALTIES).fit(x, train_places).predict(test_x)
   return float(np.mean(np.linalg.norm(guess - test_places, axis=1)))

@@ -21,7 +21,7 @@ SAMPLES = 64  # images of a sheet of a generator's
 LEGEND = 20  # classes that a legend can tell apart
 
 
-def neighbour_rows(
+def neighbor_rows(
   train_features: np.ndarray,
   test_features: np.ndarray,
   test_labels: np.ndarray,
@@ -57,7 +57,7 @@ def neighbour_rows(
   return asked, search.kneighbors(test_features[asked], return_distance=False)
 
 
-def draw_neighbours(
+def draw_neighbors(
   train_images: np.ndarray,
   test_images: np.ndarray,
   asked: np.ndarray,
@@ -65,7 +65,7 @@ def draw_neighbours(
   path: str | os.PathLike,
   title: str,
 ) -> None:
-  """Writes a PNG: one row a test image, its neighbours beside it.
+  """Writes a PNG: one row a test image, its neighbors beside it.
 
   Args:
     train_images: uint8 `[n, h, w, c]`.
@@ -123,7 +123,7 @@ def draw_map(
   path: str | os.PathLike,
   title: str,
 ) -> None:
-  """Writes a PNG: the points once for each task, in the colours of its classes.
+  """Writes a PNG: the points once for each task, in the colors of its classes.
 
   Args:
     points: `[n, 2]`.
@@ -141,9 +141,9 @@ def draw_map(
       dots = panel.scatter(*points.T, c=y, s=4, cmap="viridis")
       figure.colorbar(dots, ax=panel, label="class")
       continue
-    colours = matplotlib.colormaps["tab10" if len(present) <= 10 else "tab20"]
+    colors = matplotlib.colormaps["tab10" if len(present) <= 10 else "tab20"]
     for i, label in enumerate(present):
       some = points[y == label]
-      panel.scatter(*some.T, s=4, color=colours(i), label=str(label))
+      panel.scatter(*some.T, s=4, color=colors(i), label=str(label))
     panel.legend(title="class", markerscale=3, fontsize=8, loc="best")
   figure.savefig(path, dpi=120)

@@ -11,14 +11,14 @@ import numpy as np
 
 from infomin_jax.eval.probes import dependence
 from infomin_jax.eval.probes.channels import protocol as _channels
-from infomin_jax.eval.probes.finetune import finetuned_shares, labelled_part
+from infomin_jax.eval.probes.finetune import finetuned_shares, labeled_part
 from infomin_jax.eval.probes.fit import ADAM, BATCH, RATE
 from infomin_jax.eval.probes.knn import knn_guesses
 from infomin_jax.eval.probes.label_information import (
   protocol as _label_information,
 )
 from infomin_jax.eval.probes.linear import linear_guesses
-from infomin_jax.eval.probes.localization import protocol as _localisation
+from infomin_jax.eval.probes.localization import protocol as _localization
 from infomin_jax.eval.probes.mlp import (
   DROPOUT,
   UNITS,
@@ -30,10 +30,10 @@ from infomin_jax.eval.probes.neighbors import (
   NEIGHBOURS,
   SAMPLES,
   draw_map,
-  draw_neighbours,
+  draw_neighbors,
   draw_samples,
   flatten,
-  neighbour_rows,
+  neighbor_rows,
 )
 from infomin_jax.eval.probes.protocol import Case, Protocol, found_or_noted
 from infomin_jax.eval.probes.reconstruction import reconstruction_scores
@@ -183,17 +183,17 @@ def _ndm(options) -> Protocol:
   return Protocol(name, run, frozenset())
 
 
-def _neighbours(options) -> Protocol:
+def _neighbors(options) -> Protocol:
   del options
   name = f"neighbours (one test image a class, {NEIGHBOURS} nearest, L1)"
 
   def run(case):
     labels = next(iter(case.test.labels.values()))
     some = known(labels) if (labels >= 0).any() else slice(None)
-    rows = neighbour_rows(
+    rows = neighbor_rows(
       case.train.x, case.test.x[some], labels[some], seed=case.seed
     )
-    draw_neighbours(
+    draw_neighbors(
       case.train.images,
       case.test.images[some],
       *rows,
@@ -247,11 +247,11 @@ PROTOCOLS: dict[str, Callable[..., Protocol]] = {
   "knn": _knn,
   "label_information": _label_information,
   "linear": _linear,
-  "localisation": _localisation,
+  "localisation": _localization,
   "mine": _mine,
   "mlp": _mlp,
   "ndm": _ndm,
-  "neighbours": _neighbours,
+  "neighbours": _neighbors,
   "pca": _map("pca"),
   "reconstruction": _reconstruction,
   "samples": _samples,
@@ -300,7 +300,7 @@ def _finetuned(options, share: float) -> Callable[[Case], dict]:
     def measure(task):
       rows, test_rows = case.rows(task)
       y = case.train.labels[task][rows]
-      kept = labelled_part(y, share, case.seed)
+      kept = labeled_part(y, share, case.seed)
       return finetuned_shares(
         case.encoder.apply,
         case.encoder.variables,

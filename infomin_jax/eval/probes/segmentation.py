@@ -62,7 +62,7 @@ def segmentation_scores(
 
   Its logits at each place of the map are brought to the mask's size by bilinear
   interpolation; the loss is the cross-entropy of pixels. Channels are
-  standardised with the training set's mean and std. Pixels of class 255 (void)
+  standardized with the training set's mean and std. Pixels of class 255 (void)
   do not count.
 
   Differs from the paper: its decoder for NYU-V2 is not published.
@@ -84,7 +84,7 @@ def segmentation_scores(
 
   References:
     Tian et al., `What Makes for Good Views
-    <https://arxiv.org/abs/2005.10243>`_, 2020: colour spaces on NYU-V2.
+    <https://arxiv.org/abs/2005.10243>`_, 2020: color spaces on NYU-V2.
   """
   classes = max(_classes(train_masks, "training"), _classes(test_masks, "test"))
   mean = train_maps.mean((0, 1, 2), keepdims=True)

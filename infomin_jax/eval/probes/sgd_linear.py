@@ -19,7 +19,7 @@ from infomin_jax.eval.probes.protocol import (
   found_or_noted,
 )
 from infomin_jax.eval.probes.shares import Value, known, shares
-from infomin_jax.objectives.targets import labelled_cross_entropy
+from infomin_jax.objectives.targets import labeled_cross_entropy
 
 RATE = 30.0  # of a batch of 256; other batches' is in proportion
 MOMENTUM = 0.9
@@ -198,7 +198,7 @@ def fit_heads(
     total = jnp.float32(0)
     for task, head in heads.items():
       logits: Any = head.apply({"params": params[task]}, x)
-      total = total + labelled_cross_entropy(logits, labels[task])
+      total = total + labeled_cross_entropy(logits, labels[task])
     return total
 
   @jax.jit

@@ -22,7 +22,7 @@ class Critic(Protocol):
   """What scores pairs of rows of the data that it was made for."""
 
   @property
-  def normalised(self) -> bool:
+  def normalized(self) -> bool:
     """Returns whether scores are a ratio of densities, whose partition is 1."""
     ...
 
@@ -46,7 +46,7 @@ class Blend:
 
   critics: Sequence[Critic]
   weights: Sequence[float]
-  normalised: bool = False
+  normalized: bool = False
 
   def pairs(self, rows: np.ndarray) -> np.ndarray:
     """Scores of row i with row i, `[n]`."""

@@ -2,7 +2,7 @@
 
 Mutual information does not change when each coordinate of x and of y is mapped
 monotonically. So every coordinate is replaced by its rank, and the rank by the
-quantile of a Student t with nu degrees of freedom; what is left is modelled by
+quantile of a Student t with nu degrees of freedom; what is left is modeled by
 one multivariate t: correlation within x and within y is whitened away, and
 between the two there are canonical correlations, of which held-out data keep
 the first few. `nu = inf` is the Gaussian copula, where no tail is heavier than
@@ -84,7 +84,7 @@ class Copula:
   rho: np.ndarray
 
   @property
-  def normalised(self) -> bool:
+  def normalized(self) -> bool:
     """Returns whether its partition is 1 by construction."""
     return True
 
@@ -107,7 +107,7 @@ class Copula:
 
     `u` are canonical coordinates and `q` their squared length; the quadratic
     form of the joint density is `q_x + q_y + a_x + a_y + <b_x, b_y>`, and `c`
-    the log of the normalising constants.
+    the log of the normalizing constants.
     """
     rho = np.minimum(self.rho, _NEAR_ONE)
     slope = rho / (1 - rho**2)
@@ -205,7 +205,7 @@ def _maps(x, y, form):
 
 
 def _scatter(z, form):
-  """Maximum-likelihood scatter of a t with known nu and centre 0, `[d, d]`.
+  """Maximum-likelihood scatter of a t with known nu and center 0, `[d, d]`.
 
   References:
     Kent, Tyler, Vardi, 1994: dividing by the sum of the weights converges

@@ -139,7 +139,7 @@ def _misfits(copula, fitted) -> bool:
 class Nothing:
   """A critic that scores nothing: images, and where no copula fits."""
 
-  normalised = False
+  normalized = False
 
   def pairs(self, rows: np.ndarray) -> np.ndarray:
     """Zeros `[n]`."""
@@ -157,7 +157,7 @@ class Mixed:
   mixture: Mixture
   x: np.ndarray
   y: np.ndarray
-  normalised: bool = True
+  normalized: bool = True
 
   def pairs(self, rows: np.ndarray) -> np.ndarray:
     """Log ratios, `[n]`."""
@@ -185,7 +185,7 @@ class Network:
   curve: list[float]
   sides: tuple
   highest: float = np.inf
-  normalised: bool = False
+  normalized: bool = False
 
   @property
   def gain(self) -> float:
@@ -289,4 +289,4 @@ def score(model, rows) -> tuple[np.ndarray, np.ndarray]:
 
 def nats(model, rows) -> float:
   """Donsker-Varadhan of rows."""
-  return shown(*score(model, rows), model.normalised)
+  return shown(*score(model, rows), model.normalized)

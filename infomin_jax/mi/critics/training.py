@@ -46,9 +46,9 @@ def fit_critic(
   decay: float = 1e-2,
   seed: int,
 ) -> Fit:
-  """Maximises the Donsker-Varadhan bound; keeps the best moving average.
+  """Maximizes the Donsker-Varadhan bound; keeps the best moving average.
 
-  The maximiser of this bound is the maximum-likelihood density ratio. Several
+  The maximizer of this bound is the maximum-likelihood density ratio. Several
   critics are trained from other parameters with other batches; their mean is
   nearer to it than each of them. What is tested on `held` and returned is the
   exponential moving average of the parameters, which varies less.

@@ -6,7 +6,7 @@ Estimators <https://arxiv.org/abs/2306.11078>`_, 2023, in its order; the others
 are ours. A name reads `distortion_distribution_dims`, `3v3` being x and y of
 three coordinates each.
 
-Differs from the paper: it standardises the samples of every task before
+Differs from the paper: it standardizes the samples of every task before
 estimating; these samples are as the definitions give them.
 """
 

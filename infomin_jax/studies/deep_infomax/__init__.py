@@ -14,7 +14,7 @@ Hjelm, Fedorov, Lavoie-Marchildon, Grewal, Bachman, Trischler, Bengio, `ICLR
 | ndm | does the dependency measure fall as beta-VAE's beta rises? |
 | attributes | the global and local weights on CelebA's 40 attributes |
 | factors | what of colorful digits is told? (not in the paper) |
-| neighbours, generator | pictures: what lies near what; images of noise |
+| neighbors, generator | pictures: what lies near what; images of noise |
 
 A run is one of `configs/*_dim.py` trained as `infomin train` does, in a folder
 of its own, then probed as `infomin evaluate` does. `recipes/deep_infomax.py`

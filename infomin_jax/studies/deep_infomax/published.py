@@ -75,7 +75,7 @@ _MLP = {
     "cpc": (77.81, None, None),
   },
 }
-# Table 2, last column: conv, fine-tuned on the labelled part.
+# Table 2, last column: conv, fine-tuned on the labeled part.
 _SEMI = {
   "vae": 68.65,
   "ae": 70.29,

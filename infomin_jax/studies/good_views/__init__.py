@@ -8,10 +8,10 @@ Tian, Sun, Poole, Krishnan, Schmid, Isola, `NeurIPS 2020
 | jitter, crop | two augmented views | is there a best strength? |
 | patch | two patches of an image | a best distance? |
 | frequency | blurred against the rest | a best blur? |
-| colour | a channel against two | which colour space? |
+| color | a channel against two | which color space? |
 | recipe | named augmentations | are more of them better? |
 | moving | frames and a still image | is what is shared what is learned? |
-| learned | a learned colour space | can good views be learned? |
+| learned | a learned color space | can good views be learned? |
 
 Of each family I(v1; v2) and I(v; y) are measured by one protocol,
 `studies/information.py`, beside the accuracy of a probe. A run is one of the

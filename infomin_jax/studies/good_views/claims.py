@@ -77,7 +77,7 @@ def _frequency(family, config, options) -> list[Claim]:
   ]
 
 
-def _colour(family, config, options) -> list[Claim]:
+def _color(family, config, options) -> list[Claim]:
   del family, options
   ydbdr, rgb = f"{config}-ydbdr", f"{config}-rgb"
   return [
@@ -226,7 +226,7 @@ _OF = {
   "crop": _swept,
   "patch": _swept,
   "frequency": _frequency,
-  "colour": _colour,
+  "colour": _color,
   "recipe": _recipe,
   "moving": _moving,
   "learned": _learned,

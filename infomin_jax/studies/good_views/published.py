@@ -37,7 +37,7 @@ MOVING = {
   "supervised": _row(3.4, 45.3, 0.93),
 }
 
-# Accuracy on STL-10 and its standard deviation, by the colours that views are
+# Accuracy on STL-10 and its standard deviation, by the colors that views are
 # learned from; `raw` are the first channel and the others, as they are.
 LEARNED = {
   "rgb": {

@@ -84,7 +84,7 @@ PAPER: dict[str, dict[str, Any]] = {
   },
 }
 
-# Two cores. Fashion-MNIST in colours stands for ImageNet and STL-10.
+# Two cores. Fashion-MNIST in colors stands for ImageNet and STL-10.
 _TINTED = {"configs": ("tinted_fashion_views",), "seeds": 3, "probes": _PROBES}
 LOCAL = {
   "jitter": _TINTED

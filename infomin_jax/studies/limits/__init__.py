@@ -8,7 +8,7 @@ two views; the representation of the top half is classified linearly.
 |---|---|
 | E1 | invertible encoders: does accuracy change while I(X; Y) cannot? |
 | E2 | can an invertible encoder be bad on purpose? |
-| E3 | does maximisation prefer ill-conditioned encoders? |
+| E3 | does maximization prefer ill-conditioned encoders? |
 | E4 | do better critics, with tighter bounds, give better features? |
 | E5 | do encoders of one and the same bound differ? |
 | E6 | what do bounds mean when negatives depend on each other? |

@@ -14,10 +14,10 @@ class Variant:
     name: of the line, unique: `E4-bilinear-nwj`.
     kind: how it is trained: `pair`, `adversarial`, `dependent`, or `pixels`,
       which are not trained at all.
-    objective: what is optimised.
+    objective: what is optimized.
     critic: a name in `networks.CRITICS`, or "".
     encoder: a name in `networks.ENCODERS`, or "".
-    target: nats that the bound is held at; None maximises it.
+    target: nats that the bound is held at; None maximizes it.
     dependent: E6: whether negatives depend on each other.
     settings: of the experiment.
   """

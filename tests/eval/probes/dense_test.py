@@ -340,7 +340,7 @@ def test_photos_of_many_sizes_are_streamed(tiny, pets):
   assert batches[0].x.shape == (2, 8)
 
 
-def test_a_mask_of_colours_is_refused(pets):
+def test_a_mask_of_colors_is_refused(pets):
   with pytest.raises(UserError, match="one channel and the image's size"):
     data.load(pets | {"mask": "image"}, "train")[0]
 
@@ -377,7 +377,7 @@ def test_a_map_of_noise_is_of_no_use():
   assert found["pixel_accuracy"] < 0.4 and found["mean_iou"] < 0.25
 
 
-def test_logits_are_interpolated_between_the_places_centres():
+def test_logits_are_interpolated_between_the_places_centers():
   maps = np.random.default_rng(0).normal(size=(1, 3, 2, 2)).astype(np.float32)
   head = Output(2)
   params = {"params": {"dense": {"kernel": np.eye(2), "bias": np.zeros(2)}}}
@@ -481,12 +481,12 @@ def test_what_cannot_be_segmented_gets_one_line(tiny, monkeypatch):
 
 
 def mixture(count, seed, scale=1.0, weights=(0.5, 0.3, 0.2)):
-  """Gaussians around three centres, their labels, and `log p(y|x) / p(y)`."""
+  """Gaussians around three centers, their labels, and `log p(y|x) / p(y)`."""
   rng = np.random.default_rng(seed)
   y = rng.choice(3, count, p=weights)
-  centres = scale * np.eye(3, 6)
-  x = centres[y] + rng.normal(0, 0.5, (count, 6))
-  log_p = -2 * ((x[:, None] - centres) ** 2).sum(-1) + np.log(weights)
+  centers = scale * np.eye(3, 6)
+  x = centers[y] + rng.normal(0, 0.5, (count, 6))
+  log_p = -2 * ((x[:, None] - centers) ** 2).sum(-1) + np.log(weights)
   log_p = log_softmax(log_p, axis=1)[np.arange(count), y]
   return x.astype(np.float32), y, log_p - np.log(weights)[y]
 

@@ -1,4 +1,4 @@
-"""Pictures: the right neighbours in the right places."""
+"""Pictures: the right neighbors in the right places."""
 
 import numpy as np
 import pytest
@@ -8,17 +8,17 @@ from sklearn.datasets import load_digits
 from infomin_jax.eval.probes.neighbors import (
   ROWS,
   draw_map,
-  draw_neighbours,
+  draw_neighbors,
   flatten,
-  neighbour_rows,
+  neighbor_rows,
 )
 
 
-def test_neighbours_are_the_nearest_in_l1():
+def test_neighbors_are_the_nearest_in_l1():
   rng = np.random.default_rng(0)
   x, test_x = rng.normal(size=(50, 3)), rng.normal(size=(30, 3))
   labels = rng.integers(0, 5, 30)
-  asked, nearest = neighbour_rows(x, test_x, labels)
+  asked, nearest = neighbor_rows(x, test_x, labels)
   np.testing.assert_array_equal(labels[asked], np.unique(labels))
   for row, found in zip(asked, nearest, strict=True):
     distance = np.abs(x - test_x[row]).sum(1)
@@ -27,26 +27,26 @@ def test_neighbours_are_the_nearest_in_l1():
 
 def test_l1_is_not_l2():
   x = np.array([[3.0, 0.0], [2.0, 2.0]])
-  _, nearest = neighbour_rows(x, np.zeros((1, 2)), np.zeros(1, int))
+  _, nearest = neighbor_rows(x, np.zeros((1, 2)), np.zeros(1, int))
   np.testing.assert_array_equal(nearest, [[0, 1]])  # L2 would turn them round
 
 
 def test_another_seed_asks_of_other_images():
   x, y = load_digits(return_X_y=True)
-  first, _ = neighbour_rows(x[:900], x[900:], y[900:], seed=0)
-  second, _ = neighbour_rows(x[:900], x[900:], y[900:], seed=1)
+  first, _ = neighbor_rows(x[:900], x[900:], y[900:], seed=0)
+  second, _ = neighbor_rows(x[:900], x[900:], y[900:], seed=1)
   assert (first != second).any()
   assert len(first) == 10
 
 
 def test_many_classes_fill_one_sheet():
   x = np.random.default_rng(0).normal(size=(100, 2))
-  asked, _ = neighbour_rows(x, x, np.arange(100))
+  asked, _ = neighbor_rows(x, x, np.arange(100))
   assert len(set(asked)) == ROWS
 
 
-def test_a_sheet_shows_each_image_beside_its_neighbours(tmp_path):
-  # Every image has a grey level of its own; the sheet must show them in order.
+def test_a_sheet_shows_each_image_beside_its_neighbors(tmp_path):
+  # Every image has a gray level of its own; the sheet must show them in order.
   train = np.broadcast_to(
     np.arange(10, 210, 25, np.uint8)[:, None, None, None], (8, 8, 8, 1)
   )
@@ -54,16 +54,16 @@ def test_a_sheet_shows_each_image_beside_its_neighbours(tmp_path):
   asked = np.array([1, 0])
   nearest = np.array([[0, 1, 2, 3], [7, 6, 5, 4]])
   path = tmp_path / "sheet.png"
-  draw_neighbours(train, test, asked, nearest, path, "sheet")
+  draw_neighbors(train, test, asked, nearest, path, "sheet")
   assert path.read_bytes().startswith(b"\x89PNG")
   with Image.open(path) as image:
-    grey = np.asarray(image.convert("L"))
+    gray = np.asarray(image.convert("L"))
   wanted = [
     [5, *train[nearest[0], 0, 0, 0]],
     [240, *train[nearest[1], 0, 0, 0]],
   ]
   places = np.array(
-    [[np.argwhere(grey == level).mean(0) for level in row] for row in wanted]
+    [[np.argwhere(gray == level).mean(0) for level in row] for row in wanted]
   )
   rows, columns = places[..., 0], places[..., 1]
   assert (np.abs(rows - rows[:, :1]) < 5).all()
@@ -74,9 +74,9 @@ def test_a_sheet_shows_each_image_beside_its_neighbours(tmp_path):
 @pytest.mark.parametrize("method", ["pca", "tsne"])
 def test_a_map_keeps_far_clusters_apart(method, tmp_path):
   rng = np.random.default_rng(0)
-  centres = 20 * np.eye(3, 8)
+  centers = 20 * np.eye(3, 8)
   labels = rng.integers(0, 3, 90)
-  features = (centres[labels] + rng.normal(size=(90, 8))).astype(np.float32)
+  features = (centers[labels] + rng.normal(size=(90, 8))).astype(np.float32)
   points = flatten(features, method, seed=0)
   assert points.shape == (90, 2)
   np.testing.assert_array_equal(points, flatten(features, method, seed=0))

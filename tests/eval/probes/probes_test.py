@@ -8,7 +8,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.metrics import balanced_accuracy_score
 
-from infomin_jax.eval.probes.finetune import finetuned_accuracy, labelled_part
+from infomin_jax.eval.probes.finetune import finetuned_accuracy, labeled_part
 from infomin_jax.eval.probes.fit import RATE, final, fit, in_tiles, last_tenth
 from infomin_jax.eval.probes.linear import linear_accuracy
 from infomin_jax.eval.probes.mlp import (
@@ -249,9 +249,9 @@ def test_finetuning_on_a_mesh_is_as_on_one_device(digits):
 def test_each_class_keeps_its_share_of_labels(share):
   labels = np.array([0] * 200 + [1] * 50 + [2] * 3)
   np.random.default_rng(0).shuffle(labels)
-  kept = labelled_part(labels, share, seed=0)
+  kept = labeled_part(labels, share, seed=0)
   want = [max(1, round(share * count)) for count in (200, 50, 3)]
   np.testing.assert_array_equal(np.bincount(labels[kept]), want)
   assert len(set(kept)) == len(kept)
-  other = labelled_part(labels, share, seed=1)
+  other = labeled_part(labels, share, seed=1)
   assert share == 1 or list(other) != list(kept)

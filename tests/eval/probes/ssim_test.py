@@ -28,7 +28,7 @@ MEASURES = {
 
 
 def smooth(count, side, channels=3, seed=0):
-  """Blurred noise in [0, 1], so that neighbouring pixels are alike."""
+  """Blurred noise in [0, 1], so that neighboring pixels are alike."""
   small = jax.random.uniform(jax.random.key(seed), (count, 8, 8, channels))
   big = jax.image.resize(small, (count, side, side, channels), "cubic")
   return jnp.clip(big, 0, 1)
@@ -47,7 +47,7 @@ def gaussian():
 
 
 def slow_maps(x, y, c1, c2):
-  """Luminance and contrast at each window of two grey images, by loops."""
+  """Luminance and contrast at each window of two gray images, by loops."""
   window, h, w = gaussian(), *x.shape
   luminance, contrast = np.zeros((2, h - 10, w - 10))
   for i in range(h - 10):

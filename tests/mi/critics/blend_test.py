@@ -21,7 +21,7 @@ Y = RHO * X + np.sqrt(1 - RHO**2) * NOISE
 class Ratio:
   """The log ratio of a normal pair, with some noise on every score."""
 
-  normalised = False
+  normalized = False
 
   def __init__(self, rho, noise=0.0, seed=0):
     more = np.random.default_rng(seed).normal(size=(600, 600))
@@ -129,9 +129,9 @@ def test_monotone_columns_keep_their_ranks():
   assert abs(np.corrcoef(found.u[:, 0], scores[:, 0])[0, 1]) > 0.99
 
 
-def held(matrix, normalised):
+def held(matrix, normalized):
   rows = np.arange(len(matrix))
-  return Held(rows, np.zeros(len(matrix)), matrix, 0.0, normalised)
+  return Held(rows, np.zeros(len(matrix)), matrix, 0.0, normalized)
 
 
 def test_a_ratio_of_densities_has_no_partition_below_one():

@@ -286,7 +286,7 @@ def test_rotations_keep_the_mi(seed):
 
 
 def test_rotations_are_uniform():
-  # A QR whose signs are left alone favours one side of the diagonal.
+  # A QR whose signs are left alone favors one side of the diagonal.
   many = np.array([distortions.rotation(3, s) for s in range(2000)])
   np.testing.assert_allclose(many.mean(axis=0), 0, atol=0.05)
   np.testing.assert_allclose((many**2).mean(axis=0), 1 / 3, atol=0.04)
