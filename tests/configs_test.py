@@ -165,9 +165,8 @@ def test_labels_missing_where_a_probe_needs_them(tmp_path, capsys):
   np.save(images, pixels(40, 32, 32, 3))
   config = tmp_path / "mine.py"
   text = pathlib.Path("configs/cifar10_dim.py").read_text()
-  config.write_text(
-    text.replace('name="cifar10"', f'name="arrays",\n    path="{images}"')
-  )
+  theirs = f'config.data.update(name="arrays", path="{images}")'
+  config.write_text(text.replace('config.data.name = "cifar10"', theirs))
   cli.main(
     ["train", f"--config={config}:tiny", f"--workdir={tmp_path / 'run'}"]
   )
