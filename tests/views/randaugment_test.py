@@ -81,7 +81,7 @@ def pixels(image):
   return np.asarray(image).reshape(image.height, image.width, -1)
 
 
-@pytest.mark.parametrize("grey", [False, True])
+@pytest.mark.parametrize("gray", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_operations_are_pillows(name, gray):
   """All within 1 gray level, and few pixels differ at all."""
