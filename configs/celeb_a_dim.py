@@ -37,13 +37,7 @@ def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
       crop_ratio=(1.0, 1.0),
       flip=0.0,
     )
-  config.encoder = dict(
-    name="alex64x64",
-    dim=deep_infomax.DIMS.get(row, 64),
-    width=4 if tiny else 96,
-    hidden=32 if tiny else 4096,
-    dtype="float32",
-  )
+  config.encoder = deep_infomax.alex64(row, tiny)
   config.run.update(checkpoint_every=25430, evaluate_every=25430)
   config.evaluate.update(
     protocols=("attributes",), taps=deep_infomax.TAPS, resize=64

@@ -26,12 +26,8 @@ def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
       row, size=32, classes=100, images=50_000, width=2 if tiny else 64
     )
   )
-  config.encoder = dict(
-    name="basic32x32",
-    dim=deep_infomax.DIMS.get(row, 64),
-    width=8 if tiny else 64,
-    dtype="float32",
-  )
+  width = 8 if tiny else 64
+  config.encoder = deep_infomax.basic(row, 32, width)
   config.run.update(checkpoint_every=7810, evaluate_every=7810)
   config.evaluate.update(
     protocols=deep_infomax.probes(tiny), taps=deep_infomax.TAPS

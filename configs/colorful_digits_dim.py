@@ -26,12 +26,8 @@ def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
       row, size=32, classes=10, images=11_200, width=2 if tiny else 4
     )
   )
-  config.encoder = dict(
-    name="basic32x32",
-    dim=deep_infomax.DIMS.get(row, 64),
-    width=4 if tiny else 8,
-    dtype="float32",
-  )
+  width = 4 if tiny else 8
+  config.encoder = deep_infomax.basic(row, 32, width)
   config.schedule.peak = 1e-3
   config.run.update(checkpoint_every=300, evaluate_every=300)
   config.evaluate.update(

@@ -26,12 +26,8 @@ def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
       row, size=28, classes=10, images=60_000, width=2 if tiny else 8
     )
   )
-  config.encoder = dict(
-    name="basic28x28",
-    dim=deep_infomax.DIMS.get(row, 64),
-    width=4 if tiny else 16,
-    dtype="float32",
-  )
+  width = 4 if tiny else 16
+  config.encoder = deep_infomax.basic(row, 28, width)
   config.schedule.peak = 1e-3
   config.run.update(checkpoint_every=300, evaluate_every=300)
   config.evaluate.update(

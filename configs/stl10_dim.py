@@ -29,13 +29,7 @@ def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
   )
   if row not in deep_infomax.OCCLUDED:
     config.views = deep_infomax.stl10_crop()
-  config.encoder = dict(
-    name="alex64x64",
-    dim=deep_infomax.DIMS.get(row, 64),
-    width=4 if tiny else 96,
-    hidden=32 if tiny else 4096,
-    dtype="float32",
-  )
+  config.encoder = deep_infomax.alex64(row, tiny)
   config.run.update(checkpoint_every=3280, evaluate_every=3280)
   config.evaluate.update(
     protocols=deep_infomax.probes(tiny),

@@ -26,13 +26,7 @@ def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
       row, size=64, classes=200, images=100_000, width=2 if tiny else 64
     )
   )
-  config.encoder = dict(
-    name="alex64x64",
-    dim=deep_infomax.DIMS.get(row, 64),
-    width=4 if tiny else 96,
-    hidden=32 if tiny else 4096,
-    dtype="float32",
-  )
+  config.encoder = deep_infomax.alex64(row, tiny)
   config.normalize.mean, config.normalize.std = contrastive.IMAGENET
   config.run.update(checkpoint_every=15620, evaluate_every=15620)
   config.evaluate.update(

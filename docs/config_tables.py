@@ -14,8 +14,9 @@ _KEY = re.compile(r"    (\w+)=")
 def keys() -> str:
   """Returns a table of keys, their defaults and their meaning."""
   lines = ["| key | default | meaning |", "|---|---|---|"]
+  defaults = base.get_config()
   for key, meaning in meanings().items():
-    value = base.get_config()
+    value = defaults
     for part in key.split("."):
       value = value[part]
     shown = "" if hasattr(value, "items") else f"`{value!r}`"

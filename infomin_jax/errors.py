@@ -50,16 +50,20 @@ def nearest(name: str, known) -> str:
   return f"{meant}Known: {', '.join(known) or 'none'}."
 
 
-def lookup(kind: str, name: str, table: Mapping[str, Any]) -> Any:
+def lookup(
+  kind: str, name: str, table: Mapping[str, Any], hint: str = ""
+) -> Any:
   """`table[name]`, or a UserError that lists the known names.
 
   Args:
     kind: what the table holds, for the message (`encoder`).
     name: the name asked for.
     table: the known names.
+    hint: what else may help, a sentence.
   """
   if name not in table:
-    raise UserError(f"Unknown {kind} {name!r}: {nearest(name, table)}")
+    known = f"Unknown {kind} {name!r}: {nearest(name, table)}"
+    raise UserError(f"{known} {hint}".rstrip())
   return table[name]
 
 

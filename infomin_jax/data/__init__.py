@@ -38,7 +38,7 @@ from infomin_jax.data.pipeline import (
 )
 from infomin_jax.data.sources import Source, Task
 from infomin_jax.data.tinted_fashion import TintedFashion
-from infomin_jax.errors import UserError, nearest
+from infomin_jax.errors import UserError, lookup, nearest
 
 _registered = functools.partial(functools.partial, tfds_sources.load)
 
@@ -79,12 +79,8 @@ def load(options: Mapping[str, Any], split: str) -> Source:
   if "name" not in options:
     raise UserError(f"config.data.name is missing: {nearest('', SOURCES)}")
   name = options["name"]
-  if name not in SOURCES:
-    raise UserError(
-      f"Unknown data set (config.data.name) {name!r}: "
-      f"{nearest(name, SOURCES)} If it is yours, give its file: --with FILE.py."
-    )
-  make = SOURCES[name]
+  hint = "If it is yours, give its file: --with FILE.py."
+  make = lookup("data set (config.data.name)", name, SOURCES, hint)
   takes = _options(make)
   # Every source may be given a data_dir: those without files ignore it.
   for key in option_names() - takes.keys() - {"data_dir"}:

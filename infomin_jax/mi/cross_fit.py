@@ -170,15 +170,19 @@ def _best(found, rows, asked) -> tuple[list[str], dict[str, float]]:
       best, gain = name, better
   if len(rows.choose) < _ENOUGH_TO_BLEND:
     return [best], tried
-  some = [name for name in found if not isinstance(found[name], Nothing)]
-  size = weights([found[name] for name in some], rows.choose)
-  parts = [(n, w) for n, w in zip(some, size, strict=True) if w > 0]
-  if len(parts) < 2:
+  some = {k: v for k, v in found.items() if not isinstance(v, Nothing)}
+  names, blend = _sum(some, rows)
+  if len(names) < 2:
     return [best], tried
-  names = [name for name, _ in parts]
-  blend = Blend([found[name] for name in names], [w for _, w in parts])
   better = shown(*score(blend, rows.choose), False) > tried[best] + _GAIN
   return (names if better else [best]), tried
+
+
+def _sum(critics, rows) -> tuple[list[str], Blend]:
+  """The critics that have a weight, and their sum."""
+  size = weights([*critics.values()], rows.choose)
+  kept = {name: w for name, w in zip(critics, size, strict=True) if w > 0}
+  return [*kept], Blend([critics[name] for name in kept], [*kept.values()])
 
 
 def _doubt(effective) -> float:
@@ -221,14 +225,11 @@ def _kept(fitted, names, parts, asked) -> tuple[list[str], list[Held]]:
 
 def _joint(found, names, rows) -> Critic:
   """The critic of these names, or their sum."""
-  critics = [found[name] for name in names if name in found]
+  critics = {name: found[name] for name in names if name in found}
   if len(critics) < 2:
-    return critics[0] if critics else found["copula"]
-  size = weights(critics, rows.choose)
-  kept = [(c, w) for c, w in zip(critics, size, strict=True) if w > 0]
-  if not kept:
-    return found["copula"]
-  return Blend([c for c, _ in kept], [w for _, w in kept])
+    return next(iter(critics.values()), found["copula"])
+  kept, blend = _sum(critics, rows)
+  return blend if kept else found["copula"]
 
 
 def _named(names, copula) -> str:

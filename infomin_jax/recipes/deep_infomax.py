@@ -36,6 +36,27 @@ def sections(
   return {"views": views, "objective": terms}
 
 
+def basic(row: str, size: int, width: int) -> dict[str, Any]:
+  """Returns `encoder` for images of `size` pixels, 28 or 32."""
+  return dict(
+    name=f"basic{size}x{size}",
+    dim=DIMS.get(row, 64),
+    width=width,
+    dtype="float32",
+  )
+
+
+def alex64(row: str, tiny: bool) -> dict[str, Any]:
+  """Returns `encoder` for images of 64 pixels."""
+  return dict(
+    name="alex64x64",
+    dim=DIMS.get(row, 64),
+    width=4 if tiny else 96,
+    hidden=32 if tiny else 4096,
+    dtype="float32",
+  )
+
+
 def stl10_crop() -> dict[str, Any]:
   """Returns `views` of STL-10: crops of exactly 64 x 64 pixels of 96 x 96."""
   return dict(
