@@ -31,7 +31,7 @@ class Estimate:
     interval: 95 % of it, `(low, high)` in nats.
     estimator: bound and critic, in words.
     ceiling: the most that this many negatives can show, nats.
-    flags: names of what speaks against the value, keys of `advice.WORDS`.
+    flags: names of what speaks against the value, keys of `warnings.WORDS`.
     advice: a sentence each, and notes on the data.
     samples: pairs.
     seconds: wall time.
@@ -159,7 +159,11 @@ def _of_numbers(pairs, critic, seed, say):
     found["duplicates"] = warnings.duplicated(x, y)
   vectors = x.ndim == y.ndim == 2
   if vectors:
-    found["columns"] = x.shape[1] + y.shape[1]
+    # The columns that classes become are one column of the data.
+    found["columns"] = sum(
+      1 if kind == "discrete" else values.shape[1]
+      for kind, values in ((pairs.x_kind, x), (pairs.y_kind, y))
+    )
     found["reduced"] = _reduced(x, y)
   fit = cross_fit(x, y, folds=_FOLDS, seed=seed, critic=critic, say=say)
   found |= value.of_scores(fit, seed)
