@@ -351,11 +351,13 @@ def test_a_class_and_a_number():
 def test_classes_count_as_one_column_of_the_data():
   rng = np.random.default_rng(0)
   classes = rng.integers(0, 30, 600)
-  values = np.sin(classes) + rng.normal(size=600)
-  found = estimate(classes, values, critic="mixture")
+  values = np.sin(classes) + 0.3 * rng.normal(size=600)
+  found = estimate(classes, values)
+  assert "network" in found.estimator  # else no critic is said to be short
   assert "bent" not in found.flags
 
 
+@pytest.mark.slow
 def test_images_share_what_they_show():
   rng = np.random.default_rng(0)
   shown = rng.integers(2, size=600)
