@@ -1,13 +1,14 @@
-"""Views a second on this machine's CPU: ours against three libraries.
+"""Views per second on the CPU of this machine: ours against three libraries.
 
   pip install 'infomin-jax[bench,tpu]'
   python benchmarks/augment.py --evidence docs/evidence/augment.json
 
-The simclr and infomin views at 32 and 224 pixels. Every side has all cores, in
-the form it likes: ours and kornia make a batch in one process, torchvision and
-albumentations one image at a time in a process a core. Sides take turns; the
-first round is not counted. What our views cost on a TPU v5e is read from the
-program compiled for one; nothing runs on it.
+Measures the simclr and infomin views at 32 and 224 pixels. Every library uses
+all cores in its usual way. Ours and kornia make a batch in one process.
+torchvision and albumentations make one image at a time in one process per core.
+The libraries take turns, and the first round is not counted. The cost of our
+views on a TPU v5e is read from a program compiled for this chip. Nothing runs
+on a TPU.
 """
 
 import argparse
@@ -22,24 +23,24 @@ import augment_peers
 import numpy as np
 
 CASES = [(r, s) for s in (32, 224) for r in ("simclr", "infomin")]
-BATCH = {32: 512, 224: 32}  # images a batch, of every side together
-CHUNK = {32: 64, 224: 2}  # of ours, on each core: what its cache holds
-SECONDS = 1.0  # of a round, at the least
-# Whether a side makes one image at a time, in a process a core.
+BATCH = {32: 512, 224: 32}  # images per batch, over all cores
+CHUNK = {32: 64, 224: 2}  # our images per core at once, so that they fit caches
+SECONDS = 1.0  # shortest duration of a round
+# Library -> whether it makes one image at a time, in one process per core.
 SIDES = {
   "infomin_jax": False,
   "torchvision": True,
   "kornia": False,
   "albumentations": True,
 }
-# kornia's RandAugment draws one policy a batch; albumentations has none.
+# RandAugment of kornia draws one policy per batch. albumentations has none.
 WITHOUT = {"infomin": ("kornia", "albumentations")}
-# Of one TPU v5e chip, as Google gives them: bfloat16 FLOP/s and bytes/s.
+# Peak bfloat16 FLOP/s and bytes/s of one TPU v5e chip, as published by Google.
 PEAK = {"flops": 197e12, "bytes": 819e9}
 
 
 def ours(recipe, images):
-  """Views of a batch, each core a device of its own."""
+  """Returns a function that makes our views, with one JAX device per core."""
   from infomin_jax import runtime
 
   os.environ["JAX_PLATFORMS"] = "cpu"  # libtpu is only there to compile
@@ -66,7 +67,7 @@ def ours(recipe, images):
 
 
 def make(recipe, size, chunk=0):
-  """Our `views(key, batch)`, one view of each image."""
+  """Returns our `views(key, batch)` with one view per image."""
   from infomin_jax.views import make_views
 
   options = dict(name=recipe, size=size, count=1, crop_scale=(0.2, 1.0))
@@ -74,21 +75,21 @@ def make(recipe, size, chunk=0):
 
 
 def worker(side, recipe, images, pipe):
-  """Makes views for a while whenever asked, answering with views a second."""
+  """Runs a round per message of the pipe and sends views per second."""
   maker = ours if side == "infomin_jax" else getattr(augment_peers, side)
   run = maker(recipe, images)
   run()
   pipe.send(0.0)
   while pipe.recv():
-    count, began = 0, time.perf_counter()
-    while time.perf_counter() - began < SECONDS:
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < SECONDS:
       run()
       count += len(images)
-    pipe.send(count / (time.perf_counter() - began))
+    pipe.send(count / (time.perf_counter() - start))
 
 
 def measure(recipe, size, rounds):
-  """Views a second of every round, `{side: [rate]}`."""
+  """Returns views per second of every round, `{side: [rate]}`."""
   context = multiprocessing.get_context("spawn")
   rng = np.random.default_rng(0)
   images = rng.integers(0, 256, (BATCH[size], size, size, 3), np.uint8)
@@ -99,22 +100,22 @@ def measure(recipe, size, rounds):
       continue
     pipes[side], rates[side] = [], []
     for part in np.array_split(images, cores) if single else [images]:
-      mine, other = context.Pipe()
-      args = (side, recipe, part, other)
+      near, far = context.Pipe()
+      args = (side, recipe, part, far)
       processes.append(context.Process(target=worker, args=args, daemon=True))
       processes[-1].start()
-      pipes[side].append(mine)
+      pipes[side].append(near)
     for pipe in pipes[side]:
       pipe.recv()
   for turn in range(rounds + 1):
-    for side, several in pipes.items():
-      for pipe in several:
+    for side, side_pipes in pipes.items():
+      for pipe in side_pipes:
         pipe.send(True)
-      rate = sum(pipe.recv() for pipe in several)
+      rate = sum(pipe.recv() for pipe in side_pipes)
       if turn:
         rates[side].append(rate)
-  for several in pipes.values():
-    for pipe in several:
+  for side_pipes in pipes.values():
+    for pipe in side_pipes:
       pipe.send(False)
   for process in processes:
     process.join()
@@ -122,30 +123,33 @@ def measure(recipe, size, rounds):
 
 
 def on_tpu(recipe, size):
-  """FLOPs, bytes and their time a view on a TPU v5e, from its program."""
+  """Returns FLOPs, bytes and seconds per view of the program for a TPU v5e."""
   import jax
   from jax.experimental import topologies
 
   topology = topologies.get_topology_desc(
     platform="tpu", topology_name="v5e:2x2"
   )
-  place = jax.sharding.SingleDeviceSharding(topology.devices[0])
+  device = jax.sharding.SingleDeviceSharding(topology.devices[0])
   count = 128
   image = (count, size, size, 3)
   batch = {
-    "image": jax.ShapeDtypeStruct(image, "uint8", sharding=place),
-    "index": jax.ShapeDtypeStruct((count,), "int32", sharding=place),
+    "image": jax.ShapeDtypeStruct(image, "uint8", sharding=device),
+    "index": jax.ShapeDtypeStruct((count,), "int32", sharding=device),
   }
   views, key = make(recipe, size), jax.random.key(0)
   program = jax.jit(lambda batch: views(key, batch)).lower(batch).compile()
   cost: Any = program.cost_analysis()
-  flops, moved = cost["flops"] / count, cost["bytes accessed"] / count
-  seconds = max(flops / PEAK["flops"], moved / PEAK["bytes"])
-  return {"flops": flops, "bytes": moved, "seconds": seconds}
+  flops, transferred = cost["flops"] / count, cost["bytes accessed"] / count
+  seconds = max(flops / PEAK["flops"], transferred / PEAK["bytes"])
+  return {"flops": flops, "bytes": transferred, "seconds": seconds}
 
 
 def compare(recipe, size, rounds):
-  """Medians of all sides and how much faster ours is, round by round."""
+  """Returns medians of all sides, and the ratios of ours to each other side.
+
+  Ratios are computed round by round, because the load of a machine changes.
+  """
   rates = measure(recipe, size, rounds)
   ratios = {
     side: np.divide(rates["infomin_jax"], rate)
@@ -163,7 +167,7 @@ def compare(recipe, size, rounds):
 
 
 def as_rows(value):
-  """One row a side, as all benchmarks print them."""
+  """Returns one row per side, in the form that all benchmarks print."""
   return [
     {
       "case": value["case"],
@@ -177,12 +181,12 @@ def as_rows(value):
 
 
 def main():
-  """Prints a line a case, or JSON, and stores the evidence if asked."""
+  """Prints one line per case, or JSON, and writes the evidence if asked."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--rounds", type=int, default=7)
   parser.add_argument("--json", action="store_true")
   parser.add_argument("--tpu", nargs=2, help=argparse.SUPPRESS)
-  parser.add_argument("--evidence", help="also store the result as this file")
+  parser.add_argument("--evidence", help="also write the result to this file")
   options = parser.parse_args()
   if options.tpu:
     recipe, size = options.tpu
@@ -201,7 +205,7 @@ def main():
 
 
 def compiled(recipe, size):
-  """`on_tpu` in a process of its own, which takes another backend."""
+  """Runs `on_tpu` in its own process, because it needs other settings."""
   import subprocess
 
   quiet = {
@@ -218,14 +222,14 @@ def compiled(recipe, size):
 
 
 def line(value):
-  """A case for people."""
+  """Returns a case as one line of text."""
   rates = ", ".join(
     f"{side} {rate:,.0f}" for side, rate in value["views_per_second"].items()
   )
   tpu = value["tpu_v5e"]
   return (
     f"{value['case']}: views/s {rates}; TPU v5e {tpu['flops'] / 1e6:.0f} MFLOP "
-    f"and {tpu['bytes'] / 1e6:.1f} MB a view"
+    f"and {tpu['bytes'] / 1e6:.1f} MB per view"
   )
 
 

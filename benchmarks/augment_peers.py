@@ -1,10 +1,10 @@
-"""The views of `benchmarks/augment.py` as other libraries make them.
+"""The views of `benchmarks/augment.py` in other libraries.
 
-Each function takes the recipe, the images uint8 `[b, s, s, 3]` and gives one
-that makes a view of each. Libraries that draw one set of parameters a call are
-given one image at a time, as in a data loader. All use the crop's scale 0.2 to
-1, the jitter 0.8, 0.8, 0.8, 0.2 with probability 0.8, grays with 0.2 and a
-Gaussian blur with 0.5, sigma 0.1 to 2.
+Each function takes a recipe and images, uint8 `[b, s, s, 3]`, and returns a
+function that makes one view per image. Libraries that draw one set of
+parameters per call get one image at a time, as in a data loader. All use crops
+of scale 0.2 to 1 and jitter (0.8, 0.8, 0.8, 0.2) with probability 0.8. The
+probability of gray is 0.2. That of a Gaussian blur, sigma 0.1 to 2, is 0.5.
 """
 
 JITTER = (0.8, 0.8, 0.8, 0.2)
@@ -12,13 +12,13 @@ SCALE, SIGMA = (0.2, 1.0), (0.1, 2.0)
 
 
 def kernel(recipe: str, size: int) -> int:
-  """Taps of the blur: SimCLR's follow the height, InfoMin's are 23."""
+  """Returns the taps of the blur: 23 in InfoMin, about size / 10 in SimCLR."""
   radius = 11 if recipe == "infomin" else size // 20
   return 2 * max(1, min(radius, size - 1)) + 1
 
 
 def torchvision(recipe, images):
-  """v2 on uint8 tensors, one at a time; RandAugment is torchvision's own."""
+  """Uses v2 on uint8 tensors, one at a time, with torchvision's RandAugment."""
   import torch
   from torchvision.transforms import v2
 
@@ -43,7 +43,7 @@ def torchvision(recipe, images):
 
 
 def kornia(recipe, images):
-  """On a batch of float tensors, each image with parameters of its own."""
+  """Uses a batch of float tensors, each image with its own parameters."""
   import kornia.augmentation as K
   import torch
 
@@ -69,7 +69,7 @@ def kornia(recipe, images):
 
 
 def albumentations(recipe, images):
-  """OpenCV on 8-bit images, one at a time."""
+  """Uses OpenCV on 8-bit images, one at a time."""
   import albumentations as A
   import cv2
 

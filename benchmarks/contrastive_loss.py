@@ -3,10 +3,10 @@
   pip install 'infomin-jax[bench]'
   python benchmarks/contrastive_loss.py --figure contrastive_loss.png
 
-One evaluation is a loss and its gradient in both views, `[b, 128]` in float32
-at temperature 0.1. Each side has a process of its own; rounds alternate, so
-that all meet the same machine. Losses that are one quantity must agree. The
-peers may live elsewhere: --peer_python names their interpreter.
+One evaluation computes a loss and its gradient in both views, `[b, 128]` in
+float32 at temperature 0.1. Each side has its own process. Rounds alternate, so
+that all sides run under the same load. Sides that compute the same quantity
+must agree. `--peer_python` is the Python interpreter with the other libraries.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import time
 import numpy as np
 
 DIM, TEMPERATURE = 128, 0.1
-# Who computes which quantity, and how many [b, b] float32 matrices it holds.
+# Side -> the quantity it computes, and the [b, b] float32 matrices it holds.
 SIDES = {
   "dense": ("one-sided", 5),
   "streamed": ("one-sided", 0),
@@ -33,7 +33,10 @@ PEERS = ("open_clip", "lightly")
 
 
 def views(b):
-  """Two float32 batches of unit vectors, `[2, b, DIM]`, the second near."""
+  """Returns two batches of unit vectors, float32 `[2, b, DIM]`.
+
+  The vectors of the second batch correlate with those of the first.
+  """
   rng = np.random.default_rng(0)
   x = rng.standard_normal((2, b, DIM), np.float32)
   x[1] = x[0] + x[1]
@@ -41,7 +44,7 @@ def views(b):
 
 
 def ours(who, b):
-  """Returns a function that evaluates once and gives the loss."""
+  """Returns a function that evaluates once and returns the loss."""
   from infomin_jax import runtime
 
   runtime.configure()
@@ -66,7 +69,7 @@ def ours(who, b):
 
 
 def peers(who, b):
-  """The same in PyTorch."""
+  """Returns the same function of open_clip or lightly in PyTorch."""
   import torch
 
   x, y = (torch.tensor(v, requires_grad=True) for v in views(b))
@@ -92,29 +95,40 @@ def peers(who, b):
 
 
 def memory(entry):
-  """A line of this process's /proc status, in bytes."""
+  """Returns an entry of this process's /proc status in bytes."""
   text = pathlib.Path("/proc/self/status").read_text()
   return 1024 * int(text.split(f"{entry}:")[1].split()[0])
 
 
 def worker(who, b):
-  """Answers each number of evaluations on stdin with seconds for one."""
+  """Reads numbers of evaluations from stdin, and prints seconds per evaluation.
+
+  The first line has the loss, the seconds and the peak of memory of the first
+  evaluation.
+  """
   run = (peers if who in PEERS else ours)(who, b)
   pathlib.Path("/proc/self/clear_refs").write_text("5")  # resets the peak
-  before, began = memory("VmRSS"), time.perf_counter()
+  resident, start = memory("VmRSS"), time.perf_counter()
   value = run()
-  first = time.perf_counter() - began
-  peak = max(0, memory("VmHWM") - before)
+  first = time.perf_counter() - start
+  peak = max(0, memory("VmHWM") - resident)
   print(json.dumps([value, first, peak]), flush=True)
   for line in sys.stdin:
-    began = time.perf_counter()
+    start = time.perf_counter()
     for _ in range(int(line)):
       run()
-    print((time.perf_counter() - began) / int(line), flush=True)
+    print((time.perf_counter() - start) / int(line), flush=True)
 
 
 class Side:
-  """A worker's process: `value`, `first` seconds and `peak` bytes known."""
+  """The process of a worker.
+
+  Attributes:
+    value: the loss.
+    first: seconds of the first evaluation.
+    peak: bytes of memory that the first evaluation added.
+    seconds: seconds per evaluation of each round.
+  """
 
   def __init__(self, who, b, python):
     command = [python, __file__, "--worker", who, "--sizes", str(b)]
@@ -127,11 +141,11 @@ class Side:
     self.seconds = []
     answer = self._answers.readline()
     if not answer:
-      raise SystemExit(f"{who} at b = {b} ended early: see above.")
+      raise SystemExit(f"{who} at b = {b} failed: see its error above.")
     self.value, self.first, self.peak = json.loads(answer)
 
   def measure(self, seconds):
-    """One round: about so many seconds, at least one evaluation."""
+    """Runs one round of about `seconds`, at least one evaluation."""
     times = max(1, round(seconds / self.first))
     print(times, file=self._asks, flush=True)
     self.seconds.append(float(self._answers.readline()))
@@ -142,7 +156,14 @@ class Side:
 
 
 def reason_to_skip(who, b, options, last):
-  """Why a side is not run at this size, or None; `last` is its half's."""
+  """Returns why a side is not run at this size, or None.
+
+  Args:
+    who: the side.
+    b: batch size.
+    options: limits of memory and time.
+    last: row of the side at half the size, or None.
+  """
   size = 4 * b * b * SIDES[who][1] / 2**30
   if size > options.gib:
     return f"would hold about {size:.0f} GiB"
@@ -154,7 +175,7 @@ def reason_to_skip(who, b, options, last):
 
 
 def measure(b, options, last):
-  """Rows of one size; `last` holds those of half the size, by side."""
+  """Returns the rows of one size. `last` has the rows of half the size."""
   sides, rows = {}, []
   for who in SIDES:
     row = {"case": f"b={b}", "who": who, "value": None, "unit": "seconds"}
@@ -178,31 +199,33 @@ def measure(b, options, last):
 
 
 def check(rows):
-  """Ends the benchmark where losses that should be one differ by 1e-5."""
-  found = {}
+  """Ends the benchmark if equal quantities differ by more than 1e-5."""
+  references = {}
   for row in rows:
     if row["value"] is not None:
-      one = found.setdefault(row["quantity"], row)
-      if abs(one["loss"] - row["loss"]) > 1e-5 * abs(one["loss"]):
+      first = references.setdefault(row["quantity"], row)
+      if abs(first["loss"] - row["loss"]) > 1e-5 * abs(first["loss"]):
         raise SystemExit(
-          f"{row['case']}: {row['quantity']} is {one['loss']} by {one['who']} "
-          f"but {row['loss']} by {row['who']}."
+          f"{row['case']}: {row['quantity']} is {first['loss']} by "
+          f"{first['who']} but {row['loss']} by {row['who']}."
         )
 
 
 def draw(path, rows):
-  """Time and memory against b, both axes logarithmic."""
+  """Draws time and memory against b, with logarithmic axes."""
   import matplotlib.pyplot as plt
 
   figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-  shown = {"value": "seconds, loss and gradient", "peak_bytes": "peak, MiB"}
-  for axis, (key, label) in zip(axes, shown.items(), strict=True):
+  labels = {"value": "seconds, loss and gradient", "peak_bytes": "peak, MiB"}
+  for axis, (key, label) in zip(axes, labels.items(), strict=True):
     for i, who in enumerate(SIDES):
-      mine = [r for r in rows if r["who"] == who and r["value"] is not None]
-      sizes = [int(r["case"].removeprefix("b=")) for r in mine]
+      side_rows = [
+        r for r in rows if r["who"] == who and r["value"] is not None
+      ]
+      sizes = [int(r["case"].removeprefix("b=")) for r in side_rows]
       scale = 2**20 if key == "peak_bytes" else 1
       style = "o--" if who in PEERS else "o-"
-      values = [r[key] / scale for r in mine]
+      values = [r[key] / scale for r in side_rows]
       axis.plot(sizes, values, style, color=f"C{i}", label=who, markersize=4)
     axis.set(xscale="log", yscale="log", xlabel="batch size", ylabel=label)
     ticks = sorted({int(r["case"].removeprefix("b=")) for r in rows})
@@ -214,7 +237,7 @@ def draw(path, rows):
 
 
 def say(row):
-  """One row for people."""
+  """Returns a row as one line of text."""
   about = f"{row['case']:8} {row['who']:19}"
   if row["value"] is None:
     return f"{about} skipped: {row['skipped']}"
@@ -226,14 +249,14 @@ def say(row):
 
 
 def store(path, options, rows):
-  """Writes the evidence, with the peers' versions."""
+  """Writes the evidence, with the versions of the other libraries."""
   from infomin_jax import provenance
 
   code = (
     "import importlib.metadata as m, json; print(json.dumps({p: m.version(p) "
     "for p in ('torch', 'open_clip_torch', 'lightly')}))"
   )
-  found = subprocess.run(
+  versions = subprocess.run(
     [options.peer_python, "-c", code], check=True, capture_output=True
   )
   names = ("sizes", "rounds", "round_seconds", "gib", "seconds")
@@ -247,14 +270,14 @@ def store(path, options, rows):
     seeds=[0],
     values=rows,
     extra={
-      "peers": json.loads(found.stdout),
+      "peers": json.loads(versions.stdout),
       "interval": "lowest and highest round, in values[].range",
     },
   )
 
 
 def main():
-  """Prints a line a row, or JSON; stores and draws if asked."""
+  """Prints one line per row, or JSON, and writes evidence and figure."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument(
     "--sizes", default="1024,2048,4096,8192,16384,32768,65536"
@@ -262,15 +285,15 @@ def main():
   parser.add_argument("--rounds", type=int, default=5)
   parser.add_argument("--round_seconds", type=float, default=1.0)
   parser.add_argument(
-    "--gib", type=float, default=8, help="skip what holds more"
+    "--gib", type=float, default=8, help="skip sides that need more memory"
   )
   parser.add_argument(
-    "--seconds", type=float, default=120, help="skip what takes longer"
+    "--seconds", type=float, default=120, help="skip sides that take longer"
   )
   parser.add_argument("--peer_python", default=sys.executable)
   parser.add_argument("--json", action="store_true")
-  parser.add_argument("--evidence", help="also store the result as this file")
-  parser.add_argument("--figure", help="also draw time and memory, a PNG")
+  parser.add_argument("--evidence", help="also write the result to this file")
+  parser.add_argument("--figure", help="also draw time and memory as a PNG")
   parser.add_argument("--worker", choices=SIDES, help=argparse.SUPPRESS)
   options = parser.parse_args()
   sizes = [int(b) for b in options.sizes.split(",")]
@@ -279,11 +302,11 @@ def main():
     return
   rows, last = [], {}
   for b in sizes:
-    found = measure(b, options, last)
-    last = {row["who"]: row for row in found}
-    rows += found
+    size_rows = measure(b, options, last)
+    last = {row["who"]: row for row in size_rows}
+    rows += size_rows
     if not options.json:
-      print(*map(say, found), sep="\n", flush=True)
+      print(*map(say, size_rows), sep="\n", flush=True)
   if options.json:
     print(json.dumps(rows))
   if options.evidence:

@@ -1,13 +1,14 @@
-"""An epoch of Deep InfoMax on CIFAR-10's size: ours against plain PyTorch.
+"""Time of an epoch of Deep InfoMax on CIFAR-10: ours against plain PyTorch.
 
   pip install 'infomin-jax[bench]'
   python benchmarks/dim_step.py --evidence docs/evidence/dim_step.json
 
-The published DIM(L) setting, `configs/cifar10_dim.py`: basic32x32, 2048 units,
-InfoNCE, the uniform prior with its discriminator and full gradient penalty,
-Adam, 64 images a step, 781 steps an epoch. The two sides take turns; by default
-some steps of the epoch are timed and the rest reckoned, `--rounds 11 --steps
-71` times all of it (random images: the set is not needed).
+The setting is the published DIM(L), `configs/cifar10_dim.py`: basic32x32, 2048
+units, InfoNCE, the uniform prior with its discriminator and full gradient
+penalty, Adam, 64 images per step, 781 steps per epoch. Images are random, so
+that the data set is not needed. The two sides take turns. By default some steps
+are timed and the time of the epoch is extrapolated. `--rounds 11 --steps 71`
+times a whole epoch.
 """
 
 import argparse
@@ -19,12 +20,12 @@ CASE, EPOCH = "dim_with_prior", 781
 
 
 def main():
-  """Prints a line, or JSON, and stores the evidence if asked."""
+  """Prints one line, or JSON, and writes the evidence if asked."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--rounds", type=int, default=7)
-  parser.add_argument("--steps", type=int, default=8, help="in a round")
+  parser.add_argument("--steps", type=int, default=8, help="steps per round")
   parser.add_argument("--json", action="store_true")
-  parser.add_argument("--evidence", help="also store the result as this file")
+  parser.add_argument("--evidence", help="also write the result to this file")
   options = parser.parse_args()
   value = train_step.compare(CASE, options)
   value["epoch_seconds"] = {

@@ -1,10 +1,10 @@
-"""`infomin estimate X.npy Y.npy` as a user runs it, on small and large files.
+"""Time and memory of `infomin estimate X.npy Y.npy` by the size of the files.
 
   python benchmarks/estimate_files.py \\
       --evidence docs/evidence/estimate_files.json
 
-The pairs are those of `sparse_5v5` (5 + 5 dimensions, 1.02 nats). Seconds are
-those of the whole process, start and compilation included.
+The pairs are those of the task `sparse_5v5` (5 + 5 dimensions, 1.02 nats).
+Seconds are those of the whole process, including its start and compilation.
 """
 
 import argparse
@@ -20,7 +20,7 @@ TASK, SIZES = "sparse_5v5", (1_000, 10_000, 100_000)
 
 
 def measure(samples, folder):
-  """One run of the command on files of so many samples."""
+  """Runs the command on files with this number of samples; returns a row."""
   import numpy as np
 
   from infomin_jax.mi.tasks.beyond_normal import TASKS
@@ -30,34 +30,34 @@ def measure(samples, folder):
   for path, values in zip(paths, task.sample(samples, 0), strict=True):
     np.save(path, values)
   infomin = str(pathlib.Path(sys.executable).with_name("infomin"))
-  began = time.perf_counter()
+  start = time.perf_counter()
   done = subprocess.run(
     [infomin, "estimate", *paths, "--json"],
     capture_output=True,
     text=True,
     check=True,
   )
-  seconds = time.perf_counter() - began
-  # The largest child so far, and sizes grow; Linux counts in KiB.
+  seconds = time.perf_counter() - start
+  # Peak of all children so far: correct because sizes grow. Linux uses KiB.
   peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-  found = json.loads(done.stdout)
+  result = json.loads(done.stdout)
   return {
     "task": TASK,
     "samples": samples,
     "truth": task.mi,
-    "nats": found["nats"],
-    "interval": found["interval"],
-    "flags": found["flags"],
+    "nats": result["nats"],
+    "interval": result["interval"],
+    "flags": result["flags"],
     "seconds": seconds,
     "peak_bytes": peak,
   }
 
 
 def main():
-  """Prints a line a size, or JSON, and stores the evidence if asked."""
+  """Prints one line per size, or JSON, and writes the evidence if asked."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--json", action="store_true")
-  parser.add_argument("--evidence", help="also store the result as this file")
+  parser.add_argument("--evidence", help="also write the result to this file")
   options = parser.parse_args()
   rows = []
   with tempfile.TemporaryDirectory() as folder:

@@ -1,13 +1,13 @@
-"""What a newcomer waits for: a fresh clone, no caches, a new environment.
+"""Times that a new user waits: a fresh clone, no caches, a new environment.
 
   python benchmarks/fresh_clone.py --pythons python3.11,python3.13 \\
       --evidence docs/evidence/fresh_clone.json
 
-Clones HEAD into an empty folder, once per Python. HOME and the caches are empty
-there, and PATH has this Python and the system's folders only. Times `make
+Clones HEAD into an empty folder, once per Python. HOME and the caches are
+empty, and PATH has only this Python and the folders of the system. Times `make
 install`, `make test` and the first line of `infomin train`. Memory is the
-largest sum over the processes of a command, shared pages counted once (PSS;
-Linux only).
+largest sum over the processes of a command, with shared pages counted once
+(PSS, Linux only).
 """
 
 import argparse
@@ -27,14 +27,19 @@ TRAIN = ("infomin", "train", "--config=configs/colorful_digits.py")
 
 
 def environment(folder: pathlib.Path, python: str) -> dict[str, str]:
-  """Returns the variables of a machine where nothing was ever run."""
+  """Returns environment variables as on a new machine.
+
+  Args:
+    folder: gets `bin`, `home` and `cache`.
+    python: name or path of the Python.
+  """
   bin = folder / "bin"
   bin.mkdir()
-  found = shutil.which(python)
-  if found is None:
-    raise SystemExit(f"--pythons {python}: there is no such program.")
+  program = shutil.which(python)
+  if program is None:
+    raise SystemExit(f"--pythons {python}: no such program was found.")
   real = subprocess.run(
-    [found, "-c", "import sys; print(sys.executable)"],
+    [program, "-c", "import sys; print(sys.executable)"],
     capture_output=True,
     text=True,
     check=True,
@@ -49,7 +54,7 @@ def environment(folder: pathlib.Path, python: str) -> dict[str, str]:
 
 
 def measure(python: str, tests: bool) -> dict:
-  """Returns what one Python's newcomer waits for."""
+  """Returns seconds, bytes and versions of a fresh clone with one Python."""
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     environ, clone = environment(folder, python), folder / "project"
@@ -71,8 +76,8 @@ def measure(python: str, tests: bool) -> dict:
 
 
 def timed(clone, environ, target, memory=None) -> float:
-  """Runs a make target; returns its seconds."""
-  began = time.monotonic()
+  """Runs a make target and returns its seconds."""
+  start = time.monotonic()
   process = subprocess.Popen(
     ["make", target],
     cwd=clone,
@@ -84,12 +89,12 @@ def timed(clone, environ, target, memory=None) -> float:
   )
   if memory:
     memory.of = process.pid
-  said, _ = process.communicate()
+  output, _ = process.communicate()
   if process.returncode:
-    raise SystemExit(f"make {target} of {clone}:\n{said[-3000:]}")
+    raise SystemExit(f"make {target} of {clone}:\n{output[-3000:]}")
   if target == "test":
-    print("\n".join(said.splitlines()[-12:]))
-  return time.monotonic() - began
+    print("\n".join(output.splitlines()[-12:]))
+  return time.monotonic() - start
 
 
 def first_lines(clone, environ) -> dict:
@@ -124,7 +129,7 @@ def size(folder) -> int:
 
 
 def installed(clone) -> dict[str, str]:
-  """Returns versions of what results rest on."""
+  """Returns the versions of Python and of the main packages."""
   script = (
     "import importlib.metadata as m, json, platform;"
     "print(json.dumps({'python': platform.python_version()} | "
@@ -136,7 +141,12 @@ def installed(clone) -> dict[str, str]:
 
 
 class Memory:
-  """Looks twice a second at what a process and its descendants need."""
+  """Samples the memory of a process and its descendants twice per second.
+
+  Attributes:
+    of: process id.
+    peak: largest sum in bytes.
+  """
 
   of = 0
   peak = 0
@@ -157,36 +167,38 @@ class Memory:
 
 
 def descendants(pid: int) -> list[int]:
-  """Returns a process and all below it."""
+  """Returns the ids of a process and of all its descendants."""
   children: dict[int, list[int]] = {}
   for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
     try:
       parent = int(path.read_text().rsplit(")", 1)[1].split()[1])
     except OSError:
-      continue  # it has ended
+      continue  # the process has ended
     children.setdefault(parent, []).append(int(path.parent.name))
-  found = [pid]
-  for one in found:
-    found += children.get(one, [])
-  return found
+  pids = [pid]
+  for parent_pid in pids:
+    pids += children.get(parent_pid, [])
+  return pids
 
 
 def pss(pid: int) -> int:
-  """Returns a process's bytes, its share of shared pages."""
+  """Returns the bytes of a process, with its share of shared pages."""
   try:
     text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
     return 1024 * int(text.partition("\nPss:")[2].split()[0])
   except (OSError, IndexError):
-    return 0  # it has ended
+    return 0  # the process has ended
 
 
 def main():
-  """Prints a line per Python, or JSON, and stores the evidence if asked."""
+  """Prints one line per Python, or JSON, and writes the evidence if asked."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--pythons", default="python3", help="with commas")
+  parser.add_argument(
+    "--pythons", default="python3", help="separated by commas"
+  )
   parser.add_argument("--no-tests", action="store_true")
   parser.add_argument("--json", action="store_true")
-  parser.add_argument("--evidence", help="also store the result as this file")
+  parser.add_argument("--evidence", help="also write the result to this file")
   arguments = parser.parse_args()
   rows = []
   head = subprocess.run(
@@ -214,7 +226,7 @@ def main():
       config={},
       seeds=[],
       values=rows,
-      extra={"commit": head},  # what was cloned, whatever else lies here
+      extra={"commit": head},  # the clone lacks uncommitted changes
     )
 
 

@@ -1,15 +1,17 @@
-"""Bounds against 18.4 nats in batches of 128: what each of them can show.
+"""Values of bounds on 18.4 nats of information, with batches of 128.
 
   python benchmarks/hard_gaussian.py --evidence docs/evidence/hard_gaussian.json
 
-x and y have 128 dimensions with correlation 0.5 in each, I = 18.41 nats. The
-critic sees both (one layer of 256 tanh units) and is trained with each bound on
-3,000 fresh batches of 128, at the learning rate, clipping and initial weights
-that the published run chose for this bound. The value is the mean over 200
-further batches. The published ones are those of one batch, the best of 100
-runs, chosen by the distance to the truth. The difference of entropies has
-Gaussians fitted to as many samples as the bounds see; `infomin estimate` has
-10,000 in all.
+x and y have 128 dimensions with correlation 0.5 in each: I = 18.41 nats. The
+critic is one layer of 256 tanh units on both. It is trained with each bound on
+3,000 fresh batches of 128. Learning rate, clipping and initial weights are
+those that the published run chose for this bound. The value is the mean over
+200 further batches.
+
+The published values are of one batch and of the best of 100 runs, chosen by the
+distance to the truth. For the difference of entropies, Gaussians are fitted to
+as many samples as the bounds are trained on. `infomin estimate` gets 10,000
+samples.
 """
 
 import argparse
@@ -18,8 +20,8 @@ import json
 import time
 from typing import Any
 
-# Karl Stratos' `doe`, its README: values in nats; the initial weights (uniform
-# below this) and the gradient norm that the best of its 100 runs had.
+# From the README of `doe` by Karl Stratos: the value in nats, then the range of
+# the uniform initial weights and the gradient clipping of the best of 100 runs.
 PUBLISHED = {
   "infonce": (4.82, 0.1, 5.0),
   "js_nwj (published form)": (5.55, 0.05, 1.0),
@@ -33,7 +35,7 @@ BATCH, SAMPLES, FRESH, HIDDEN, RATE = 128, 10_000, 200, 256, 1e-3
 
 
 def make_critic(scale):
-  """f(x, y) = w tanh(A x + B y + c) + d, all weights U(-scale, scale)."""
+  """Returns f(x, y) = w tanh(A x + B y + c) + d, weights U(-scale, scale)."""
   import flax.linen as nn
   import jax
   import jax.numpy as jnp
@@ -53,7 +55,10 @@ def make_critic(scale):
 
 
 def make_bound(name):
-  """`(scores, average) -> nats, average`; only MINE's average moves."""
+  """Returns `(scores, average) -> (nats, average)`.
+
+  Only MINE updates the average.
+  """
   from infomin_jax.estimators import ESTIMATORS, js_nwj, mine
 
   if name == "mine":
@@ -64,7 +69,11 @@ def make_bound(name):
 
 
 def trained(name, task, steps, seed):
-  """Nats of one bound on fresh batches: mean and deviation of one batch."""
+  """Trains with one bound and returns its nats on fresh batches.
+
+  Returns:
+    The mean and the standard deviation over the batches.
+  """
   import jax
   import jax.numpy as jnp
   import optax
@@ -90,7 +99,7 @@ def trained(name, task, steps, seed):
 
   key = jax.random.key(seed)
   params = critic.init(key, *batch(key))
-  # MINE's average starts with the first batch's own partition.
+  # The average of MINE starts at the partition function of the first batch.
   scores: Any = critic.apply(params, *batch(key))
   average = bound(scores, None)[1] if name == "mine" else None
   state = (params, tx.init(params), average)
@@ -103,7 +112,11 @@ def trained(name, task, steps, seed):
 
 
 def entropies(task, samples, seed):
-  """Difference of entropies of Gaussians, on samples that they never saw."""
+  """Returns the difference of entropies of Gaussians on held-out samples.
+
+  Returns:
+    Nats, and their standard deviation over batches.
+  """
   import jax.numpy as jnp
 
   from infomin_jax.estimators import difference_of_entropies
@@ -113,20 +126,22 @@ def entropies(task, samples, seed):
   x, y = map(jnp.asarray, task.sample(samples + fresh, seed))
   conditional = fit_linear_gaussian(y[:samples], x[:samples])
   marginal = fit_linear_gaussian(y[:samples])
-  given = conditional.log_prob(y[samples:], x[samples:])
-  alone = marginal.log_prob(y[samples:])
-  batches = jnp.mean((given - alone).reshape(FRESH, BATCH), axis=1)
-  nats = difference_of_entropies(given, alone)
+  conditional_log_p = conditional.log_prob(y[samples:], x[samples:])
+  marginal_log_p = marginal.log_prob(y[samples:])
+  batches = jnp.mean(
+    (conditional_log_p - marginal_log_p).reshape(FRESH, BATCH), axis=1
+  )
+  nats = difference_of_entropies(conditional_log_p, marginal_log_p)
   return float(nats), float(jnp.std(batches))
 
 
 def main():
-  """Prints a line a bound, or JSON, and stores the evidence if asked."""
+  """Prints one line per bound, or JSON, and writes the evidence if asked."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--steps", type=int, default=3000)
   parser.add_argument("--seed", type=int, default=0)
   parser.add_argument("--json", action="store_true")
-  parser.add_argument("--evidence", help="also store the result as this file")
+  parser.add_argument("--evidence", help="also write the result to this file")
   options = parser.parse_args()
   from infomin_jax import runtime
 
@@ -155,17 +170,17 @@ def main():
       )
 
   for name, (published, *_) in PUBLISHED.items():
-    began = time.perf_counter()
+    start = time.perf_counter()
     nats, deviation = trained(name, task, options.steps, options.seed)
-    add(name, nats, deviation, published, time.perf_counter() - began)
-  began = time.perf_counter()
+    add(name, nats, deviation, published, time.perf_counter() - start)
+  start = time.perf_counter()
   nats, deviation = entropies(task, options.steps * BATCH, options.seed)
-  seconds = time.perf_counter() - began
+  seconds = time.perf_counter() - start
   name = "difference of entropies"
   add(name, nats, deviation, PUBLISHED_ENTROPIES, seconds)
-  found = estimate(*task.sample(SAMPLES, options.seed), seed=options.seed)
-  low, high = found.interval
-  add("infomin estimate", found.nats, (high - low) / 4, None, found.seconds)
+  result = estimate(*task.sample(SAMPLES, options.seed), seed=options.seed)
+  low, high = result.interval
+  add("infomin estimate", result.nats, (high - low) / 4, None, result.seconds)
   if options.json:
     print(json.dumps(rows))
   if options.evidence:

@@ -1,14 +1,14 @@
-"""Images a second that a core reads: decode once, cut two views, keep up.
+"""Images per second and core of the input: decode once, cut two views.
 
   pip install 'infomin-jax[bench,prepare]'
   python benchmarks/input.py --evidence docs/evidence/input.json
 
-JPEGs of ImageNet's size, 500 x 375 and about 100 KiB, made from photographs of
-scikit-learn and scikit-image. `bare` is our decoding and two crops in a loop;
-`threads` and `processes` are the same through `data.stream`, one a core. Pillow
-decodes and crops as torchvision does it; OpenCV without antialiasing;
-TensorFlow, where it is installed, as a compiled graph. The loops have a process
-a core; two views an image.
+The JPEGs have the size of those of ImageNet, 500 x 375 pixels and about 100
+KiB. They are made from photographs of scikit-learn and scikit-image. `bare` is
+our decoding and cropping in a loop. `threads` and `processes` are the same
+through `data.stream`, one per core. Pillow decodes and crops as in torchvision,
+OpenCV without antialiasing. TensorFlow, if installed, uses a compiled graph.
+Loops have one process per core.
 """
 
 import argparse
@@ -28,15 +28,15 @@ import numpy as np
 
 FILES, SIZE, VIEWS = 256, 224, 2
 SCALE = (0.2, 1.0)
-SECONDS = 4.0  # of a round
-SETTLE = 4.0  # until the pipeline has used up, and again read, what it can hold
+SECONDS = 4.0  # duration of a round
+SETTLE = 4.0  # seconds in which the buffer of the pipeline is emptied or filled
 SIDES = ["bare", "pillow", "opencv"]
 if importlib.util.find_spec("tensorflow"):
   SIDES.append("tensorflow")
 
 
 def make_files(folder):
-  """Writes the JPEGs and returns their mean size in bytes."""
+  """Writes JPEGs into a folder and returns their mean size in bytes."""
   import skimage.data
   from PIL import Image
   from sklearn.datasets import load_sample_images
@@ -53,7 +53,7 @@ def make_files(folder):
     top, left = rng.integers(height - h + 1), rng.integers(width - w + 1)
     window = Image.fromarray(photo[top : top + h, left : left + w])
     pixels = np.asarray(window.resize((500, 375), Image.Resampling.LANCZOS))
-    # Noise brings the files to the size that they have in ImageNet.
+    # Noise makes the files as large as those of ImageNet.
     pixels = pixels + rng.normal(0, 10, pixels.shape)
     path = folder / f"{i:03d}.jpg"
     image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
@@ -63,7 +63,7 @@ def make_files(folder):
 
 
 def bare(data, rng):
-  """Our decoding, and our crops."""
+  """Decodes and crops with our code."""
   from infomin_jax.data import decode
 
   image = decode.decode(data, 3)
@@ -73,7 +73,7 @@ def bare(data, rng):
 
 
 def pillow(data, rng):
-  """As torchvision's RandomResizedCrop on Pillow images, bilinear."""
+  """Decodes and crops as torchvision's RandomResizedCrop on Pillow images."""
   from PIL import Image
 
   from infomin_jax.data.decode import random_window
@@ -89,7 +89,7 @@ def pillow(data, rng):
 
 
 def opencv(data, rng):
-  """OpenCV's usual way: bilinear, not antialiased."""
+  """Decodes and crops with OpenCV, bilinear without antialiasing."""
   import cv2
 
   from infomin_jax.data.decode import random_window
@@ -108,7 +108,7 @@ def opencv(data, rng):
 
 @functools.cache
 def _in_tensorflow():
-  """A function of JPEG bytes and windows `[v, 4]`, compiled once."""
+  """Returns a graph of JPEG bytes and windows `[v, 4]`, compiled once."""
   tf: Any = importlib.import_module("tensorflow")
   tf.config.threading.set_intra_op_parallelism_threads(1)
   tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -121,28 +121,28 @@ def _in_tensorflow():
   )
   def views(data, windows):
     image = tf.io.decode_jpeg(data, 3)
-    found = []
+    crops = []
     for i in range(VIEWS):
       top, left, h, w = tf.unstack(windows[i])
       window = tf.image.crop_to_bounding_box(image, top, left, h, w)
       view = tf.image.resize(window, [SIZE, SIZE], antialias=True)
-      found.append(tf.cast(tf.round(view), tf.uint8))
-    return found
+      crops.append(tf.cast(tf.round(view), tf.uint8))
+    return crops
 
   return views
 
 
 def tensorflow(data, rng):
-  """tf.image: decode once, bilinear with antialiasing, as a graph."""
+  """Decodes and crops with tf.image, bilinear with antialiasing."""
   from infomin_jax.data.decode import random_window
 
   windows = [random_window(375, 500, rng, SCALE) for _ in range(VIEWS)]
-  made = _in_tensorflow()(data, np.array(windows, np.int32))
-  return [view.numpy() for view in made]
+  crops = _in_tensorflow()(data, np.array(windows, np.int32))
+  return [view.numpy() for view in crops]
 
 
 def loop(side, folder, core, pipe):
-  """Reads files one after another whenever asked; answers with images/s."""
+  """Runs a round of reading files per message of the pipe; sends images/s."""
   os.sched_setaffinity(0, {core})
   read = globals()[side]
   files = [path.read_bytes() for path in sorted(folder.glob("*/*.jpg"))]
@@ -150,15 +150,15 @@ def loop(side, folder, core, pipe):
   read(files[0], rng)
   pipe.send(0.0)
   while pipe.recv():
-    count, began = 0, time.perf_counter()
-    while time.perf_counter() - began < SECONDS:
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < SECONDS:
       read(files[count % len(files)], rng)
       count += 1
-    pipe.send(count / (time.perf_counter() - began))
+    pipe.send(count / (time.perf_counter() - start))
 
 
 def pipeline(folder, workers, threads, pipe):
-  """The stream that `infomin train` reads; answers with images/s."""
+  """Runs a round of our stream per message of the pipe; sends images/s."""
   from infomin_jax import data
 
   source = data.load({"name": "folder", "path": str(folder)}, "all")
@@ -169,62 +169,62 @@ def pipeline(folder, workers, threads, pipe):
     next(batches)
     pipe.send(0.0)
     while pipe.recv():
-      began = time.perf_counter()
-      while time.perf_counter() - began < SETTLE:
-        next(batches)  # what was read ahead while others had their turn
-      count, began = 0, time.perf_counter()
-      while time.perf_counter() - began < SECONDS:
+      start = time.perf_counter()
+      while time.perf_counter() - start < SETTLE:
+        next(batches)  # batches that were read ahead between the rounds
+      count, start = 0, time.perf_counter()
+      while time.perf_counter() - start < SECONDS:
         count += len(next(batches)["index"])
-      pipe.send(count / (time.perf_counter() - began))
+      pipe.send(count / (time.perf_counter() - start))
 
 
 def measure(folder, rounds):
-  """Images a second and core of every round, `{side: [rate]}`."""
+  """Returns images per second and core of every round, `{side: [rate]}`."""
   context = multiprocessing.get_context("spawn")
   cores = sorted(os.sched_getaffinity(0))
   rates = {}
-  through = {
+  streams = {
     "threads": functools.partial(pipeline, folder, 0, len(cores)),
     "processes": functools.partial(pipeline, folder, len(cores), 1),
   }
-  for side in (*SIDES, *through):
+  for side in (*SIDES, *streams):
     pipes, processes = [], []
     for core in cores if side in SIDES else cores[:1]:
-      mine, other = context.Pipe()
+      near, far = context.Pipe()
       target = functools.partial(loop, side, folder, core)
-      if side in through:
-        target = through[side]
-      # Not daemons: the pipeline's process has workers of its own.
-      processes.append(context.Process(target=target, args=(other,)))
+      if side in streams:
+        target = streams[side]
+      # Not a daemon: the process of the pipeline has worker processes.
+      processes.append(context.Process(target=target, args=(far,)))
       processes[-1].start()
-      pipes.append(mine)
+      pipes.append(near)
     rates[side] = (pipes, processes, [])
-  # Only one side works at a time, and sides take turns.
+  # Only one side runs at a time, and the sides take turns.
   for pipes, _, _ in rates.values():
     for pipe in pipes:
       pipe.recv()
   for turn in range(rounds + 1):
-    for pipes, _, found in rates.values():
+    for pipes, _, side_rates in rates.values():
       for pipe in pipes:
         pipe.send(True)
       rate = sum(pipe.recv() for pipe in pipes) / len(cores)
-      time.sleep(SETTLE)  # the pipeline reads ahead for a while
+      time.sleep(SETTLE)  # until the pipeline has stopped reading ahead
       if turn:
-        found.append(rate)
+        side_rates.append(rate)
   for pipes, processes, _ in rates.values():
     for pipe in pipes:
       pipe.send(False)
     for process in processes:
       process.join()
-  return {side: found for side, (_, _, found) in rates.items()}
+  return {side: side_rates for side, (_, _, side_rates) in rates.items()}
 
 
 def main():
-  """Prints a line, or JSON, and stores the evidence if asked."""
+  """Prints one line per side, or JSON, and writes the evidence if asked."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--rounds", type=int, default=7)
   parser.add_argument("--json", action="store_true")
-  parser.add_argument("--evidence", help="also store the result as this file")
+  parser.add_argument("--evidence", help="also write the result to this file")
   options = parser.parse_args()
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)

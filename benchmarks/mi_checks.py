@@ -1,14 +1,14 @@
-"""Checks of `infomin estimate` that need no table: independence, consistency.
+"""Checks of `infomin estimate`: independence, consistency and speed.
 
   python benchmarks/mi_checks.py --evidence docs/evidence/mi_checks.json
   python benchmarks/mi_checks.py --parts speed  # keeps the other parts' rows
   python benchmarks/mi_checks.py --parts independence --minutes 1 --json
 
-- `independence`: x and y of three kinds share nothing; how often is p < 0.05?
-  Seeds are counted up until `--minutes` are over; of 10,000 rows there is one
-  run to every four of fewer rows.
-- `consistency`: what must not change the value, or changes it in a known way.
-  It holds where the interval of one value holds the other value.
+- `independence`: x and y of three kinds are independent. How often is p < 0.05?
+  Seeds are counted up for `--minutes`. Every fourth seed also has 10,000 rows.
+- `consistency`: changes of the data that must keep the value, or that change it
+  in a known way. A check holds if the interval of one value includes the other
+  value.
 - `speed`: seconds of the whole command, and of a second call in one process.
 """
 
@@ -25,9 +25,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 ROWS, DIMS = (100, 1_000), (1, 5, 50)
-MANY = 10_000  # rows, in every fourth round
+MANY = 10_000  # rows, for every fourth seed only
 CONSISTENT = ("dense_5v5", "student_2v2_df1", "x", "wrapped_4v4", "square")
-PAIRS = 2_000  # rows of the checks of consistency
+PAIRS = 2_000  # rows of the consistency checks
 
 # --- independence
 
@@ -44,7 +44,7 @@ def _classes(n, dim, rng):
   return rng.integers(4, size=n)
 
 
-# name -> how x and y are drawn: `(n, dim, generator) -> values`.
+# name -> functions that draw x and y: `(n, dim, generator) -> values`.
 KINDS: dict[str, tuple[Callable, Callable]] = {
   "normal": (_normal, _normal),
   "heavy tails": (_heavy, _heavy),
@@ -53,7 +53,7 @@ KINDS: dict[str, tuple[Callable, Callable]] = {
 
 
 def check_independence(minutes: float) -> Iterator[dict]:
-  """Yields a row a run, at least one, until the time is over."""
+  """Yields one row per run, at least one, until the time is over."""
   from infomin_jax.mi import estimate
 
   end = time.monotonic() + 60 * minutes
@@ -64,17 +64,17 @@ def check_independence(minutes: float) -> Iterator[dict]:
     ):
       rng = np.random.default_rng([seed, n, dim])
       x, y = of_x(n, dim, rng), of_y(n, dim, rng)
-      found = estimate(x, y, seed=seed)
+      result = estimate(x, y, seed=seed)
       yield {
         "check": "independence",
         "kind": kind,
         "samples": n,
         "columns": dim,
         "seed": seed,
-        "nats": float(found.nats),
-        "p_value": float(found.p_value),
-        "covered": bool(found.interval[0] <= 1e-3),
-        "seconds": found.seconds,
+        "nats": float(result.nats),
+        "p_value": float(result.p_value),
+        "covered": bool(result.interval[0] <= 1e-3),
+        "seconds": result.seconds,
       }
       if time.monotonic() > end:
         return
@@ -97,7 +97,7 @@ def _with_noise(values, rng):
   return np.hstack([values, rng.normal(size=(len(values), 3))])
 
 
-# name -> `(x, y, generator) -> (x, y)` that shares as much as before.
+# name -> `(x, y, generator) -> (x, y)` with the same mutual information.
 SAME: dict[str, Callable] = {
   "x and y exchanged": lambda x, y, rng: (y, x),
   "columns through x^3 and exp": lambda x, y, rng: (
@@ -122,7 +122,7 @@ def _known_tasks():
 
 
 def check_consistency(pairs: int = PAIRS) -> Iterator[dict]:
-  """Yields a row for each task and each thing that should hold."""
+  """Yields one row per task and consistency check."""
   from infomin_jax.mi import estimate
 
   for task in _known_tasks():
@@ -131,18 +131,18 @@ def check_consistency(pairs: int = PAIRS) -> Iterator[dict]:
     base = estimate(x, y)
     for name, change in SAME.items():
       yield _compared(task, name, base, estimate(*change(x, y, rng)))
-    # A function of y cannot know more of x than y does.
+    # Data processing inequality: I(x; f(y)) <= I(x; y).
     less = estimate(x, np.round(2 * y))
     row = _compared(task, "y rounded: never more", base, less)
     yield row | {"holds": row["holds"] or less.nats < base.nats}
-    more = [task.sample(pairs, 1), task.sample(pairs, 2)]
-    parts = [estimate(*each) for each in more]
-    both = estimate(*(np.hstack(sides) for sides in zip(*more, strict=True)))
+    samples = [task.sample(pairs, 1), task.sample(pairs, 2)]
+    parts = [estimate(*each) for each in samples]
+    both = estimate(*(np.hstack(sides) for sides in zip(*samples, strict=True)))
     total = sum(part.nats for part in parts)
-    apart = np.array([part.interval for part in parts])
-    apart = apart - np.array([[part.nats] for part in parts])
-    # Errors of independent samples add up as squares.
-    low, high = total + np.sqrt(np.sum(apart**2, axis=0)) * (-1, 1)
+    deviations = np.array([part.interval for part in parts])
+    deviations = deviations - np.array([[part.nats] for part in parts])
+    # Squared errors of independent samples add up.
+    low, high = total + np.sqrt(np.sum(deviations**2, axis=0)) * (-1, 1)
     row = _compared(task, "two independent pairs: the sum", both, both)
     holds = low <= both.nats <= high
     holds |= both.interval[0] <= total <= both.interval[1]
@@ -188,7 +188,7 @@ def _two_classes(n):
   return x, np.where(rng.uniform(size=n) < 0.5, x, rng.integers(10, size=n))
 
 
-# name -> (how to draw, seconds that are the goal).
+# name -> (function that draws the data, goal in seconds).
 SPEED: dict[str, tuple[Callable, float]] = {
   "10,000 x (5 + 5) columns": (lambda: _pairs(10_000, 5), 10),
   "100,000 x (5 + 5) columns": (lambda: _pairs(100_000, 5), 30),
@@ -199,7 +199,7 @@ SPEED: dict[str, tuple[Callable, float]] = {
 
 
 def check_speed() -> Iterator[dict]:
-  """Yields a row a case: seconds of the command, and after warming up."""
+  """Yields one row per case: seconds of the command and of a second call."""
   from infomin_jax.mi import estimate
 
   for name, (draw, goal) in SPEED.items():
@@ -207,8 +207,8 @@ def check_speed() -> Iterator[dict]:
     row = {"check": "speed", "case": name, "goal": goal}
     row["command_seconds"] = time_command(x, y)
     estimate(x, y)  # compiles
-    found = estimate(x, y)
-    yield row | {"seconds": found.seconds, "nats": float(found.nats)}
+    result = estimate(x, y)
+    yield row | {"seconds": result.seconds, "nats": float(result.nats)}
 
 
 def time_command(x: np.ndarray, y: np.ndarray) -> float:
@@ -218,18 +218,18 @@ def time_command(x: np.ndarray, y: np.ndarray) -> float:
     paths = [f"{folder}/{name}.npy" for name in "xy"]
     for path, values in zip(paths, (x, y), strict=True):
       np.save(path, values)
-    began = time.perf_counter()
+    start = time.perf_counter()
     subprocess.run(
       [infomin, "estimate", *paths, "--json"], capture_output=True, check=True
     )
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 # --- the command
 
 
 def check(parts: list[str], minutes: float) -> Iterator[dict]:
-  """Yields the rows of the parts asked for."""
+  """Yields the rows of the selected parts."""
   if "speed" in parts:
     yield from check_speed()
   if "consistency" in parts:
@@ -239,14 +239,14 @@ def check(parts: list[str], minutes: float) -> Iterator[dict]:
 
 
 def main():
-  """Prints a line a row, or JSON, and stores the evidence if asked."""
+  """Prints one line per row, or JSON, and writes the evidence if asked."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--parts", default="speed,consistency,independence")
   parser.add_argument(
-    "--minutes", type=float, default=8, help="of independence"
+    "--minutes", type=float, default=8, help="duration of independence"
   )
   parser.add_argument("--json", action="store_true")
-  parser.add_argument("--evidence", help="also store the result as this file")
+  parser.add_argument("--evidence", help="also write the result to this file")
   options = parser.parse_args()
   from infomin_jax import runtime
 
@@ -263,7 +263,7 @@ def main():
 
 
 def write_evidence(options, rows: list[dict]) -> None:
-  """Stores the rows, next to those of other parts of the same commit."""
+  """Writes the rows, and keeps those of other parts at the same commit."""
   from infomin_jax import provenance
   from infomin_jax.output import read_json
 
@@ -273,12 +273,12 @@ def write_evidence(options, rows: list[dict]) -> None:
   ]
   path = pathlib.Path(options.evidence)
   if path.exists():
-    before = read_json(path)
-    if before["commit"] == provenance.commit():
+    earlier = read_json(path)
+    if earlier["commit"] == provenance.commit():
       new = {row["check"] for row in rows}
-      kept = [row for row in before["values"] if row["check"] not in new]
-      if kept:
-        rows, commands = kept + rows, before["command"] + commands
+      other_rows = [row for row in earlier["values"] if row["check"] not in new]
+      if other_rows:
+        rows, commands = other_rows + rows, earlier["command"] + commands
   provenance.write(
     path,
     commands=list(dict.fromkeys(commands)),

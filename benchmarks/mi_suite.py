@@ -7,20 +7,20 @@
       --evidence docs/evidence/mi_suite.json
   python benchmarks/mi_suite.py --tasks ladder,waves --seeds 1
 
-Runs `estimate` with its defaults on the tasks of `PLANS`, with as many samples
-as the published tables have. No setting depends on the task, and the truth is
-only compared with. Settings were developed on seed 0; the other seeds came
-afterwards. `--list` prints the runs and what they should cost.
+Runs `estimate` with its defaults on the tasks of `PLANS`, with the numbers of
+samples of the published tables. No setting depends on the task, and the truth
+is used only for comparison. Settings were developed on seed 0, and the other
+seeds were added afterwards. `--list` prints the runs and their expected time.
 
-`--partial FILE` keeps a line of JSON for each run, and runs only what it does
-not have from the same code. Parts that run at the same time share one file.
-A task that fails has its error in its row, and so has one during which the
-process ended twice; delete its lines to try again.
+`--partial FILE` writes one line of JSON per run, and skips the runs that the
+file has from the same code. Parts that run in parallel share one file. If a
+task fails, or the process ends twice during it, its row has an error. Delete
+its lines to try again.
 
-For comparison, where it is cheap: KSG (k = 3; where values repeat, that of Gao
-et al., k = 5) on the first 5,000 rows (20,000 of two columns) up to 10 columns,
-on the first 2,000 up to 128; the Gaussian value of canonical correlations up to
-320 columns.
+Cheap cases are also estimated by other methods. KSG has k = 3, or k = 5 in the
+form of Gao et al. if values repeat. It gets the first 20,000 rows of 2 columns,
+5,000 rows up to 10 columns, and 2,000 rows up to 128 columns. The Gaussian
+value of canonical correlations is computed up to 320 columns.
 """
 
 import argparse
@@ -36,25 +36,25 @@ from typing import Any
 
 import numpy as np
 
-KEY = ("suite", "task", "samples", "seed")  # what a row is found by
-# Columns of both sides -> rows that KSG has at most.
+KEY = ("suite", "task", "samples", "seed")  # identifies a row
+# Largest number of columns of both sides -> largest number of rows for KSG.
 KSG_ROWS = {2: 20_000, 10: 5_000, 128: 2_000}
 GAUSSIAN_COLUMNS = 320
-TRIES = 2  # of a run in which the process ends, as for want of memory
-EXACT = 1e-3  # nats; an interval that ends so near the truth holds it
+TRIES = 2  # of a run that ends the process, for example for lack of memory
+EXACT = 1e-3  # nats of tolerance at the ends of an interval
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """What is run of a suite.
+  """The runs of a suite.
 
   Attributes:
-    suite: its name in `infomin_jax.mi.tasks.SUITES`.
-    seconds: what a run of its tasks should take, to share work among parts.
-    every: seed 0 runs all, and each of the seeds that came afterwards one in
-      so many tasks, others in turn.
-    sizes: of the samples; 0 means as many as the published table has.
-    keep: a regular expression; of the suite, the tasks whose names match.
+    suite: name in `infomin_jax.mi.tasks.SUITES`.
+    seconds: expected time per run, by which work is split into parts.
+    every: seed 0 runs all tasks. Each other seed runs one in `every` tasks, and
+      consecutive seeds run different ones.
+    sizes: numbers of samples. 0 is the number of the published table.
+    keep: regular expression of the names of the tasks that are run.
   """
 
   suite: str
@@ -64,8 +64,8 @@ class Plan:
   keep: str = ""
 
 
-# Two processes should take about an hour on two cores, half of it for seed 0.
-# `high`, `ladder`, `vce`, the widest columns of `latent` and `small` are cut.
+# Two processes take about an hour on two cores, half of it for seed 0. `high`,
+# `ladder`, `vce`, `latent` and `small` run only some of their tasks.
 PLANS = {
   "beyond_normal": Plan("beyond_normal", 13, every=2),
   "few": Plan(
@@ -96,7 +96,7 @@ PLANS = {
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-  """One run: a task with its samples and seed."""
+  """One run: a task, its number of samples, and a seed."""
 
   suite: str
   task: Any
@@ -106,7 +106,7 @@ class Job:
 
   @property
   def key(self) -> tuple:
-    """Returns what a row of it is found by."""
+    """Returns the values of `KEY`, which identify the row of the run."""
     return self.suite, self.task.name, self.samples, self.seed
 
 
@@ -121,17 +121,23 @@ def list_jobs(tasks: str, samples: int, seeds: int) -> list[Job]:
   """Returns the runs of plans or tasks.
 
   Args:
-    tasks: `all_suites`, names of `PLANS`, or names of tasks of any suite.
-    samples: for all of them; 0 for those of the plans.
-    seeds: how many, from 0.
+    tasks: `all_suites`, or names of `PLANS` or of tasks, separated by commas.
+    samples: number of samples of all runs, or 0 for those of the plans.
+    seeds: number of seeds, from 0 on.
   """
   names = list(PLANS) if tasks == "all_suites" else tasks.split(",")
-  made = _suites()
+  suites = _suites()
   plans = [(name, PLANS[name]) for name in names if name in PLANS]
   for name in (name for name in names if name not in PLANS):
-    homes = [s for s, known in made.items() if name in {t.name for t in known}]
+    homes = [
+      s
+      for s, suite_tasks in suites.items()
+      if name in {t.name for t in suite_tasks}
+    ]
     if not homes:
-      raise SystemExit(f"{name} is no task, and none of {', '.join(PLANS)}.")
+      raise SystemExit(
+        f"{name} is neither a task nor one of {', '.join(PLANS)}."
+      )
     plans += [
       (s, Plan(s, 9, every=1, keep=f"^{re.escape(name)}$")) for s in homes
     ]
@@ -139,7 +145,7 @@ def list_jobs(tasks: str, samples: int, seeds: int) -> list[Job]:
   for name, plan in plans:
     runs = [
       (task, samples or size or task.samples)
-      for task in made[plan.suite]
+      for task in suites[plan.suite]
       if re.search(plan.keep, task.name)
       for size in ((samples,) if samples else plan.sizes)
     ]
@@ -153,16 +159,16 @@ def list_jobs(tasks: str, samples: int, seeds: int) -> list[Job]:
 
 
 def share(jobs: list[Job], part: str) -> list[Job]:
-  """Returns one part of the jobs, `2/3` being the second of three."""
+  """Returns one part of the jobs. `2/3` is the second of three parts."""
   which, count = map(int, part.split("/"))
   if not 1 <= which <= count:
     raise SystemExit(f"--part {part}: expected 1/N to N/N.")
-  load, found = [0.0] * count, []
+  load, chosen = [0.0] * count, []
   for job in sorted(jobs, key=lambda job: -job.seconds):
     least = load.index(min(load))
     load[least] += job.seconds
-    found += [job] if least == which - 1 else []
-  return sorted(found, key=jobs.index)
+    chosen += [job] if least == which - 1 else []
+  return sorted(chosen, key=jobs.index)
 
 
 def measure(job: Job) -> dict:
@@ -170,22 +176,22 @@ def measure(job: Job) -> dict:
   from infomin_jax.mi import estimate
 
   truth = float(job.task.mi)
-  began = time.perf_counter()
+  start = time.perf_counter()
   try:
     x, y = job.task.sample(job.samples, job.seed)
-    found = estimate(x, y, seed=job.seed)
+    result = estimate(x, y, seed=job.seed)
   except Exception as error:  # the other tasks go on
     text = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    return failed(job, text, time.perf_counter() - began)
-  low, high = map(float, found.interval)
+    return failed(job, text, time.perf_counter() - start)
+  low, high = map(float, result.interval)
   return {
     **_named(job),
-    "nats": float(found.nats),
+    "nats": float(result.nats),
     "interval": [low, high],
     "covered": low - EXACT <= truth <= high + EXACT,
-    "flags": list(found.flags),
-    "estimator": found.estimator,
-    "seconds": found.seconds,
+    "flags": list(result.flags),
+    "estimator": result.estimator,
+    "seconds": result.seconds,
     **compare(x, y),
   }
 
@@ -200,19 +206,19 @@ def _named(job) -> dict:
 
 
 def compare(x: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
-  """Returns what KSG and canonical correlations give, null if too dear."""
+  """Returns nats of KSG and of canonical correlations, None if too costly."""
   from infomin_jax.estimators.nonneural import gaussian, ksg, mixed_ksg
 
   x, y = (v.reshape(len(v), -1).astype(np.float64) for v in (x, y))
   columns = x.shape[1] + y.shape[1]
-  found: dict[str, float | None] = {"ksg": None, "gaussian": None}
+  nats: dict[str, float | None] = {"ksg": None, "gaussian": None}
   rows = [most for limit, most in KSG_ROWS.items() if columns <= limit]
   if rows:
-    near = [v[: rows[0]] / np.maximum(v.std(axis=0), 1e-300) for v in (x, y)]
-    found["ksg"] = _finite(mixed_ksg if _repeat(*near) else ksg, *near)
+    scaled = [v[: rows[0]] / np.maximum(v.std(axis=0), 1e-300) for v in (x, y)]
+    nats["ksg"] = _finite(mixed_ksg if _repeat(*scaled) else ksg, *scaled)
   if columns <= min(GAUSSIAN_COLUMNS, len(x) - 1):
-    found["gaussian"] = _finite(gaussian, x, y)
-  return found
+    nats["gaussian"] = _finite(gaussian, x, y)
+  return nats
 
 
 def _repeat(*sides) -> bool:
@@ -223,22 +229,22 @@ def _finite(estimator, x, y) -> float | None:
   try:
     nats = float(estimator(x, y))
   except (ValueError, ArithmeticError):
-    return None  # of counts and copies of columns
+    return None  # the method cannot handle counts or copies of columns
   return nats if np.isfinite(nats) else None
 
 
 def digest() -> str:
-  """Returns a hash of the code that decides the rows."""
+  """Returns a hash of the code of infomin_jax, on which the rows depend."""
   import infomin_jax
 
-  found = hashlib.sha256()
+  sha = hashlib.sha256()
   for path in sorted(pathlib.Path(infomin_jax.__file__).parent.rglob("*.py")):
-    found.update(path.read_bytes())
-  return found.hexdigest()[:16]
+    sha.update(path.read_bytes())
+  return sha.hexdigest()[:16]
 
 
 class Partial:
-  """A file of rows, a line each; lines of other code are left alone."""
+  """A file with one row per line. Lines of other code are ignored."""
 
   def __init__(self, path: str | None):
     self.path = pathlib.Path(path) if path else None
@@ -247,33 +253,33 @@ class Partial:
     self._begun: collections.Counter = collections.Counter()
 
   def rows(self) -> dict[tuple, dict]:
-    """Returns the rows by their key, with those that other parts have added."""
+    """Returns the rows by their key, including those of parallel parts."""
     self._begun.clear()
     if self.path and self.path.exists():
       for line in self.path.read_text().splitlines():
         try:
-          known = json.loads(line)
+          entry = json.loads(line)
         except json.JSONDecodeError:
           continue  # the process was killed while it wrote
-        if known["code"] == self.code:
-          self._begun[tuple(known.get("begin", ()))] += 1
-          if "row" in known:
-            self._keep(known["row"])
+        if entry["code"] == self.code:
+          self._begun[tuple(entry.get("begin", ()))] += 1
+          if "row" in entry:
+            self._keep(entry["row"])
     return self._rows
 
   def begin(self, job: Job) -> int:
-    """Notes that a run begins; returns how often it has without an end."""
+    """Records the start of a run; returns its earlier starts without a row."""
     self._write({"begin": job.key})
     return self._begun[job.key]
 
   def add(self, row: dict) -> None:
-    """Keeps a row, in the file too."""
+    """Keeps a row, in memory and in the file."""
     self._keep(row)
     self._write({"row": row})
 
   def _write(self, entry):
     if self.path:
-      with self.path.open("a") as file:  # one write: parts do not mix
+      with self.path.open("a") as file:  # one write, since parts share the file
         file.write(json.dumps({"code": self.code, **entry}) + "\n")
 
   def _keep(self, row):
@@ -281,20 +287,20 @@ class Partial:
 
 
 def summarize(rows: list[dict]) -> dict[str, dict]:
-  """Returns error, coverage and time of each suite, all runs together."""
-  found = {}
+  """Returns error, coverage and time of each suite over all its runs."""
+  summary = {}
   for suite in dict.fromkeys(row["suite"] for row in rows):
-    some = [row for row in rows if row["suite"] == suite]
-    known = [row for row in some if "error" not in row]
-    errors = [abs(row["nats"] - row["truth"]) for row in known] or [np.nan]
-    found[suite] = {
-      "runs": len(some),
-      "failed": len(some) - len(known),
+    suite_rows = [row for row in rows if row["suite"] == suite]
+    valued = [row for row in suite_rows if "error" not in row]
+    errors = [abs(row["nats"] - row["truth"]) for row in valued] or [np.nan]
+    summary[suite] = {
+      "runs": len(suite_rows),
+      "failed": len(suite_rows) - len(valued),
       "mean_absolute_error": float(np.mean(errors)),
-      "covered": sum(row["covered"] for row in known),
-      "seconds": sum(row["seconds"] for row in some),
+      "covered": sum(row["covered"] for row in valued),
+      "seconds": sum(row["seconds"] for row in suite_rows),
     }
-  return found
+  return summary
 
 
 def describe(row: dict) -> str:
@@ -315,20 +321,20 @@ def describe(row: dict) -> str:
 
 
 def print_costs(jobs: list[Job]) -> None:
-  """Prints runs and expected minutes of every suite."""
+  """Prints the number of runs and the expected minutes of every suite."""
   for suite in dict.fromkeys(job.suite for job in jobs):
-    some = [job for job in jobs if job.suite == suite]
+    suite_jobs = [job for job in jobs if job.suite == suite]
     runs = ", ".join(
-      f"{sum(job.seed == seed for job in some)} of seed {seed}"
-      for seed in sorted({job.seed for job in some})
+      f"{sum(job.seed == seed for job in suite_jobs)} of seed {seed}"
+      for seed in sorted({job.seed for job in suite_jobs})
     )
-    minutes = sum(job.seconds for job in some) / 60
+    minutes = sum(job.seconds for job in suite_jobs) / 60
     print(f"{suite:14s} {runs}: about {minutes:.0f} min")
   print(f"in all about {sum(job.seconds for job in jobs) / 60:.0f} min")
 
 
 def run(jobs: list[Job], partial: Partial, quiet: bool) -> None:
-  """Runs what the partial file does not have yet."""
+  """Runs the jobs that the partial file lacks."""
   import jax
 
   suite = None
@@ -336,7 +342,7 @@ def run(jobs: list[Job], partial: Partial, quiet: bool) -> None:
     if job.key in partial.rows():
       continue
     if suite not in (None, job.suite):
-      jax.clear_caches()  # hundreds of shapes fill the memory
+      jax.clear_caches()  # programs of hundreds of shapes fill the memory
     suite = job.suite
     begun = partial.begin(job)
     row = measure(job) if begun < TRIES else failed(job, "the process ended")
@@ -346,7 +352,7 @@ def run(jobs: list[Job], partial: Partial, quiet: bool) -> None:
 
 
 def write_evidence(options, rows: list[dict]) -> None:
-  """Stores all rows with what was asked for."""
+  """Writes all rows and the options."""
   from infomin_jax import provenance
 
   provenance.write(
@@ -370,20 +376,20 @@ def write_evidence(options, rows: list[dict]) -> None:
 
 
 def main():
-  """Prints a line a run, or JSON, and stores the evidence if asked."""
+  """Prints one line per run, or JSON, and writes the evidence if asked."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument(
-    "--tasks", default="all_suites", help="all_suites, or names"
+    "--tasks", default="all_suites", help="all_suites, or names with commas"
   )
   parser.add_argument(
-    "--samples", type=int, default=0, help="as many as published if 0"
+    "--samples", type=int, default=0, help="0: the number of the plans"
   )
   parser.add_argument("--seeds", type=int, default=3)
   parser.add_argument("--part", default="1/1", help="K/N: run the K-th of N")
-  parser.add_argument("--partial", help="file of rows; what it has is not run")
-  parser.add_argument("--list", action="store_true", help="run nothing")
+  parser.add_argument("--partial", help="file of rows; its runs are skipped")
+  parser.add_argument("--list", action="store_true", help="print the runs only")
   parser.add_argument("--json", action="store_true")
-  parser.add_argument("--evidence", help="also store the result as this file")
+  parser.add_argument("--evidence", help="also write the result to this file")
   options = parser.parse_args()
   from infomin_jax import runtime
 
@@ -393,11 +399,11 @@ def main():
     return print_costs(jobs)
   partial = Partial(options.partial)
   run(share(jobs, options.part), partial, options.json)
-  known = partial.rows()
-  rows = [known[job.key] for job in jobs if job.key in known]
+  by_key = partial.rows()
+  rows = [by_key[job.key] for job in jobs if job.key in by_key]
   print(json.dumps({"rows": rows} if options.json else summarize(rows)))
   if missing := len(jobs) - len(rows):
-    print(f"{missing} of {len(jobs)} runs are left: no evidence was written.")
+    print(f"{missing} of {len(jobs)} runs are missing: no evidence is written.")
   elif options.evidence:
     write_evidence(options, rows)
 

@@ -1,9 +1,10 @@
-"""Plans of the ImageNet recipe on TPUs that are not here.
+"""Plans of the ImageNet recipe for TPUs, without such a TPU.
 
   pip install 'infomin-jax[tpu]'
   python benchmarks/plans.py --evidence docs/evidence/plans.json
 
-Each is `infomin plan`, a compilation of some minutes; nothing runs on a TPU.
+Each plan is one `infomin plan`, a compilation of some minutes. Nothing runs on
+a TPU.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import json
 import subprocess
 import sys
 
-CONFIG = "configs/imagenet_infomin.py:large"  # 4,096 images a batch
+CONFIG = "configs/imagenet_infomin.py:large"  # 4,096 images per batch
 CASES = (
   ("v5e:4x4", "encoder.remat=True"),
   ("v5e:16x16", ""),
@@ -20,28 +21,28 @@ CASES = (
 
 
 def command(topology, change):
-  """What a user would type, after `infomin`."""
+  """Returns the command line after `infomin`."""
   words = ["plan", f"--config={CONFIG}", f"--topology={topology}"]
   return [*words, f"--compare={change}"] if change else words
 
 
 def main():
-  """Prints a line a plan, or JSON, and stores the evidence if asked."""
+  """Prints one line per plan, or JSON, and writes the evidence if asked."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--json", action="store_true")
-  parser.add_argument("--evidence", help="also store the result as this file")
+  parser.add_argument("--evidence", help="also write the result to this file")
   options = parser.parse_args()
   values, commands = [], []
   for topology, change in CASES:
     words = command(topology, change)
     commands.append(" ".join(["infomin", *words]))
-    made = subprocess.run(
+    process = subprocess.run(
       [sys.executable, "-m", "infomin_jax.cli", *words, "--json"],
       check=True,
       stdout=subprocess.PIPE,
     )
-    found = json.loads(made.stdout)
-    values += found if isinstance(found, list) else [found]
+    plans = json.loads(process.stdout)
+    values += plans if isinstance(plans, list) else [plans]
     print(commands[-1], file=sys.stderr, flush=True)
   if options.json:
     print(json.dumps(values))

@@ -1,9 +1,10 @@
-"""One run on several devices and processes: how far losses are apart.
+"""Differences of the losses of one run on several devices and processes.
 
   python benchmarks/processes.py --evidence docs/evidence/processes.json
 
-Six steps of colorful digits, 64 images each, by `infomin train` on a CPU; the
-gaps are to one process with one device, from its metrics.jsonl.
+A run is six steps of `infomin train` on colorful digits, with 64 images each,
+on a CPU. Losses are read from metrics.jsonl and compared with those of one
+process with one device.
 """
 
 import argparse
@@ -27,13 +28,13 @@ COMMAND = (
 
 
 def losses(processes, devices, stream):
-  """`[steps, 2]`: loss and gradient's norm of every step."""
+  """Returns loss and gradient norm of every step, `[steps, 2]`."""
   with socket.socket() as s:
     s.bind(("127.0.0.1", 0))
     address = f"127.0.0.1:{s.getsockname()[1]}"
   with tempfile.TemporaryDirectory() as folder:
     workdir = pathlib.Path(folder) / "run"
-    started = []
+    workers = []
     for i in range(processes):
       environ = os.environ | {
         "JAX_PLATFORMS": "cpu",
@@ -47,10 +48,10 @@ def losses(processes, devices, stream):
         }
       command = [sys.executable, *COMMAND, f"--workdir={workdir}"]
       command.append(f"--config.objective.contrastive.stream={stream}")
-      started.append(
+      workers.append(
         subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL)
       )
-    statuses = [process.wait() for process in started]
+    statuses = [process.wait() for process in workers]
     if any(statuses):
       raise RuntimeError(f"{processes} processes ended with {statuses}")
     rows = (workdir / "metrics.jsonl").read_text().splitlines()
@@ -59,13 +60,13 @@ def losses(processes, devices, stream):
 
 
 def compare():
-  """A row a case: the largest relative gaps of the first and of all steps."""
-  values, want = [], None
+  """Returns one row per case, with the largest relative differences."""
+  values, reference = [], None
   for processes, devices in CASES:
     for stream in (False, True):
-      got = losses(processes, devices, stream)
-      want = got if want is None else want
-      gaps = np.abs(got - want) / np.abs(want)
+      rows = losses(processes, devices, stream)
+      reference = rows if reference is None else reference
+      gaps = np.abs(rows - reference) / np.abs(reference)
       values.append(
         {
           "processes": processes,
@@ -82,7 +83,7 @@ def compare():
 
 
 def as_rows(values):
-  """One row a case, as all benchmarks print them."""
+  """Returns one row per case, in the form that all benchmarks print."""
   return [
     {
       "case": f"{v['processes']} processes, {v['devices']} devices",
@@ -96,10 +97,10 @@ def as_rows(values):
 
 
 def main():
-  """Prints JSON, and stores the evidence if asked."""
+  """Prints one line per case, or JSON, and writes the evidence if asked."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--json", action="store_true")
-  parser.add_argument("--evidence", help="also store the result as this file")
+  parser.add_argument("--evidence", help="also write the result to this file")
   options = parser.parse_args()
   values = compare()
   if options.json:

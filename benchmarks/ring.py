@@ -1,14 +1,14 @@
-"""Memory of the symmetric contrastive loss on eight devices, by batch.
+"""Memory of the symmetric contrastive loss on eight devices, by batch size.
 
   pip install 'infomin-jax[tpu]'
   python benchmarks/ring.py --evidence docs/evidence/ring.json
 
-Loss and gradient in both embeddings, `[b, 512]` in float32, rows shared by the
-devices: with the matrix of scores, and streamed, where columns go round a
-ring. For eight chips of v5e, which are not here, what the compiled program sets
-aside on each beside its inputs; on eight CPU devices of one process what an
-evaluation adds to the resident memory, an eighth of it. Each runs in a process
-of its own.
+Computes loss and gradient in both embeddings, `[b, 512]` in float32, with rows
+split over the devices. One form has the matrix of scores. The other streams the
+columns around a ring of devices. `planned` is the memory per chip, apart from
+inputs, of the program compiled for eight v5e chips. No TPU is needed.
+`measured` is an eighth of the resident memory that one evaluation adds on eight
+CPU devices of one process. Each evaluation has its own process.
 """
 
 import argparse
@@ -25,12 +25,12 @@ import numpy as np
 
 DIM, TEMPERATURE, DEVICES, TOPOLOGY = 512, 0.1, 8, "v5e:2x4"
 SIZES = tuple(1024 * 2**k for k in range(9))  # 1k to 256k
-# What an evaluation on this machine may hold and do.
+# Largest batch size that is measured on this machine, by form.
 LARGEST = {"matrix": 16384, "ring": 32768}
 
 
 def step(form, b):
-  """The jitted loss with its gradient, and shapes of its arguments."""
+  """Returns the jitted loss with its gradient in both embeddings."""
   import jax
   import jax.numpy as jnp
 
@@ -46,7 +46,10 @@ def step(form, b):
 
 
 def planned(form, b):
-  """Bytes that a chip needs beside its inputs, and that it sends."""
+  """Returns bytes per chip apart from inputs, gathered bytes, and the limit.
+
+  The bytes are None if the program does not fit into the memory of a chip.
+  """
   import jax
 
   jax.config.update("jax_platforms", "cpu")
@@ -67,22 +70,22 @@ def planned(form, b):
     return {"bytes": None}
   memory = compiled.memory_analysis()
   needed = memory.temp_size_in_bytes + memory.output_size_in_bytes
-  found = collectives(compiled.as_text())
+  operations = collectives(compiled.as_text())
   return {
     "bytes": needed,
-    "gathered": sum(c.bytes for c in found if c.kind == "all-gather"),
+    "gathered": sum(c.bytes for c in operations if c.kind == "all-gather"),
     "limit": absent.chip.memory,
   }
 
 
 def memory(entry):
-  """A line of this process's /proc status, in bytes."""
+  """Returns an entry of this process's /proc status in bytes."""
   text = pathlib.Path("/proc/self/status").read_text()
   return 1024 * int(text.split(f"{entry}:")[1].split()[0])
 
 
 def measured(form, b):
-  """Bytes a device that one evaluation adds, its seconds and its loss."""
+  """Returns bytes per device that one evaluation adds, its seconds and loss."""
   import jax
 
   from infomin_jax import runtime
@@ -97,19 +100,23 @@ def measured(form, b):
     x, y = jax.device_put((x, y), by_row(mesh))
     run = step(form, b).lower(x, y).compile()
     jax.block_until_ready((x, y))
-    ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is free, but still resident
+    ctypes.CDLL("libc.so.6").malloc_trim(0)  # freed pages may be resident still
     pathlib.Path("/proc/self/clear_refs").write_text("5")  # resets the peak
-    before, began = memory("VmRSS"), time.perf_counter()
+    resident, start = memory("VmRSS"), time.perf_counter()
     loss, _ = jax.block_until_ready(run(x, y))
   return {
-    "bytes": max(0, memory("VmHWM") - before) // DEVICES,
-    "seconds": time.perf_counter() - began,
+    "bytes": max(0, memory("VmHWM") - resident) // DEVICES,
+    "seconds": time.perf_counter() - start,
     "loss": float(loss),
   }
 
 
 def rows_of(sizes):
-  """A row a form, place and size; forms must agree where both were measured."""
+  """Yields one row per size, form and kind (planned or measured).
+
+  Raises:
+    SystemExit: the losses of the two forms differ.
+  """
   environ = os.environ | {
     "JAX_PLATFORMS": "cpu",
     "JAX_NUM_CPU_DEVICES": str(DEVICES),
@@ -120,25 +127,30 @@ def rows_of(sizes):
       for where in ("planned", "measured"):
         if where == "measured" and b > LARGEST[form]:
           continue
-        made = subprocess.run(
+        process = subprocess.run(
           [sys.executable, __file__, "--worker", where, form, str(b)],
           env=environ,
           check=True,
           stdout=subprocess.PIPE,
         )
-        row = {"b": b, "form": form, "where": where, **json.loads(made.stdout)}
+        row = {
+          "b": b,
+          "form": form,
+          "where": where,
+          **json.loads(process.stdout),
+        }
         losses += [row["loss"]] if "loss" in row else []
         yield row
     if losses and max(losses) - min(losses) > 1e-5 * abs(losses[0]):
-      raise SystemExit(f"b = {b}: the losses of the two forms are {losses}.")
+      raise SystemExit(f"b = {b}: the losses of the forms differ: {losses}.")
 
 
 def main():
-  """Prints a line a row, or JSON, and stores the evidence if asked."""
+  """Prints one line per row, or JSON, and writes the evidence if asked."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
   parser.add_argument("--json", action="store_true")
-  parser.add_argument("--evidence", help="also store the result as this file")
+  parser.add_argument("--evidence", help="also write the result to this file")
   parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
   options = parser.parse_args()
   if options.worker:

@@ -1,10 +1,11 @@
-"""What breaks a run, how often it was tried, and how often it ended well.
+"""Failures of a run: how often each was tried, and how often the run survived.
 
   pip install 'infomin-jax[test]'
   python benchmarks/survival.py --evidence docs/evidence/survival.json
 
-Each case is a test that breaks something real, run again and again; a test says
-what ending well is. The times of kills are drawn anew every time.
+Each case is a test that causes a real failure and checks how the run ends. The
+test is repeated. Runs are killed at random times, which differ between
+repetitions.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import subprocess
 import sys
 
 LOOP, PEERS = "tests/train/loop_test.py", "tests/train/processes_test.py"
-# What is broken, how a run must end, the test, and how often a test breaks it.
+# The failure, the required end of the run, the test, and failures per test.
 CASES = (
   (
     "killed at a random step, or in the middle of a save",
@@ -86,18 +87,18 @@ CASES = (
 
 
 def attempt(test):
-  """Whether the test passes, in a process of its own."""
+  """Runs a test in its own process; returns whether it passes."""
   words = ["-m", "pytest", "-q", "-n", "0", "-m", "long or not long", test]
   done = subprocess.run([sys.executable, *words], stdout=subprocess.DEVNULL)
   return done.returncode == 0
 
 
 def main():
-  """Prints a line a case, or JSON, and stores the evidence if asked."""
+  """Prints one line per case, or JSON, and writes the evidence if asked."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--times", type=int, default=5, help="of each test")
+  parser.add_argument("--times", type=int, default=5, help="runs per test")
   parser.add_argument("--json", action="store_true")
-  parser.add_argument("--evidence", help="also store the result as this file")
+  parser.add_argument("--evidence", help="also write the result to this file")
   options = parser.parse_args()
   values = []
   for what, end, test, each in CASES:

@@ -1,4 +1,4 @@
-"""The networks of train_step.py written plainly in PyTorch."""
+"""The networks of train_step.py in plain PyTorch."""
 
 import torch
 from torch import nn
@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 def conv_bn(inputs, outputs, kernel, stride, padding):
-  """Convolution and batch norm."""
+  """Returns a convolution with batch norm."""
   conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
   return nn.Sequential(conv, nn.BatchNorm2d(outputs))
 
@@ -43,7 +43,7 @@ class ResNet18(nn.Module):
     )
 
   def loss(self, images):
-    """Images `[2 b, 3, 32, 32]`, first views before second ones."""
+    """Returns the loss of images `[2 b, 3, 32, 32]`, all first views first."""
     pooled = self.trunk(images).mean((2, 3))
     first, second = functional.normalize(self.head(pooled), dim=1).chunk(2)
     scores = first @ second.T / 0.1
@@ -71,7 +71,7 @@ class Embedding(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """Tells codes `[b, 64]` from draws of the unit cube."""
+  """Distinguishes codes `[b, 64]` from samples of the unit cube."""
 
   def __init__(self):
     super().__init__()
@@ -87,10 +87,10 @@ class Discriminator(nn.Module):
     return self.net(y)
 
   def match(self, y):
-    """Losses of the discriminator and, times 0.1, of the encoder."""
+    """Returns the discriminator's loss plus 0.1 times the encoder's loss."""
     y = torch.sigmoid(y)
-    held = {name: p.detach() for name, p in self.named_parameters()}
-    frozen = torch.func.functional_call(self, held, (y,))
+    constants = {name: p.detach() for name, p in self.named_parameters()}
+    frozen = torch.func.functional_call(self, constants, (y,))
     encoder = functional.softplus(-frozen).mean()
     sides = [torch.rand_like(y), y.detach()]
     penalty = 0
@@ -101,16 +101,18 @@ class Discriminator(nn.Module):
       )
       penalty = penalty + slope.square().sum(1).mean() / 2
     real, fake = (self.net(side) for side in sides)
-    apart = functional.softplus(-real).mean() + functional.softplus(fake).mean()
-    return 0.1 * encoder + apart + penalty
+    discriminator = (
+      functional.softplus(-real).mean() + functional.softplus(fake).mean()
+    )
+    return 0.1 * encoder + discriminator + penalty
 
 
 class DeepInfoMax(nn.Module):
   """basic32x32 with the local objective, InfoNCE with exact exclusion.
 
-  With `prior` the uniform prior is matched too, weight 0.1, with the full
-  gradient penalty; one optimizer suits both players, for each loss is held
-  back from the other's parameters.
+  With `prior`, the uniform prior is matched, too, with weight 0.1 and the full
+  gradient penalty. One optimizer is enough for encoder and discriminator,
+  because the loss of each has no gradient in the parameters of the other.
   """
 
   def __init__(self, prior=False):
@@ -131,7 +133,7 @@ class DeepInfoMax(nn.Module):
     self.g, self.h = Embedding(64, 2048), Embedding(128, 2048)
 
   def loss(self, images):
-    """Images `[b, 3, 32, 32]`."""
+    """Returns the loss of images `[b, 3, 32, 32]`."""
     maps = self.local(images)
     y = self.last(maps)
     loss = 0 if self.prior is None else self.prior.match(y)

@@ -1,13 +1,14 @@
-"""Time of a training step on this machine's CPU: ours against plain PyTorch.
+"""Time of a training step on the CPU of this machine: ours against PyTorch.
 
   pip install 'infomin-jax[bench]'
   python benchmarks/train_step.py --evidence docs/evidence/train_step.json
 
-Two steps, float32: the two-view contrastive step of a small-stem ResNet-18
-(2 x 64 images of 32 px, SGD), and Deep InfoMax's local objective on basic32x32
-(64 images, 2048 units, InfoNCE, Adam). Ours is the step that `infomin train`
-runs; PyTorch's is the same network written plainly, channels last. Each side
-has a process of its own; rounds alternate, so both meet the same machine.
+Measures two steps in float32. The first is the two-view contrastive step of a
+small-stem ResNet-18 (2 x 64 images of 32 px, SGD). The second is the local
+objective of Deep InfoMax on basic32x32 (64 images, 2048 units, InfoNCE, Adam).
+Ours is the step of `infomin train`. The step of PyTorch has the same network in
+plain code, channels last. Each side has its own process. Rounds alternate, so
+that both sides run under the same load.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import time
 
 import numpy as np
 
-CASES = ("resnet18_contrastive", "basic32x32_dim")  # dim_step.py has another
+CASES = ("resnet18_contrastive", "basic32x32_dim")  # dim_step.py adds a third
 BATCH = 64
 
 
@@ -86,7 +87,7 @@ def ours(case):
 
 
 def pytorch(case):
-  """The same in PyTorch."""
+  """Returns the same function in PyTorch."""
   import torch
   from torch_models import DeepInfoMax, ResNet18
 
@@ -116,20 +117,23 @@ SIDES = {"infomin_jax": ours, "pytorch": pytorch}
 
 
 def worker(side, case, pipe):
-  """Runs as many steps as it is asked for, answering with seconds a step."""
+  """Reads numbers of steps from the pipe, and sends seconds per step."""
   step = SIDES[side](case)
   for _ in range(3):  # compilation, then first use
     step()
   pipe.send(0.0)
   while steps := pipe.recv():
-    began = time.perf_counter()
+    start = time.perf_counter()
     for _ in range(steps):
       step()
-    pipe.send((time.perf_counter() - began) / steps)
+    pipe.send((time.perf_counter() - start) / steps)
 
 
 def measure(case, rounds, steps):
-  """Seconds a step of every round, `{side: [seconds]}`; sides take turns."""
+  """Returns seconds per step of every round, `{side: [seconds]}`.
+
+  The sides take turns.
+  """
   context = multiprocessing.get_context("spawn")
   pipes, processes, seconds = {}, [], {side: [] for side in SIDES}
   for side in SIDES:
@@ -151,7 +155,7 @@ def measure(case, rounds, steps):
 
 
 def compare(case, options):
-  """Medians of both sides and the ratio of each round; prints a line."""
+  """Returns medians of both sides and ratios of the rounds, and prints them."""
   seconds = measure(case, options.rounds, options.steps)
   medians = {side: float(np.median(s)) for side, s in seconds.items()}
   ratios = np.divide(seconds["infomin_jax"], seconds["pytorch"])
@@ -170,7 +174,7 @@ def compare(case, options):
 
 
 def as_rows(value):
-  """One row a side, as all benchmarks print them."""
+  """Returns one row per side, in the form that all benchmarks print."""
   return [
     {
       "case": value["case"],
@@ -184,12 +188,12 @@ def as_rows(value):
 
 
 def main():
-  """Prints a line a case, or JSON, and stores the evidence if asked."""
+  """Prints one line per case, or JSON, and writes the evidence if asked."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--rounds", type=int, default=7)
-  parser.add_argument("--steps", type=int, default=4, help="in a round")
+  parser.add_argument("--steps", type=int, default=4, help="steps per round")
   parser.add_argument("--json", action="store_true")
-  parser.add_argument("--evidence", help="also store the result as this file")
+  parser.add_argument("--evidence", help="also write the result to this file")
   options = parser.parse_args()
   values = [compare(case, options) for case in CASES]
   if options.json:

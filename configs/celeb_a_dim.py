@@ -1,13 +1,13 @@
-"""Deep InfoMax and what it is compared with, on CelebA.
+"""Deep InfoMax and its baselines on CelebA.
 
   infomin train --config configs/celeb_a_dim.py --workdir runs/celeb_a_dim
   infomin train --config configs/celeb_a_dim.py:vae --workdir runs/celeb_a_vae
 
-The settings of table 2 of Hjelm et al. 2019, which has no CelebA row: encoder
-alex64x64, encode-and-dot critic of 2048 units, uniform prior, no augmentation,
-Adam 1e-4, batch 64, 200 epochs. Rows are those of
-`infomin_jax/recipes/deep_infomax.py`; the default is local_infonce. The paper
-shows the error over the 40 attributes as a figure only. Not yet measured here.
+The settings are those of table 2 of Hjelm et al. 2019, which has no CelebA row:
+encoder alex64x64, encode-and-dot critic of 2048 units, uniform prior, no
+augmentation, Adam 1e-4, batch 64, 200 epochs. The rows are those of
+`infomin_jax/recipes/deep_infomax.py`. The default is local_infonce. The paper
+has the error over the 40 attributes in a figure only. Not yet measured here.
 `:tiny` and `:vae,tiny` are for tests.
 """
 
@@ -17,7 +17,7 @@ from infomin_jax.recipes import base, deep_infomax, variants
 
 
 def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
-  """Returns the config of a row, or tiny, or both."""
+  """Returns the config of a variant: a row, `tiny`, or both."""
   row, _, tiny = variants.parse(variant, deep_infomax.ROWS, "local_infonce")
   config = base.get_config()
   config.steps, config.batch_size = 508_600, 64  # 200 epochs
@@ -28,7 +28,7 @@ def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
     )
   )
   if row not in deep_infomax.OCCLUDED:
-    # The largest square in the middle, resized.
+    # Not a random crop: the largest centered square, resized.
     config.views = dict(
       name="crop",
       size=64,

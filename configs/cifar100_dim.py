@@ -1,13 +1,14 @@
-"""Deep InfoMax and what it is compared with, on CIFAR-100.
+"""Deep InfoMax and its baselines on CIFAR-100.
 
   infomin train --config configs/cifar100_dim.py --workdir runs/cifar100_dim
   infomin train --config configs/cifar100_dim.py:vae --workdir runs/cifar100_vae
 
-The settings of table 1 of Hjelm et al. 2019: encoder basic32x32, encode-and-dot
-critic of 2048 units, uniform prior, no augmentation, Adam 1e-4, batch 64, 1000
-epochs. Rows are those of `infomin_jax/recipes/deep_infomax.py`; the default is
-local_infonce. Published, 200-unit probe: conv 49.74, fc 47.72, Y 41.61. Not yet
-measured here. `:tiny` and `:vae,tiny` are for tests.
+The settings are those of table 1 of Hjelm et al. 2019: encoder basic32x32,
+encode-and-dot critic of 2048 units, uniform prior, no augmentation, Adam 1e-4,
+batch 64, 1,000 epochs. The rows are those of
+`infomin_jax/recipes/deep_infomax.py`. The default is local_infonce. Published
+accuracies in percent of the 200-unit probe: conv 49.74, fc 47.72, Y 41.61. Not
+yet measured here. `:tiny` and `:vae,tiny` are for tests.
 """
 
 import ml_collections
@@ -16,7 +17,7 @@ from infomin_jax.recipes import base, deep_infomax, variants
 
 
 def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
-  """Returns the config of a row, or tiny, or both."""
+  """Returns the config of a variant: a row, `tiny`, or both."""
   row, _, tiny = variants.parse(variant, deep_infomax.ROWS, "local_infonce")
   config = base.get_config()
   config.steps, config.batch_size = 781_000, 64  # 1,000 epochs

@@ -2,13 +2,14 @@
 
   infomin train --config configs/cifar10_amdim.py --workdir runs/amdim
 
-After AMDIM (Bachman et al. 2019): the summary of one view is compared with the
-places of two maps of the other, 8 x 8 and 4 x 4, and the places of the smaller
-map with each other, each with a critic of its own, in both directions.
-
-Differs from AMDIM: an ordinary ResNet-18 instead of its own encoder, whose
-places see little of each other; no clipping of scores. Not yet measured here.
+After AMDIM (Bachman et al. 2019). The summary of one view is compared with the
+places of two feature maps of the other view, 8 x 8 and 4 x 4. The places of the
+smaller maps of both views are compared with each other, too. Each comparison
+has its own critic and is made in both directions. Not yet measured here.
 `:tiny` is for tests.
+
+Differs from the paper: an ordinary ResNet-18 replaces the encoder of AMDIM,
+whose places have small receptive fields, and scores are not clipped.
 """
 
 import ml_collections
@@ -17,7 +18,7 @@ from infomin_jax.recipes import base, variants
 
 
 def get_config(variant: str = "full") -> ml_collections.ConfigDict:
-  """Returns the full config, or a tiny one."""
+  """Returns the full config, or a tiny one for tests."""
   _, _, tiny = variants.parse(variant, ("full",), "full")
   config = base.get_config()
   config.steps, config.batch_size = 781_000, 64  # 1,000 epochs

@@ -1,13 +1,14 @@
-"""Deep InfoMax or CPC on CIFAR-10's overlapping 8 x 8 crops.
+"""Deep InfoMax or CPC on overlapping 8 x 8 crops of CIFAR-10.
 
   infomin train --config configs/cifar10_crops.py:dim --workdir runs/crops_dim
   infomin train --config configs/cifar10_crops.py:cpc --workdir runs/crops_cpc
 
-Table 3 of Hjelm et al. 2019: places of the local map see one crop each; no
-prior, no augmentation, encode-and-dot critics of 1024 units. The encoder is
-that of the authors' instructions, foldresnet19_32x32; the paper's is said to be
-larger (foldresnet37_32x32). Published, conv tap: 80.95 (one global), 77.45
-(CPC). Not yet measured here. `:tiny` and `:cpc,tiny` are for tests.
+Table 3 of Hjelm et al. 2019. Each place of the local map encodes one crop.
+There is no prior and no augmentation, and the encode-and-dot critics have 1024
+units. The encoder is foldresnet19_32x32 as in the authors' instructions. The
+one of the paper may be larger (foldresnet37_32x32). Published accuracies in
+percent of the conv tap: 80.95 (one summary), 77.45 (CPC). Not yet measured
+here. `:tiny` and `:cpc,tiny` are for tests.
 """
 
 import ml_collections
@@ -16,7 +17,7 @@ from infomin_jax.recipes import base, deep_infomax, variants
 
 
 def get_config(variant: str = "dim") -> ml_collections.ConfigDict:
-  """Returns the config of dim or cpc, or tiny, or both."""
+  """Returns the config of a variant: `dim` or `cpc`, `tiny`, or both."""
   row, _, tiny = variants.parse(variant, ("dim", "cpc"), "dim")
   config = base.get_config()
   config.steps, config.batch_size = 781_000, 64  # 1,000 epochs

@@ -1,17 +1,18 @@
-"""CIFAR-10 with a small-stem ResNet-18: InfoMin's recipe, and the others.
+"""InfoMin and other contrastive methods on CIFAR-10, small-stem ResNet-18.
 
   infomin train --config configs/cifar10_infomin.py --workdir runs/cifar10
   infomin train --config configs/cifar10_infomin.py:simclr --workdir runs/simclr
 
 Variants are the recipes of `infomin_jax/recipes/contrastive.py`: infomin,
-insdis, cmc, moco, pirl, moco_v2, cmc_v2, simclr, byol, supcon; 1,000 epochs.
+insdis, cmc, moco, pirl, moco_v2, cmc_v2, simclr, byol, supcon. A run has 1,000
+epochs. A GPU is advised. `:tiny` and `:byol,tiny` are for tests.
 
-Settings of published CIFAR-10 recipes (solo-learn: SGD 0.3, queue of 32,768,
-decay 0.99; LARS for simclr, byol and supcon). Published there, by a linear
-probe that is trained along: moco_v2 with a symmetric loss 92.94, simclr 90.74,
-byol 92.58, supcon 93.82. InfoMin's views may be too strong for images of 32
-pixels: a user of SupContrast found 87.7 with RandAugment, 90.3 without. Not yet
-measured here. A GPU is advised. `:tiny` and `:byol,tiny` are for tests.
+The settings are those of published CIFAR-10 recipes (solo-learn: SGD 0.3, queue
+of 32,768, decay 0.99, LARS for simclr, byol and supcon). Accuracies published
+there, in percent, of a linear probe that is trained with the encoder: moco_v2
+with a symmetric loss 92.94, simclr 90.74, byol 92.58, supcon 93.82. The views
+of InfoMin may be too strong for images of 32 pixels: a user of SupContrast
+reports 87.7 with RandAugment and 90.3 without. Not yet measured here.
 """
 
 import ml_collections
@@ -22,7 +23,7 @@ IMAGES, EPOCHS = 50_000, 1000
 
 
 def get_config(variant: str = "infomin") -> ml_collections.ConfigDict:
-  """Returns the config of a recipe, or tiny, or both."""
+  """Returns the config of a variant: a recipe, `tiny`, or both."""
   recipe, _, tiny = variants.parse(variant, contrastive.RECIPES, "infomin")
   epoch = IMAGES // 256
   config = base.get_config()

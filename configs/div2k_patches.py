@@ -1,15 +1,16 @@
-"""Two patches of a DIV2K photograph, at a distance from each other.
+"""Contrasts two patches of a DIV2K photograph at a given distance.
 
   infomin train --config configs/div2k_patches.py \\
     --config.views.distance=128 --workdir runs/patches_128
 
-Tian et al. 2020, section 3.3: patches of 64 x 64 pixels, 64 to 384 apart along
-both axes; features are probed on STL-10 and CIFAR-10. Published as a figure:
-best at 128, on both. Not yet measured here. `:tiny` is for tests.
+Tian et al. 2020, section 3.3. Patches have 64 x 64 pixels and are 64 to 384
+pixels apart along both axes. The features are probed on STL-10 and CIFAR-10.
+The results are published as a figure: the best distance is 128 on both. Not yet
+measured here. `:tiny` is for tests.
 
-Differs from the paper: which does not publish encoder, schedule and temperature
-in full; these are CMC's encoder for 64 pixels at full width, SGD with three
-drops, temperature 0.1, negatives from the batch.
+Differs from the paper: it does not give encoder, schedule and temperature in
+full. Here they are the encoder of CMC for 64 pixels at full width, SGD with
+three drops, temperature 0.1, and negatives from the batch.
 """
 
 import ml_collections
@@ -18,7 +19,7 @@ from infomin_jax.recipes import base, contrastive, variants
 
 
 def get_config(variant: str = "patches") -> ml_collections.ConfigDict:
-  """Returns the full config, or a tiny one."""
+  """Returns the full config, or a tiny one for tests."""
   _, _, tiny = variants.parse(variant, ("patches",), "patches")
   config = base.get_config()
   config.steps = 9_400  # 3,000 epochs of 800 photographs

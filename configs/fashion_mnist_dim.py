@@ -1,13 +1,13 @@
-"""Deep InfoMax and what it is compared with, on two CPU cores.
+"""Deep InfoMax and its baselines on Fashion-MNIST, on two CPU cores.
 
   infomin train --config configs/fashion_mnist_dim.py --workdir runs/fm_dim
   infomin train --config configs/fashion_mnist_dim.py:vae --workdir runs/fm_vae
 
-Rows are those of `infomin_jax/recipes/deep_infomax.py`; the default is
-local_infonce. The encoder, basic28x28, is a quarter as wide as published,
-critics and decoders an eighth; a run takes half a minute. `infomin study
-deep_infomax --preset local` trains these rows; docs/studies.md has its numbers.
-`:tiny` and `:vae,tiny` are for tests.
+The rows are those of `infomin_jax/recipes/deep_infomax.py`. The default is
+local_infonce. The encoder basic28x28 has a quarter of the published width,
+critics and decoders an eighth. A run takes half a minute. `infomin study
+deep_infomax --preset local` trains these rows, and docs/studies.md has the
+results. `:tiny` and `:vae,tiny` are for tests.
 """
 
 import ml_collections
@@ -16,7 +16,7 @@ from infomin_jax.recipes import base, deep_infomax, variants
 
 
 def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
-  """Returns the config of a row, or tiny, or both."""
+  """Returns the config of a variant: a row, `tiny`, or both."""
   row, _, tiny = variants.parse(variant, deep_infomax.ROWS, "local_infonce")
   config = base.get_config()
   config.steps, config.batch_size = 300, 64

@@ -1,18 +1,22 @@
-"""ImageNet: InfoMin's recipe, and the other ways to train of its paper.
+"""InfoMin and other contrastive methods on ImageNet.
 
   infomin train --config configs/imagenet_infomin.py:800 --workdir runs/imagenet
   infomin train --config configs/imagenet_infomin.py:moco_v2,200 --workdir ...
 
-Variants, separated by commas: a recipe of `infomin_jax/recipes/contrastive.py`
-(infomin; insdis, cmc, moco, pirl, moco_v2, cmc_v2, simclr, byol, supcon),
-epochs (200; 100, 800), an encoder (resnet50; resnet101, resnet152), and `large`
-for batches of 4,096 at 16 times the learning rate with a warm-up.
+A variant is a list of words separated by commas:
+  recipe   of `infomin_jax/recipes/contrastive.py`: infomin (default), insdis,
+           cmc, moco, pirl, moco_v2, cmc_v2, simclr, byol, supcon
+  epochs   200 (default), 100, 300, 800
+  encoder  resnet50 (default), resnet101, resnet152
+  large    batches of 4,096 images, 16 times the learning rate, and a warm-up
+The config is for accelerators. The host decodes and crops. `:tiny` and
+`:cmc,tiny` are for tests.
 
-Published top-1, of the protocol imagenet_linear (200 epochs, ResNet-50): insdis
-59.5, moco 60.8, pirl 61.7, moco_v2 67.5, cmc 58.6 (two half-width encoders),
-infomin 70.1; infomin 67.4 at 100 epochs, 73.0 at 800; 73.4 with resnet101 at
-300 and with resnet152 at 200. None of them measured here. For accelerators; the
-host decodes and crops. `:tiny` and `:cmc,tiny` are for tests.
+Published top-1 accuracies in percent of the protocol imagenet_linear (200
+epochs, ResNet-50): insdis 59.5, moco 60.8, pirl 61.7, moco_v2 67.5, cmc 58.6
+(two half-width encoders), infomin 70.1. Infomin has 67.4 at 100 epochs and 73.0
+at 800. With resnet101 at 300 epochs, and with resnet152 at 200, it has 73.4.
+None of these was measured here.
 """
 
 import ml_collections
@@ -25,7 +29,7 @@ ENCODERS = ("resnet50", "resnet101", "resnet152")
 
 
 def get_config(variant: str = "infomin") -> ml_collections.ConfigDict:
-  """Returns the config of a recipe and of the other words above."""
+  """Returns the config of a variant: words as above."""
   recipe, words, tiny = variants.parse(
     variant, contrastive.RECIPES, "infomin", (*EPOCHS, *ENCODERS, "large")
   )

@@ -1,19 +1,21 @@
-"""Moving digits: what two views share is what is learned.
+"""Moving digits: contrastive learning keeps the factors that two views share.
 
   infomin train --config configs/moving_digits.py:digit --workdir runs/digit
   infomin train --config configs/moving_digits.py:digit,paper --workdir runs/d
 
-Frames of a moving digit against a still one: rows name what both share (digit,
-background, position, or several with `_` between); `supervised` is trained on
-labels and places of still frames. Tian et al. 2020, section 4.1; errors of
-their eight rows are in `infomin_jax/studies/good_views/published.py`. `paper`
-takes MNIST on STL-10, 64 pixels, frames 1 to 10 and 20; otherwise it is
-scikit-learn's digits on photographs, 32 pixels, frames 1 to 3 and 5. `infomin
-study good_views --family moving` trains them all. `:tiny` and `:digit,tiny` are
-for tests.
+Frames of a moving digit are contrasted with a still image (Tian et al. 2020,
+section 4.1). A row names the factors that both share: digit, background,
+position, or several joined by `_`. The row `supervised` is trained on the
+labels and positions of still frames. The published errors of the eight rows are
+in `infomin_jax/studies/good_views/published.py`.
 
-Differs from the paper: kernels, temperature and how backgrounds and digits are
-blended are not published.
+With `paper` the data set is MNIST on STL-10 with 64 pixels, and frames 1 to 10
+and 20. Otherwise it is the digits of scikit-learn on photographs with 32
+pixels, and frames 1 to 3 and 5. `infomin study good_views --family moving`
+trains all rows. `:tiny` and `:digit,tiny` are for tests.
+
+Differs from the paper: it does not give kernels, temperature and the way in
+which digits and backgrounds are blended. All three are choices of ours.
 """
 
 import ml_collections
@@ -22,11 +24,11 @@ from infomin_jax.recipes import base, contrastive, moving, variants
 
 
 def get_config(variant: str = "digit") -> ml_collections.ConfigDict:
-  """Returns the config of a row, or paper, or tiny, or several."""
+  """Returns the config of a variant: a row, `paper`, `tiny`, or several."""
   row, words, tiny = variants.parse(variant, moving.ROWS, "digit", ("paper",))
   paper = "paper" in words
   config = base.get_config()
-  # The paper's: 200 epochs.
+  # With `paper`: 200 epochs.
   config.steps, config.batch_size = 93_600 if paper else 800, 128
   config.data.update(
     name="moving_mnist" if paper else "moving_digits",

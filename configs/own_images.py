@@ -1,15 +1,15 @@
-"""Your own images, in a folder: no labels needed, any size, any shape.
+"""Trains on your own images in a folder, of any size and without labels.
 
   infomin train --config configs/own_images.py --config.data.path=PHOTOS \\
       --workdir runs/mine
   infomin report runs/mine
 
-All image files below the folder are read, cut to squares of `data.image_size`
-and kept in memory where they fit (1 GiB); every tenth is held out, or whole
-groups of them (`data.group`). Folders of the first level, where there are
-several, are classes, and are probed. For gray images or more than three
-channels set `data.channels`; for arrays see `infomin_jax/data/arrays.py`.
-`:tiny` is for tests.
+All image files below the folder are read and cut to squares of
+`data.image_size` pixels. They stay in memory if they fit (1 GiB). Every tenth
+file is held out, or whole groups of files (`data.group`). If the folder has
+several subfolders, each is a class, and probes are fitted. For gray images, or
+more than three channels, set `data.channels`. For arrays see
+`infomin_jax/data/arrays.py`. `:tiny` is for tests.
 """
 
 import ml_collections
@@ -18,7 +18,7 @@ from infomin_jax.recipes import base, contrastive, variants
 
 
 def get_config(variant: str = "full") -> ml_collections.ConfigDict:
-  """Returns the full config, or a tiny one."""
+  """Returns the full config, or a tiny one for tests."""
   _, _, tiny = variants.parse(variant, ("full",), "full")
   config = base.get_config()
   config.steps = 1500
@@ -27,11 +27,12 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     path="",
     image_size=64,
     channels=3,
-    # RGB behind transparent pixels, such as (0, 0, 0); () is white.
+    # RGB color behind transparent pixels, such as (0, 0, 0). () is white.
     background=(),
-    ignore_orientation=False,  # True: pixels as stored, not as EXIF says
-    # What stays on one side of the split: "folder", "blocks" or a pattern whose
-    # first (...) names the group, such as "(clip[0-9]+)"; "": every tenth file.
+    ignore_orientation=False,  # True ignores the orientation in EXIF data
+    # Groups of files that are held out as a whole: "folder", "blocks", or a
+    # pattern whose first (...) is the name of the group, such as
+    # "(clip[0-9]+)". "" holds out every tenth file.
     group="",
   )
   config.views = dict(
@@ -42,11 +43,15 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     strength=1.0,
     grayscale=0.2,
     blur=0.0,
-    # Used by the views D, E, infomin and randaugment.
+    # Only the views D, E, infomin and randaugment use it.
     randaugment=dict(count=2, p=0.5, magnitude=10.0, spread=0.5),
   )
   config.encoder = dict(
-    name="convnet", widths=(32, 64, 128, 256), strides=(2, 2, 2, 2)
+    name="convnet",
+    widths=(32, 64, 128, 256),
+    strides=(2, 2, 2, 2),
+    # bfloat16 is faster on GPUs and TPUs, and takes half the memory.
+    dtype="float32",
   )
   config.objective = contrastive.within_batch(contrastive.head(256))
   config.optimizer = contrastive.ADAMW

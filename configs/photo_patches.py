@@ -1,11 +1,12 @@
-"""Two patches of a photograph at a distance, on two CPU cores.
+"""Contrasts two patches of a photograph at a given distance, on two CPU cores.
 
   infomin train --config configs/photo_patches.py \\
     --config.views.distance=32 --workdir runs/patches_32
 
-Patches of 32 x 32 pixels in windows of eight photographs; the probe tells of
-which photograph a window is. Stands for `div2k_patches.py` in `infomin study
-good_views --preset local`; a run takes half a minute. `:tiny` is for tests.
+The patches have 32 x 32 pixels and lie in windows of eight photographs. The
+probe predicts the photograph of a window. The config replaces
+`div2k_patches.py` in `infomin study good_views --preset local`. A run takes
+half a minute. `:tiny` is for tests.
 """
 
 import ml_collections
@@ -14,7 +15,7 @@ from infomin_jax.recipes import base, contrastive, variants
 
 
 def get_config(variant: str = "patches") -> ml_collections.ConfigDict:
-  """Returns the full config, or a tiny one."""
+  """Returns the full config, or a tiny one for tests."""
   _, _, tiny = variants.parse(variant, ("patches",), "patches")
   width = 4 if tiny else 32
   config = base.get_config()

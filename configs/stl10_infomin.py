@@ -1,15 +1,17 @@
-"""STL-10 with a small-stem ResNet-18: InfoMin's recipe, and the others.
+"""InfoMin and other contrastive methods on STL-10, small-stem ResNet-18.
 
   infomin train --config configs/stl10_infomin.py --workdir runs/stl10
   infomin train --config configs/stl10_infomin.py:simclr --workdir runs/simclr
 
 Variants are the recipes of `infomin_jax/recipes/contrastive.py`: infomin,
-insdis, cmc, moco, pirl, moco_v2, cmc_v2, simclr, byol, supcon; 1,000 epochs.
+insdis, cmc, moco, pirl, moco_v2, cmc_v2, simclr, byol, supcon. A run has 1,000
+epochs. A GPU is advised. `:tiny` and `:byol,tiny` are for tests.
 
-Settings as for CIFAR-10; statistics of the channels from the peers' recipes.
-Published with other encoders, linear: 83.2 (an AlexNet for 64 pixels, alignment
-and uniformity), 86.6 (YDbDr as views, `stl10_views.py`); none for this one. Not
-yet measured here. A GPU is advised. `:tiny` and `:byol,tiny` are for tests.
+The settings are those for CIFAR-10, with the channel statistics that other
+libraries use for STL-10. Published linear accuracies in percent of other
+encoders: 83.2 (AlexNet for 64 pixels, alignment and uniformity) and 86.6 (YDbDr
+as views, `stl10_views.py`). None is known for this encoder. Not yet measured
+here.
 """
 
 import ml_collections
@@ -20,7 +22,7 @@ IMAGES, EPOCHS = 105_000, 1000
 
 
 def get_config(variant: str = "infomin") -> ml_collections.ConfigDict:
-  """Returns the config of a recipe, or tiny, or both."""
+  """Returns the config of a variant: a recipe, `tiny`, or both."""
   recipe, _, tiny = variants.parse(variant, contrastive.RECIPES, "infomin")
   epoch = IMAGES // 256
   config = base.get_config()

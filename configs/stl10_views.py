@@ -1,4 +1,4 @@
-"""Two parts of an STL-10 image contrasted: colors, frequencies, learned ones.
+"""Contrasts two parts of an STL-10 image: colors, frequencies, learned views.
 
   infomin train --config configs/stl10_views.py:ydbdr --workdir runs/stl_ydbdr
   infomin train --config configs/stl10_views.py:frequency \\
@@ -7,18 +7,24 @@
   infomin train --config configs/stl10_views.py:frozen \\
     --config.encoder.generator_from=runs/stl_semi --workdir runs/stl_learned
 
-Rows are color spaces (first channel against the other two), `frequency` (a
-Gaussian blur against the rest), invertible color spaces that are learned
-(`unsupervised`, `supervised`, `semi`, and `floor`, beyond the paper), and
-`frozen`, which trains encoders on one of these. Not yet measured here; Tian et
-al. 2020 have, linear: rgb 81.5, ydbdr 86.6; unsupervised 84.3, supervised 78.5,
-semi 87.0 from ydbdr. `:tiny` and `:lab,tiny` are for tests.
+Rows:
+  rgb, ydbdr, ...  a color space, first channel against the other two
+  frequency        the blurred image against the residual
+  unsupervised, supervised, semi, floor
+                   an invertible color space that is learned
+  frozen           encoders on a learned color space of another run
+The row `floor` is not in the paper. `:tiny` and `:lab,tiny` are for tests.
 
-Differs from the paper: which does not publish these settings, so encoder,
-optimizer and schedule are those of the code of Wang and Isola 2020 for STL-10,
-in two networks of half the width; crops and temperature are those of CMC's
-authors. Negatives are those of the batch, not of a memory bank, so the bound
-is at most log(768) = 6.64 nats. Learned rows use Adam, at rates of ours.
+Linear accuracies in percent of Tian et al. 2020: rgb 81.5, ydbdr 86.6, and,
+learned from ydbdr, unsupervised 84.3, supervised 78.5, semi 87.0. Not yet
+measured here.
+
+Differs from the paper: it does not give these settings. Encoder, optimizer and
+schedule are those of the code of Wang and Isola 2020 for STL-10, with two
+networks of half the width. Crops and temperature are those of the authors of
+CMC. Negatives come from the batch, not from a memory bank, so that the bound is
+at most log(768) = 6.64 nats. Learned rows use Adam with learning rates of our
+own.
 """
 
 import ml_collections
@@ -29,7 +35,7 @@ ROWS = (*learned_views.SPACES, "frequency", *learned_views.LEARNED)
 
 
 def get_config(variant: str = "ydbdr") -> ml_collections.ConfigDict:
-  """Returns the config of a row, or tiny, or both."""
+  """Returns the config of a variant: a row, `tiny`, or both."""
   row, _, tiny = variants.parse(variant, ROWS, "ydbdr")
   config = base.get_config()
   config.steps, config.batch_size = 27_344, 768  # 200 epochs
@@ -44,7 +50,7 @@ def get_config(variant: str = "ydbdr") -> ml_collections.ConfigDict:
     dtype="float32",
   )
   config.encoder = learned_views.encoder(row, network, "ydbdr")
-  # Labels are -1 where there are none.
+  # 0 uses all labels: images without a label have the label -1 here.
   config.objective = learned_views.objective(
     row, network, contrastive.COSINES, classes=10, labelled=0
   )

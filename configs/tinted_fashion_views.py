@@ -1,17 +1,22 @@
-"""Views of Fashion-MNIST in colors, on two CPU cores.
+"""Contrasts views of Fashion-MNIST in colors, on two CPU cores.
 
   infomin train --config configs/tinted_fashion_views.py:ydbdr --workdir runs/v
   infomin train --config configs/tinted_fashion_views.py:augment \\
     --config.views.strength=1.0 --workdir runs/jittered
 
-Rows: `augment`, two augmented views of one encoder, whose crops and jitter can
-be swept, and recipes of views (A to E, simclr, infomin, crop); a color space
-(rgb, lab, ycbcr, ypbpr, ydbdr, yiq, hsv), its first channel against the other
-two; `frequency`, blurred against the rest; `unsupervised`, `supervised`, `semi`
-and `floor`, views that are being learned, and `frozen`, which takes them from
-another run (`--config.encoder.generator_from=WORKDIR`). `infomin study
-good_views --preset local` trains them all; a run takes about half a minute.
-`:tiny` and `:semi,tiny` are for tests.
+Rows:
+  augment    two augmented views, for sweeps of crops and jitter
+  A to E, simclr, infomin, crop
+             two views of an augmentation recipe
+  rgb, lab, ycbcr, ypbpr, ydbdr, yiq, hsv
+             a color space, first channel against the other two
+  frequency  the blurred image against the residual
+  unsupervised, supervised, semi, floor
+             views that are being learned
+  frozen     learned views of another run,
+             `--config.encoder.generator_from=WORKDIR`
+`infomin study good_views --preset local` trains them all. A run takes about
+half a minute. `:tiny` and `:semi,tiny` are for tests.
 """
 
 import ml_collections
@@ -20,7 +25,7 @@ from infomin_jax.recipes import base, contrastive, learned_views, variants
 
 
 def get_config(variant: str = "augment") -> ml_collections.ConfigDict:
-  """Returns the config of a row, or tiny, or both."""
+  """Returns the config of a variant: a row, `tiny`, or both."""
   row, _, tiny = variants.parse(variant, learned_views.ROWS, "augment")
   width = 4 if tiny else 16
   network = dict(

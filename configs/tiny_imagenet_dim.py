@@ -1,13 +1,14 @@
-"""Deep InfoMax and what it is compared with, on Tiny ImageNet.
+"""Deep InfoMax and its baselines on Tiny ImageNet.
 
   infomin train --config configs/tiny_imagenet_dim.py --workdir runs/tin_dim
   infomin train --config configs/tiny_imagenet_dim.py:vae --workdir runs/tin_vae
 
-The settings of table 2 of Hjelm et al. 2019: encoder alex64x64, encode-and-dot
-critic of 2048 units, uniform prior, no augmentation, Adam 1e-4, batch 64, 200
-epochs. Rows are those of `infomin_jax/recipes/deep_infomax.py`; the default is
-local_infonce. Published, 200-unit probe: conv 34.21, fc 38.09, Y 33.33. Not yet
-measured here. `:tiny` and `:vae,tiny` are for tests.
+The settings are those of table 2 of Hjelm et al. 2019: encoder alex64x64,
+encode-and-dot critic of 2048 units, uniform prior, no augmentation, Adam 1e-4,
+batch 64, 200 epochs. The rows are those of
+`infomin_jax/recipes/deep_infomax.py`. The default is local_infonce. Published
+accuracies in percent of the 200-unit probe: conv 34.21, fc 38.09, Y 33.33. Not
+yet measured here. `:tiny` and `:vae,tiny` are for tests.
 """
 
 import ml_collections
@@ -16,7 +17,7 @@ from infomin_jax.recipes import base, contrastive, deep_infomax, variants
 
 
 def get_config(variant: str = "local_infonce") -> ml_collections.ConfigDict:
-  """Returns the config of a row, or tiny, or both."""
+  """Returns the config of a variant: a row, `tiny`, or both."""
   row, _, tiny = variants.parse(variant, deep_infomax.ROWS, "local_infonce")
   config = base.get_config()
   config.steps, config.batch_size = 312_400, 64  # 200 epochs

@@ -1,4 +1,4 @@
-"""Estimates the mutual information of two arrays whose truth is known.
+"""Estimates the mutual information of two arrays with a known true value.
 
 python examples/estimate.py
 """

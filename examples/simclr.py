@@ -1,10 +1,11 @@
-"""Trains an encoder on two views of each image, in a loop of your own.
+"""Trains an encoder on two views of each image, in your own training loop.
 
   python examples/simclr.py
   python examples/simclr.py --steps 500
 
-Views, encoder, critic and estimator come from infomin_jax; parameters, batch
-statistics, optimizer and loop are yours. Digits on photographs; no download.
+Views, encoder, critic and estimator come from infomin_jax. Parameters, batch
+statistics, optimizer and loop are yours. The images are digits on photographs,
+made without a download.
 """
 
 import argparse
@@ -33,21 +34,21 @@ optimizer = optax.adamw(1e-3)
 
 
 def loss(params, stats, key, batch):
-  """Returns minus the bound, nats, and new batch statistics."""
+  """Returns minus the bound in nats, and the new batch statistics."""
   features = []
   for images in views(key, batch):
     images = (images - 0.5) / 0.5  # views are in [0, 1]
-    found, moved = encoder.apply(
+    output, updated = encoder.apply(
       {"params": params, STATISTICS: stats}, images, True, mutable=[STATISTICS]
     )
-    stats = moved[STATISTICS]
-    features.append(found.global_)
+    stats = updated[STATISTICS]
+    features.append(output.global_)
   return -infonce(critic.apply({}, *features)), stats
 
 
 @jax.jit
 def step(params, stats, opt_state, key, batch):
-  """Returns the updated state, and the bound in nats."""
+  """Returns the updated parameters and states, and the bound in nats."""
   gradient = jax.value_and_grad(loss, has_aux=True)
   (value, stats), grads = gradient(params, stats, key, batch)
   updates, opt_state = optimizer.update(grads, opt_state, params)

@@ -1,4 +1,4 @@
-"""Finds config files: the user's own, and those that come with the package."""
+"""Finds config files: those of the user, and those of the package."""
 
 import pathlib
 import sysconfig
@@ -7,7 +7,7 @@ from infomin_jax.paths import local
 
 
 def find(config: str) -> str:
-  """Returns `FILE:VARIANT` with the user's file, or else the package's."""
+  """Returns `FILE:VARIANT`; the user's own file precedes the package's."""
   name, colon, variant = config.partition(":")
   path = local("--config", name)
   if not path.is_file() and path.parent.name in ("", "configs"):
@@ -16,8 +16,8 @@ def find(config: str) -> str:
 
 
 def packaged(name: str) -> pathlib.Path | None:
-  """Returns the package's `configs/NAME`, or None if it has no such file."""
-  # pip puts data files below the environment, or below the user's own folder.
+  """Returns `configs/NAME` of the package, or None if there is no such file."""
+  # pip puts data files below the environment, or below the folder of the user.
   schemes = (
     sysconfig.get_default_scheme(),
     sysconfig.get_preferred_scheme("user"),

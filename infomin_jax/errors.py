@@ -1,4 +1,4 @@
-"""What a user gets for bad input: one clear line, and names that resolve.
+"""Errors for bad input: one clear line, and names that resolve.
 
 Every table of names in the project is a plain dict (`ENCODERS`, `CRITICS`,
 ...). `build` turns a config entry such as `{"name": "resnet18", "dim": 64}`
@@ -6,6 +6,7 @@ into a call of the function or class of that name.
 """
 
 import difflib
+import functools
 import importlib.util
 import inspect
 import math
@@ -20,12 +21,12 @@ class UserError(ValueError):
 
 
 def missing(library: str, install: str, error: ImportError) -> UserError:
-  """Says what to do about an import that failed.
+  """Returns an error that says how to fix a failed import.
 
   Args:
-    library: that was to be imported, a top-level name.
-    install: what to give to pip.
-    error: of the import; perhaps of another library that this one needs.
+    library: the top-level name of what was imported.
+    install: the argument for pip.
+    error: the error of the import, perhaps from a dependency of the library.
   """
   if importlib.util.find_spec(library) is None:
     return UserError(f"{library} is not installed: pip install {install}.")
@@ -37,13 +38,13 @@ def missing(library: str, install: str, error: ImportError) -> UserError:
 
 
 def _and(library: str, name: str | None) -> str:
-  """The other library that is not there, for pip."""
+  """Returns the missing dependency for pip, or ""."""
   other = (name or library).partition(".")[0]
   return "" if other == library else f" {other}"
 
 
 def nearest(name: str, known) -> str:
-  """The known names, the likeliest meant ones first: text for an error."""
+  """Returns text for an error: the known names, most similar first."""
   known = sorted(str(k) for k in known)
   close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
   meant = f"did you mean {' or '.join(close)}? " if close else ""
@@ -53,13 +54,16 @@ def nearest(name: str, known) -> str:
 def lookup(
   kind: str, name: str, table: Mapping[str, Any], hint: str = ""
 ) -> Any:
-  """`table[name]`, or a UserError that lists the known names.
+  """Returns `table[name]`.
 
   Args:
     kind: what the table holds, for the message (`encoder`).
-    name: the name asked for.
+    name: the requested name.
     table: the known names.
-    hint: what else may help, a sentence.
+    hint: an additional sentence for the message.
+
+  Raises:
+    UserError: an unknown name; the message lists the known names.
   """
   if name not in table:
     known = f"Unknown {kind} {name!r}: {nearest(name, table)}"
@@ -67,14 +71,43 @@ def lookup(
   return table[name]
 
 
+def check_declared(subclass: type, bases: tuple[type, ...]) -> None:
+  """Refuses a public name that looks like a misspelled one of `bases`.
+
+  A base class declares what may be overridden. A misspelled override would
+  leave the default in force, without a word.
+
+  Args:
+    subclass: the class that was defined.
+    bases: the classes that declare the names; the last one is its parent.
+  """
+  declared = {n for base in bases for n in vars(base) if n[0] != "_"}
+  for name in {**vars(subclass), **subclass.__annotations__}:
+    close = difflib.get_close_matches(name, declared, n=1, cutoff=0.85)
+    if not name.startswith("_") and name not in declared and close:
+      raise TypeError(
+        f"{subclass.__name__}.{name} is unknown to {bases[-1].__name__}: did "
+        f"you mean {close[0]}? If not, choose a name that differs more."
+      )
+
+
+def check_kind(where: str, value: Any, base: type) -> None:
+  """Refuses a module that does not follow the contract of `base`."""
+  if not isinstance(value, base):
+    raise UserError(
+      f"{where}: {type(value).__name__} is not a subclass of "
+      f"{base.__module__}.{base.__name__}: derive it from that class."
+    )
+
+
 def check_tuple(where: str, value: Any, annotation: Any) -> None:
-  """Refuses what is not the tuple of numbers that an annotation asks for.
+  """Raises a UserError for a value that is not the annotated tuple of numbers.
 
   Args:
     where: the key, for the message.
-    value: what it is set to.
-    annotation: such as `tuple[int, ...]` or `tuple[float, float]`; others,
-      and tuples of other things, are not checked.
+    value: its value.
+    annotation: such as `tuple[int, ...]` or `tuple[float, float]`. Other
+      annotations, and tuples of other items, are not checked.
   """
   if typing.get_origin(annotation) is not tuple:
     return
@@ -106,9 +139,26 @@ def build(
     **given: arguments that the code, not the config, supplies.
 
   Raises:
-    UserError: unknown name, or an option that the callee does not take or
-      misses (the message lists what it takes), or a tuple of other things
-      than its annotation says.
+    UserError: as `bind` does.
+  """
+  return bind(kind, options, table, *given)(**given)
+
+
+def bind(
+  kind: str, options: Mapping[str, Any], table: Mapping[str, Callable], *later
+) -> functools.partial:
+  """Binds the options of a config entry to `table[options["name"]]`.
+
+  Args:
+    kind: what is configured, as in `config.<kind>`, for messages.
+    options: a config entry with a `name`; its other keys are arguments.
+    table: name -> function or class.
+    *later: names of arguments that the caller passes, not the config.
+
+  Raises:
+    UserError: unknown name, or an option that the function does not take or
+      misses (the message lists what it takes), or a tuple whose items are not
+      of the annotated type.
   """
   options = dict(options)
   name = options.pop("name", None)
@@ -117,7 +167,7 @@ def build(
   takes = {
     key: p
     for key, p in parameters.items()
-    if key not in given and key not in ("parent", "name")
+    if key not in later and key not in ("parent", "name")
   }
   for key in options:
     if key not in takes:
@@ -130,4 +180,4 @@ def build(
         raise UserError(f"config.{kind}.{key} is missing: {name!r} needs it.")
     if key in options:
       check_tuple(f"config.{kind}.{key}", options[key], p.annotation)
-  return make(**options, **given)
+  return functools.partial(make, **options)

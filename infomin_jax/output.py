@@ -1,7 +1,7 @@
-"""Numbers and JSON as all commands write them: readable, and strict.
+"""Formats numbers and JSON for all commands: readable, and strict.
 
-JSON has no infinity and no NaN, and a reader that keeps to the standard refuses
-a file with one. Both are written as `null`: a number that could not be had.
+JSON has no infinity and no NaN, and strict readers refuse a file with one. Both
+are written as `null`, which means that there is no number.
 """
 
 import json
@@ -13,19 +13,19 @@ from typing import Any
 
 from infomin_jax.errors import UserError
 
-_LONG = 1e6  # from here on a row of digits is hard to read
+_LONG = 1e6  # from here on, a number in full is hard to read
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-  """Returns strict JSON without a line break at its end.
+  """Returns strict JSON without a final line break.
 
   Args:
-    value: plain data; numbers and arrays of NumPy or JAX and paths may be in
-      it.
-    indent: spaces a level; None for one line.
+    value: plain data, which may contain paths, and numbers and arrays of NumPy
+      or JAX.
+    indent: spaces per level; None for one line.
 
   Raises:
-    TypeError: something else is in it.
+    TypeError: `value` contains something else.
   """
   return json.dumps(
     _strict(value), indent=indent, allow_nan=False, default=os.fspath
@@ -33,21 +33,21 @@ def to_json(value: Any, indent: int | None = None) -> str:
 
 
 def write_json(path: pathlib.Path, value: Any, indent: int | None = 2) -> None:
-  """Writes `to_json` and a line break; a killed process leaves no half of it.
+  """Writes `to_json` and a line break; a killed process leaves no partial file.
 
   Args:
-    path: of the file, which is replaced.
-    value: as of `to_json`.
-    indent: as of `to_json`.
+    path: the file, which is replaced.
+    value: as in `to_json`.
+    indent: as in `to_json`.
   """
   replace_text(path, to_json(value, indent) + "\n")
 
 
 def read_json(path: pathlib.Path) -> Any:
-  """Returns what a JSON file holds.
+  """Returns the content of a JSON file.
 
   Raises:
-    UserError: the file is cut or damaged.
+    UserError: the file is truncated or damaged.
   """
   try:
     return json.loads(path.read_text(encoding="utf-8"))
@@ -56,11 +56,11 @@ def read_json(path: pathlib.Path) -> Any:
 
 
 def replace_text(path: pathlib.Path, text: str) -> None:
-  """Writes all of a file or nothing, whenever the process ends."""
+  """Writes a whole file or nothing, even if the process is killed."""
   if path.parts[:2] == ("/", "dev"):  # such as /dev/stdout
     path.write_text(text, encoding="utf-8")
     return
-  path = pathlib.Path(os.path.realpath(path))  # a link stays one
+  path = pathlib.Path(os.path.realpath(path))  # a link stays a link
   part = path.with_name(f"{path.name}.{os.getpid()}.part")
   part.write_text(text, encoding="utf-8")
   os.replace(part, path)
@@ -73,18 +73,18 @@ def _strict(value: Any) -> Any:
     return {key: _strict(x) for key, x in value.items()}
   if isinstance(value, list | tuple):
     return [_strict(x) for x in value]
-  if hasattr(value, "tolist"):  # of NumPy or JAX
+  if hasattr(value, "tolist"):  # an array or number of NumPy or JAX
     return _strict(value.tolist())
   return value
 
 
 def number(value: float | None, decimals: int = 2) -> str:
-  """Returns a number for a sentence, never a row of digits.
+  """Returns a number for a sentence, never a long row of digits.
 
   Args:
-    value: any number; of None the text is empty.
-    decimals: digits after the point of usual numbers. From a million on there
-      are three digits and an exponent.
+    value: any number; None gives an empty text.
+    decimals: digits after the point. Numbers from a million on have three
+      digits and an exponent instead.
   """
   if value is None:
     return ""
@@ -94,7 +94,7 @@ def number(value: float | None, decimals: int = 2) -> str:
 
 
 def duration(seconds: float) -> str:
-  """Returns `02:03:04`, with days in front from one day on."""
+  """Returns `02:03:04`, with the days in front if there are any."""
   if not math.isfinite(seconds):
     return "unknown"
   days, rest = divmod(round(max(seconds, 0)), 86_400)

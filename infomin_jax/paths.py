@@ -1,4 +1,4 @@
-"""Paths that users name: on local disks, with `~` as the home folder."""
+"""Paths on local disks in flags and arguments, with `~` as the home folder."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ from absl import flags
 
 from infomin_jax.errors import UserError
 
-# gs://bucket, s3://bucket, and gs:/bucket, which pathlib makes of the former.
+# gs://bucket, s3://bucket, and gs:/bucket, into which pathlib turns the first.
 _STORE = re.compile(r"([A-Za-z][A-Za-z0-9+-]+):/+")
 
 
@@ -17,11 +17,12 @@ def local(argument: str, path: str | pathlib.Path) -> pathlib.Path:
   """Returns the path with `~` expanded.
 
   Args:
-    argument: who names the path, such as `--workdir`, for messages.
+    argument: the option with the path, such as `--workdir`, for messages.
     path: as the user wrote it.
 
   Raises:
-    UserError: the path is in an object store, or is of a user who is not here.
+    UserError: the path is in an object store, or in the home of an unknown
+      user.
   """
   if store := _STORE.match(str(path)):
     hint = (
@@ -32,38 +33,40 @@ def local(argument: str, path: str | pathlib.Path) -> pathlib.Path:
     raise UserError(
       f"{argument}: expected a path on a local disk, got {str(path)!r}: {hint}."
     )
-  # Not pathlib's: for it, ./~ is the home folder too.
-  found = os.path.expanduser(path)
-  if str(path).startswith("~") and found == str(path):
-    raise UserError(f"{argument}: {str(path)!r} has no home folder here.")
-  return pathlib.Path(found)
+  # Not `Path.expanduser`, which also takes ./~ for the home folder.
+  expanded = os.path.expanduser(path)
+  if str(path).startswith("~") and expanded == str(path):
+    raise UserError(
+      f"{argument}: {str(path)!r} names a user who has no home folder here."
+    )
+  return pathlib.Path(expanded)
 
 
 def split(argument: str, text: str) -> list[str]:
-  """Splits paths at commas, but for commas in the name of what exists.
+  """Splits paths at commas, except commas in the name of an existing path.
 
   Args:
     argument: as in `local`.
-    text: `runs/a,runs/b`.
+    text: such as `runs/a,runs/b`.
   """
-  found: list[str] = []
+  paths: list[str] = []
   words = text.split(",")
   while words:
-    # The longest run of words that is a path, or else one word. Not `Path`'s
-    # `exists`: a name may be too long.
+    # The longest run of words that is a path, or else one word. `Path.exists`
+    # would raise for a name that is too long.
     runs = [
       local(argument, ",".join(words[:count]))
       for count in range(len(words), 0, -1)
     ]
-    there = [i for i, path in enumerate(runs) if os.path.exists(path)]
-    chosen = there[0] if there else len(runs) - 1
-    found.append(str(runs[chosen]))
-    del words[: len(runs) - chosen]
-  return [path for path in found if path not in ("", ".")]
+    existing = [i for i, path in enumerate(runs) if os.path.exists(path)]
+    index = existing[0] if existing else len(runs) - 1
+    paths.append(str(runs[index]))
+    del words[: len(runs) - index]
+  return [path for path in paths if path not in ("", ".")]
 
 
 class _Parser(flags.ArgumentParser):
-  """Reads a path, or several."""
+  """Parses a path, or several."""
 
   def __init__(self, read: Callable[[str], str | list[str]]):
     super().__init__()
@@ -84,7 +87,7 @@ def define(
 
 
 def define_list(name: str, about: str, values: flags.FlagValues) -> None:
-  """Defines a flag that is paths, separated by commas."""
+  """Defines a flag that is a list of paths, separated by commas."""
   parser = _Parser(lambda text: split(f"--{name}", text))
   serializer = flags.CsvListSerializer(",")
   flags.DEFINE(parser, name, [], about, values, serializer)

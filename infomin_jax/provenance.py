@@ -1,7 +1,7 @@
-"""Evidence: measured numbers with what is needed to measure them again.
+"""Evidence files: measured numbers, and what is needed to measure them again.
 
-The commands write `docs/evidence/*.json`; `docs/tables.py` makes the README's
-tables from these files and a test compares the two.
+The commands write `docs/evidence/*.json`. `docs/tables.py` makes the tables of
+the README from these files, and a test compares the two.
 """
 
 import importlib.metadata
@@ -26,7 +26,7 @@ def write(path, *, commands, config, seeds, values, extra=None) -> None:
     config: the resolved configuration, as plain data.
     seeds: the seeds of the runs.
     values: the numbers, a list of mappings.
-    extra: further entries.
+    extra: additional entries.
   """
   path = pathlib.Path(path)
   record = {
@@ -46,64 +46,65 @@ def write(path, *, commands, config, seeds, values, extra=None) -> None:
 
 
 def over_seeds(rows: list[dict]) -> list[dict]:
-  """Rows of `evaluation.json` that differ only in the seed, made one.
+  """Merges rows of `evaluation.json` that differ only in the seed.
 
-  Runs that share a measurement, that of raw pixels, have the very same row: it
-  counts once, or its spread would look like that of several.
+  Runs that share a measurement, such as the probe of raw pixels, have exactly
+  the same row. It counts once; otherwise it would look like several seeds
+  without spread.
 
   Returns:
     Rows with `mean`, `std` (sample; null for one seed) and `values`. Rows
-    without a value count for nothing; `mean` is null where there is none.
+    without a value are ignored; `mean` is null if no row has a value.
   """
   groups: dict[tuple, list[float | None]] = {}
   names = ("task", "protocol", "tap", "features", "metric")
   for row in {tuple(row.items()): row for row in rows}.values():
     groups.setdefault(tuple(row[n] for n in names), []).append(row["value"])
-  known = {
-    key: [value for value in found if value is not None]
-    for key, found in groups.items()
+  numbers = {
+    key: [value for value in group if value is not None]
+    for key, group in groups.items()
   }
   return [
     dict(zip(names, key, strict=True))
     | {
-      "mean": float(np.mean(found)) if found else None,
-      "std": float(np.std(found, ddof=1)) if len(found) > 1 else None,
-      "values": found,
+      "mean": float(np.mean(group)) if group else None,
+      "std": float(np.std(group, ddof=1)) if len(group) > 1 else None,
+      "values": group,
     }
-    for key, found in known.items()
+    for key, group in numbers.items()
   ]
 
 
 def training(workdir) -> dict:
-  """Returns what a run took and where it ended, from its `summary.json`."""
+  """Returns cost and final metrics of a run, from its `summary.json`."""
   path = pathlib.Path(workdir) / "summary.json"
   summary = read_json(path)
   final = summary["final"]
-  kept = ("seconds", "loss", "mi_bound", "mi_ceiling", "images_per_second")
+  keys = ("seconds", "loss", "mi_bound", "mi_ceiling", "images_per_second")
   about = {name: summary[name] for name in ("command", "steps")}
-  return about | {name: final[name] for name in kept if name in final}
+  return about | {name: final[name] for name in keys if name in final}
 
 
 def commit() -> str:
-  """The checkout's commit, `-dirty` if files differ from it; or `unknown`."""
-  found = subprocess.run(
+  """Returns the commit of the checkout, `-dirty` if changed; or `unknown`."""
+  result = subprocess.run(
     ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"],
     cwd=pathlib.Path(__file__).parent,
     capture_output=True,
     text=True,
     check=False,
   )
-  return found.stdout.strip() or "unknown"
+  return result.stdout.strip() or "unknown"
 
 
 def versions() -> dict[str, str]:
-  """Versions of Python and the packages that decide the numbers."""
-  found = {name: importlib.metadata.version(name) for name in PACKAGES}
-  return {"python": platform.python_version(), **found}
+  """Returns versions of Python and of the packages that decide the numbers."""
+  packages = {name: importlib.metadata.version(name) for name in PACKAGES}
+  return {"python": platform.python_version(), **packages}
 
 
 def device() -> dict:
-  """The devices a run used, and the processor's model and cores."""
+  """Returns the devices of this process, and the processor model and cores."""
   import jax
 
   model = platform.processor() or platform.machine()

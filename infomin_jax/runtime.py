@@ -1,7 +1,7 @@
-"""Settings of the process that must be made before JAX's backend starts.
+"""Process settings that must be made before the JAX backend starts.
 
-It imports neither JAX nor NumPy: libraries count the cores when they are
-loaded, and more threads than cores spin, which made a worker twice as slow.
+This module imports neither JAX nor NumPy. Libraries count the cores when they
+are loaded. More threads than cores spin, which made a worker twice as slow.
 """
 
 import contextlib
@@ -21,10 +21,10 @@ from typing import Any
 
 import wrapt
 
-# jaxlib sends CPU convolutions to a kernel library whose gradients are slow: a
-# ResNet-18 step takes 4.7 s with it and 2.4 s without (0.10; 5.9 s and 3.5 s on
-# another machine with 0.12). Its matmuls, reductions and element-wise fusions
-# are good and stay on.
+# jaxlib sends CPU convolutions to a kernel library whose gradients are slow.
+# With it, a ResNet-18 step takes 4.7 s, and 2.4 s without it (jaxlib 0.10; 5.9
+# s and 3.5 s on another machine with 0.12). Its matmuls, reductions and
+# element-wise fusions are fast and stay on.
 _CPU_FLAG = "--xla_cpu_experimental_ynn_fusion_type"
 _CPU_FUSIONS = (
   "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,"
@@ -35,32 +35,34 @@ _CPU_FUSIONS = (
 _START_BACKEND = "from jaxlib import xla_client; xla_client.make_cpu_client()"
 
 
-_hooked = False  # whether JAX's cache is, or will be, made to write whole files
+_hooked = False  # whether the hook of `_write_whole_entries` is registered
 
 # glibc's mallopt parameters (malloc.h).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 
 
 def configure() -> None:
-  """Sets CPU flag, memory and the persistent compilation cache, without JAX.
+  """Sets the CPU flag, memory and persistent compilation cache, without JAX.
 
-  A user's own XLA_FLAGS value of the flag and JAX_COMPILATION_CACHE_DIR win.
-  Call it before the first JAX computation of the process.
+  Values of the user for this flag in XLA_FLAGS, and for
+  JAX_COMPILATION_CACHE_DIR, take precedence. Call it before the first JAX
+  computation of the process.
   """
   flags = os.environ.get("XLA_FLAGS", "")
   if _runs_on_cpu():
     keep_memory()
-    # Without chips libtpu looks for them for a while, and says so.
+    # Without chips, libtpu searches for them for a while and prints messages.
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     flag = f"{_CPU_FLAG}={_CPU_FUSIONS}"
     if _CPU_FLAG not in flags and jaxlib_accepts(flag):
       os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
   os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache() / "xla"))
-  # Small programs count too: a second start should compile nothing again.
+  # Small programs are cached too, so that a second start compiles nothing
+  # again.
   os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
   os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-  # An entry that cannot be read is compiled and written again; of a folder that
-  # cannot be written `infomin doctor` says so.
+  # An unreadable entry is compiled and written again. `infomin doctor` reports
+  # a folder that cannot be written.
   warnings.filterwarnings(
     "ignore", "Error (reading|writing) persistent compilation cache entry"
   )
@@ -71,11 +73,11 @@ def configure() -> None:
 
 
 def start_worker(shares, log: pathlib.Path) -> None:
-  """Makes this process one of several: its cores, its log, its end.
+  """Prepares a worker process: its cores, its log, its end with the parent.
 
   Args:
-    shares: a queue of lists of cores, one for each process; an empty list for
-      no binding.
+    shares: a queue of lists of cores, one list per process. With an empty list,
+      the process is not bound to cores.
     log: file to which its standard output and error are appended.
   """
   threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -90,16 +92,18 @@ def start_worker(shares, log: pathlib.Path) -> None:
 def _end_with_parent() -> None:
   parent: Any = multiprocessing.parent_process()
   parent.join()
-  os._exit(1)  # killed: its queue would be waited for without end
+  # A normal exit would wait for the queue of a killed parent forever.
+  os._exit(1)
 
 
 def keep_memory() -> None:
   """Makes glibc keep freed memory for the next step.
 
-  XLA on a CPU frees its buffers after each step, and glibc gives large ones
-  back to the kernel: every step then faults in all its memory anew (54,000
-  pages, a quarter of the processor time and more than half of the wall time of
-  a small convolutional step). So do threads that decode photographs.
+  XLA on a CPU frees its buffers after each step, and glibc returns large
+  buffers to the kernel. Every step then faults in all of its memory again. For
+  a small convolutional step that is 54,000 pages, a quarter of the processor
+  time and more than half of the wall time. Threads that decode photographs have
+  the same problem.
   """
   if platform.libc_ver()[0] == "glibc":
     libc = ctypes.CDLL(None)
@@ -109,7 +113,7 @@ def keep_memory() -> None:
 
 
 def _runs_on_cpu() -> bool:
-  """Returns whether the CPU is all this process will use, found without JAX."""
+  """Returns whether this process uses only the CPU, found without JAX."""
   if asked := os.environ.get("JAX_PLATFORMS"):
     return asked == "cpu"
   installed = {d.name.lower() for d in importlib.metadata.distributions()}
@@ -120,21 +124,22 @@ def _runs_on_cpu() -> bool:
 
 
 def has_tpu_chips() -> bool:
-  """Returns whether this machine has TPUs, one of a slice or all of it."""
+  """Returns whether this machine has TPUs, of a slice or all of it."""
   dev = pathlib.Path("/dev")
   return any(any(dev.glob(name)) for name in ("accel*", "vfio/*"))
 
 
 def _cache() -> pathlib.Path:
-  """The folder of what may be deleted at any time."""
+  """Returns a folder for files that may be deleted at any time."""
   parent = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
   return pathlib.Path(parent) / "infomin_jax"
 
 
 def jaxlib_accepts(flag: str) -> bool:
-  """Returns whether the installed jaxlib starts with an XLA flag.
+  """Returns whether the installed jaxlib accepts an XLA flag.
 
-  An unknown flag ends the process, so a child tries it, once per version.
+  An unknown flag ends the process. So a child process tries it, once per
+  version.
   """
   answer = _cache() / f"jaxlib-{importlib.metadata.version('jaxlib')}.json"
   try:
@@ -149,7 +154,7 @@ def jaxlib_accepts(flag: str) -> bool:
       check=False,
     )
     answers[flag] = child.returncode == 0
-    # A child that ended for another reason is asked again at the next start.
+    # If the child ended for another reason, the next start tries again.
     if answers[flag] or b"Unknown flag" in child.stderr:
       with contextlib.suppress(OSError):
         answer.parent.mkdir(parents=True, exist_ok=True)
@@ -158,28 +163,29 @@ def jaxlib_accepts(flag: str) -> bool:
 
 
 def _write_whole(path: pathlib.Path, content: bytes) -> None:
-  """Writes a file that no process ever sees half of."""
+  """Writes a file so that no process ever reads half of it."""
   part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
   part.write_bytes(content)
   part.replace(path)
 
 
 def _write_whole_entries(lru_cache: Any) -> None:
-  """Makes JAX's compilation cache rename its entries into place.
+  """Makes the compilation cache of JAX rename its entries into place.
 
-  JAX writes them in place. A second process then reads half of one, and a
-  killed one leaves a broken entry for good.
+  JAX writes entries in place. A second process may then read half of one, and a
+  killed process leaves a broken entry behind.
 
   Args:
-    lru_cache: JAX's module of that name, which has just been imported.
+    lru_cache: the JAX module of that name, which has just been imported.
   """
   put = lru_cache.LRUCache.put
 
   @functools.wraps(put)
   def put_whole(self, key: str, value: bytes) -> None:
     if self.eviction_enabled or "://" in str(self._path):
-      return put(self, key, value)  # locked by JAX, or an object store
-    # JAX comes here where it has found no entry, or a broken one: that goes.
+      # JAX locks the cache, or it is in an object store
+      return put(self, key, value)
+    # JAX calls this if it found no entry or a broken one, which is replaced.
     path = pathlib.Path(self._path) / f"{key}{lru_cache._CACHE_SUFFIX}"
     _write_whole(path, value)
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# One run as several processes on this machine; started again if one is lost.
+# One run as several processes on this machine. If one ends, all restart.
 #
 #   PROCESSES=4 RESTARTS=3 launch/local_processes.sh \
 #     --config configs/fashion_mnist.py --workdir runs/fm
 #
-# With GPUs give each its own: JAX_LOCAL_DEVICE_IDS is the process's number if
-# GPUS=1. Every line of every process comes to this terminal; only process 0
-# reports. TERM and INT save the run and end it.
+# GPUS=1 gives each process its own GPU: JAX_LOCAL_DEVICE_IDS becomes the number
+# of the process. All processes print to this terminal, but only process 0
+# reports progress. SIGTERM and SIGINT save the run and end it.
 set -uo pipefail
 
 processes=${PROCESSES:-2}
@@ -20,7 +20,7 @@ stop() {
 }
 trap stop TERM INT
 
-# Waits for a process, also when a signal interrupts the waiting.
+# Waits for a process. A trapped signal interrupts `wait`, hence the loop.
 status_of() {
   local code
   while true; do
@@ -43,14 +43,14 @@ for ((try = 0; ; try++)); do
   for pid in "${pids[@]}"; do
     status_of "$pid"
     code=$?
-    # 2 is a mistake, which starting again does not mend.
+    # 2 is an error of the user: a restart would fail in the same way.
     ((worst == 2 || code == 0)) || worst=$code
   done
   if ((worst == 0 || worst == 2)) || [[ -n $stopping ]]; then
     exit "$worst"
   fi
   if ((try >= restarts)); then
-    echo "lost $((try + 1)) times, the last with status $worst" >&2
+    echo "failed $((try + 1)) times, the last time with status $worst" >&2
     exit "$worst"
   fi
   echo "a process ended with status $worst: starting all again" >&2

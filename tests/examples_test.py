@@ -1,5 +1,7 @@
-"""The files of examples/ run, and print what they say."""
+"""The files of examples/ and the examples in docstrings run as they say."""
 
+import doctest
+import importlib
 import pathlib
 import re
 import subprocess
@@ -8,7 +10,7 @@ import sys
 import pytest
 
 from infomin_jax import cli
-from infomin_jax.estimators import ESTIMATORS, PROPERTIES
+from infomin_jax.estimators import ESTIMATORS
 
 
 def run(*arguments):
@@ -43,5 +45,18 @@ def test_an_own_estimator_trains(tmp_path):
       f"--workdir={tmp_path}",
     ]
   )
-  del ESTIMATORS["decoupled"], PROPERTIES["decoupled"]
+  del ESTIMATORS["decoupled"]
   assert (pathlib.Path(tmp_path) / "summary.json").exists()
+
+
+EXAMPLES = [
+  ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+  for path in sorted(pathlib.Path("infomin_jax").rglob("*.py"))
+  if ">>> " in path.read_text()
+]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_in_docstrings(name):
+  failed, tried = doctest.testmod(importlib.import_module(name))
+  assert tried and not failed

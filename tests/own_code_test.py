@@ -51,7 +51,7 @@ def test_a_run_with_a_critic_of_ones_own(tmp_path, capsys, monkeypatch):
   assert len(np.load(tmp_path / "features.npz")["features"]) == 96
   cli.main(["report", f"--with={mine}", str(run)])
   page = pathlib.Path(run / "report.html").read_text()
-  assert "Not shown" not in page and "Nearest neighbours" in page
+  assert "Not shown" not in page and "Nearest neighbors" in page
 
 
 @pytest.mark.parametrize("words", [["--with"], ["--with=none.py"]])

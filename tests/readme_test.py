@@ -159,7 +159,7 @@ def test_estimator_tables_have_all_names_directions_and_equations():
   in_words = {"infonce_symmetric", "i_alpha"}  # rows without a formula
   for own, (_, bound, equation, _) in zip(names, rows, strict=True):
     for name in own:
-      direction = estimators.PROPERTIES[name].direction
+      direction = estimators.ESTIMATORS[name].direction
       assert re.split(r"[ ,]", bound)[0] == direction
       if name not in in_words:
         value = eval(re.match("`(.*?)`", equation).group(1), dict(meaning))

@@ -59,7 +59,7 @@ def test_a_run_is_a_function_of_images(run, images):
   for wrong in (images[0][0], images[0].astype(float), images[0][:0]):
     with pytest.raises(UserError, match="expected"):
       encode(wrong)
-  with pytest.raises(UserError, match="no images of 1 channels"):
+  with pytest.raises(UserError, match="does not take images of 1 ch"):
     encode(images[0][..., :1])
 
 

@@ -1,12 +1,12 @@
-"""Strangers' inputs: public bug reports of this field's tools, made small.
+"""Small versions of public bug reports about tools of this field.
 
   python benchmarks/reports --evidence docs/evidence/reports.json
   python benchmarks/reports --only 17
 
-Each of them is built in an empty folder and given to the product. It must end
-in the right value, or in one clear line that refuses it or says what to doubt;
-exit status 1 if one does not. Add a report: one entry in the REPORTS of
-`images`, `paths`, `tables`, `weights` or `training`.
+The input of each report is built in an empty folder and passed to infomin_jax.
+The result must be the right value, or one clear line that refuses the input or
+warns about it. Otherwise the exit status is 1. To add a report, add an entry to
+REPORTS in `images`, `paths`, `tables`, `weights` or `training`.
 """
 
 import argparse
@@ -38,10 +38,11 @@ REPORTS: tuple[Report, ...] = tuple(
     key=lambda report: report.kind,
   )
 )
-_SECONDS = 60  # the most that one report may take
+_SECONDS = 60  # time limit per report
 
 
 def main() -> None:
+  """Runs the reports, prints one line each, and exits with 1 on a failure."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--evidence", help="write docs/evidence/reports.json")
   parser.add_argument("--only", type=int, nargs="*", help="kinds, by number")
@@ -71,29 +72,29 @@ def main() -> None:
 
 
 def tried(report: Report) -> str:
-  """Returns why a report ends wrong; empty if it ends right."""
-  before = pathlib.Path.cwd()
+  """Runs a report and returns why it failed, or "" if it passed."""
+  previous = pathlib.Path.cwd()
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name).resolve()
     os.chdir(folder)
     try:
       with time_limit(_SECONDS):
         report.check(folder)
-    except BaseException as error:  # also the exit of a command
+    except BaseException as error:  # includes SystemExit of a command
       if isinstance(error, KeyboardInterrupt):
         raise
-      place = traceback.extract_tb(error.__traceback__)[-1]
-      where = f"{pathlib.Path(place.filename).name}:{place.lineno}"
+      frame = traceback.extract_tb(error.__traceback__)[-1]
+      where = f"{pathlib.Path(frame.filename).name}:{frame.lineno}"
       text = " ".join(str(error).split())[:300]
       return f"{type(error).__name__} at {where}: {text}"
     finally:
-      os.chdir(before)
+      os.chdir(previous)
   return ""
 
 
 @contextlib.contextmanager
 def time_limit(seconds: int):
-  """Raises TimeoutError in what runs longer."""
+  """Raises TimeoutError if the body runs for longer than `seconds`."""
 
   def stop(number, frame):
     raise TimeoutError(f"longer than {seconds} s")
@@ -107,7 +108,7 @@ def time_limit(seconds: int):
 
 
 def write(path: str, rows: list[dict], seconds: float) -> None:
-  """Writes the evidence: one line per kind, and all reports."""
+  """Writes the evidence: one row per kind, and all reports."""
   from infomin_jax import provenance
 
   values = []
@@ -130,7 +131,10 @@ def write(path: str, rows: list[dict], seconds: float) -> None:
 
 
 def compile_quickly() -> None:
-  """Sets what tests set too: most programs run for less than they compile."""
+  """Sets the compilation options of the tests.
+
+  Most programs of the reports compile for longer than they run.
+  """
   os.environ.setdefault("JAX_PLATFORMS", "cpu")
   os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
   from infomin_jax import runtime
@@ -140,7 +144,7 @@ def compile_quickly() -> None:
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}"
   import jax
 
-  jax.devices()  # now, since libtpu writes lines where it is installed
+  jax.devices()  # before any report, because libtpu may print lines here
 
 
 if __name__ == "__main__":

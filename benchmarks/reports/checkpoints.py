@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from report import Report, heard, holds, infomin, one_line, refused
 
-# A saved device, as Orbax writes it, and what stands there for others.
+# A device in the record of Orbax, and the name of a CPU device.
 HERE = '{\\"id\\": 0}'
 HOST = "TFRT_CPU_0"
 
 
 def config_of(name="convnet", side=8, **options):
-  """A small configuration of images of `side` pixels."""
+  """Returns a small config for images of `side` pixels."""
   import runpy
 
   from infomin_jax import config_files
@@ -30,7 +30,7 @@ def config_of(name="convnet", side=8, **options):
 
 
 def run_of(folder, config, step=3, channels=3, spread=False) -> pathlib.Path:
-  """Makes a run of random weights, as training leaves one."""
+  """Writes the folder of a run with random weights, and returns its path."""
   import jax
   import jax.numpy as jnp
 
@@ -44,20 +44,20 @@ def run_of(folder, config, step=3, channels=3, spread=False) -> pathlib.Path:
     jax.ShapeDtypeStruct((2, side, side, channels), jnp.float32),
   )
   rng = np.random.default_rng(0)
-  found = jax.tree.map(
+  weights = jax.tree.map(
     lambda x: rng.uniform(0.01, 0.2, x.shape).astype(np.float32), shapes
   )
-  kept = {k: found[k] for k in ("batch_stats",) if k in found}
-  state = TrainState(jnp.int32(step), found["params"], kept, {})
+  stats = {k: weights[k] for k in ("batch_stats",) if k in weights}
+  state = TrainState(jnp.int32(step), weights["params"], stats, {})
   mesh = jax.make_mesh((jax.device_count(),), ("data",))
   everywhere = jax.NamedSharding(mesh, jax.P())
-  place = everywhere if spread else None
-  save_run(folder, config, jax.device_put(state, place))
+  sharding = everywhere if spread else None
+  save_run(folder, config, jax.device_put(state, sharding))
   return folder
 
 
 def features(folder) -> np.ndarray:
-  """What a run's encoder makes of some images, by `infomin_jax.load`."""
+  """Returns the features of two random images by `infomin_jax.load`."""
   import infomin_jax
 
   images = np.random.default_rng(1).random((2, 8, 8, 3), np.float32)
@@ -65,17 +65,17 @@ def features(folder) -> np.ndarray:
 
 
 def read_elsewhere(*changes: tuple[str, str], gone: str = ""):
-  """Returns a check: of other devices' checkpoint, the features are right.
+  """Returns a check that a checkpoint of other devices has the same features.
 
   Args:
-    *changes: what stands in the record of the devices, and what shall.
-    gone: a file of the checkpoint that was not copied.
+    *changes: pairs of a text in the record of the devices and its replacement.
+    gone: a file of the checkpoint that is deleted.
   """
 
   def check(folder: pathlib.Path) -> None:
-    place = run_of(folder / "run", config_of(), spread=bool(changes))
-    wanted = features(place)
-    (record,) = place.glob("checkpoints/*/default/_sharding")
+    workdir = run_of(folder / "run", config_of(), spread=bool(changes))
+    expected = features(workdir)
+    (record,) = workdir.glob("checkpoints/*/default/_sharding")
     text = record.read_text()
     for old, new in changes:
       assert old in text, text[:200]
@@ -83,13 +83,13 @@ def read_elsewhere(*changes: tuple[str, str], gone: str = ""):
     record.write_text(text)
     if gone:
       record.with_name(gone).unlink()
-    np.testing.assert_array_equal(features(place), wanted)
+    np.testing.assert_array_equal(features(workdir), expected)
 
   return check
 
 
 def eight_devices(folder: pathlib.Path) -> None:
-  """Another process saves from eight devices; this one reads."""
+  """Saves in a process with eight devices and reads in this process."""
   here = pathlib.Path(__file__).parent
   code = (
     f"import sys; sys.path.insert(0, {str(here)!r})\n"
@@ -100,8 +100,8 @@ def eight_devices(folder: pathlib.Path) -> None:
   subprocess.run(
     [sys.executable, "-c", code], cwd=folder, check=True, capture_output=True
   )
-  place = run_of(folder / "here", config_of())
-  np.testing.assert_array_equal(features(folder / "there"), features(place))
+  workdir = run_of(folder / "here", config_of())
+  np.testing.assert_array_equal(features(folder / "there"), features(workdir))
   said = infomin(
     "export",
     f"--workdir={folder / 'there'}",
@@ -112,7 +112,7 @@ def eight_devices(folder: pathlib.Path) -> None:
 
 
 def generator(folder: pathlib.Path) -> None:
-  """`generator_from` a run of other devices."""
+  """Reads `generator_from` a run of other devices."""
   from infomin_jax.train.experiment import trained_generator
 
   options = dict(
@@ -121,20 +121,20 @@ def generator(folder: pathlib.Path) -> None:
   )
   config = config_of("split", **options)
   config.normalize = dict(mean=(0.0,), std=(1.0,))
-  place = run_of(folder / "run", config, spread=True)
-  (record,) = place.glob("checkpoints/*/default/_sharding")
+  workdir = run_of(folder / "run", config, spread=True)
+  (record,) = workdir.glob("checkpoints/*/default/_sharding")
   record.write_text(record.read_text().replace(HERE, '{\\"id\\": 77}'))
-  assert trained_generator(str(place))
+  assert trained_generator(str(workdir))
 
 
 def unreadable(folder: pathlib.Path) -> None:
-  """A file that was not copied whole: one line, nothing made."""
-  place = run_of(folder / "run", config_of())
-  for path in place.glob("checkpoints/*/default/d/*"):
+  """Refuses a checkpoint with truncated files in one line."""
+  workdir = run_of(folder / "run", config_of())
+  for path in workdir.glob("checkpoints/*/default/d/*"):
     path.write_bytes(path.read_bytes()[:10])
-  for path in place.glob("checkpoints/*/default/ocdbt.process_0/d/*"):
+  for path in workdir.glob("checkpoints/*/default/ocdbt.process_0/d/*"):
     path.write_bytes(path.read_bytes()[:10])
-  refused(lambda: features(place), "No checkpoint in", "can be read")
+  refused(lambda: features(workdir), "No checkpoint in", "can be read")
 
 
 CONSTANT = dict(name="constant", peak=1e-3, warmup=0)
@@ -143,13 +143,13 @@ DROP = dict(name="step", peak=1e-3, at=(0.5,), factor=0.1, warmup=0)
 
 
 def longer(schedule: dict, steps: int, *words: str, done: int = 100):
-  """Returns a check of a run of 100 steps that is started with others.
+  """Returns a check of a run of 100 steps that continues with other steps.
 
   Args:
-    schedule: of the learning rate.
-    steps: the new number.
-    *words: of the refusal; none if it goes on.
-    done: the step of its checkpoint.
+    schedule: schedule of the learning rate.
+    steps: the new number of steps.
+    *words: words of the refusal. Without words the run must continue.
+    done: step of its checkpoint.
   """
 
   def check(folder: pathlib.Path) -> None:
@@ -157,46 +157,46 @@ def longer(schedule: dict, steps: int, *words: str, done: int = 100):
 
     config = config_of()
     config.schedule, config.steps = schedule, 100
-    place = run_of(folder / "run", config, step=done)
-    before = (place / "config.json").read_bytes()
+    workdir = run_of(folder / "run", config, step=done)
+    content = (workdir / "config.json").read_bytes()
     config.steps = steps
     if words:
-      line = refused(lambda: check_workdir(place, config), *words)
+      line = refused(lambda: check_workdir(workdir, config), *words)
       if steps > done:
-        holds(line, f"--config.init_from={place}")
+        holds(line, f"--config.init_from={workdir}")
     else:
-      check_workdir(place, config)
-    assert (place / "config.json").read_bytes() == before
+      check_workdir(workdir, config)
+    assert (workdir / "config.json").read_bytes() == content
 
   return check
 
 
 def started(folder: pathlib.Path) -> None:
-  """The encoder of a run, with another critic, schedule and seed."""
+  """Starts from the encoder of a run with another critic and seed."""
   import jax
 
   from infomin_jax.train.checkpoint import saved
   from infomin_jax.train.experiment import make_experiment
 
-  place = run_of(folder / "run", config_of(side=32))
+  workdir = run_of(folder / "run", config_of(side=32))
   config = config_of(side=32)
-  config.init_from, config.seed = str(place), 5
+  config.init_from, config.seed = str(workdir), 5
   experiment = make_experiment(config, jax.devices()[:1])
   with heard() as said:
     own = experiment.own_weights()
   one_line(said[1], "at its step 3: encoder.", "At random: contrastive")
-  params: Any = saved(place).params
-  wanted, found = params["encoder"], own["params"]["encoder"]
-  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, wanted, found)))
+  params: Any = saved(workdir).params
+  expected, actual = params["encoder"], own["params"]["encoder"]
+  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, expected, actual)))
 
 
 def not_started(*words: str, given: str = "run", **options):
   """Returns a check that `init_from` is refused in one line.
 
   Args:
-    *words: of the line.
-    given: what it names.
-    **options: of the encoder that trains.
+    *words: words of the line.
+    given: the folder that `init_from` names.
+    **options: options of the encoder that is to be trained.
   """
 
   def check(folder: pathlib.Path) -> None:
@@ -216,13 +216,13 @@ def not_started(*words: str, given: str = "run", **options):
 
 
 def pulled(folder: pathlib.Path) -> None:
-  """Training in the folder of an encoder that was pulled."""
+  """Refuses training in the folder of an encoder that was pulled."""
   from infomin_jax.train.checkpoint import check_workdir
 
-  place = run_of(folder / "run", config_of())
-  (place / "origin.json").write_text(json.dumps({"repo": "a/b"}))
-  line = refused(lambda: check_workdir(place, config_of()), "pulled")
-  holds(line, f"--config.init_from={place}")
+  workdir = run_of(folder / "run", config_of())
+  (workdir / "origin.json").write_text(json.dumps({"repo": "a/b"}))
+  line = refused(lambda: check_workdir(workdir, config_of()), "pulled")
+  holds(line, f"--config.init_from={workdir}")
 
 
 _READS = "the same features as where it was saved"

@@ -91,10 +91,10 @@ def long_image(height: int, width: int, size: int):
   def check(root):
     image = np.zeros((height, width, 3), np.uint8)
     tracemalloc.start()
-    found = decode.resize_crop(image, size, size)
+    resized = decode.resize_crop(image, size, size)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert found.shape == (size, size, 3)
+    assert resized.shape == (size, size, 3)
     assert peak < 2**26, f"{peak / 2**20:.0f} MiB"
 
   given = f"{height} x {width} at {size}"

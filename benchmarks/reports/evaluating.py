@@ -25,11 +25,11 @@ OPTIONS = dict(
 def probed(
   train_labels, test_labels, names=CLASSIFIERS, x=None, test_x=None
 ) -> dict[str, Mapping]:
-  """Returns what protocols find, by name; features of noise by default."""
+  """Returns the metrics of protocols by name, on noise by default."""
   import ml_collections
 
+  from infomin_jax.eval.probes import PROTOCOLS
   from infomin_jax.eval.probes.protocol import Case, Part
-  from infomin_jax.eval.probes.protocols import PROTOCOLS
 
   rng = np.random.default_rng(0)
   parts: list[Part] = []
@@ -48,34 +48,38 @@ def noted(train_labels, test_labels, word: str, names=CLASSIFIERS, **features):
 
   def check(folder):
     del folder
-    found = probed(train_labels, test_labels, names, **features)
-    for metrics in found.values():
+    metrics_by_name = probed(train_labels, test_labels, names, **features)
+    for metrics in metrics_by_name.values():
       ((_, value),) = metrics.items()
-      assert isinstance(value, str) and word in value, found
+      assert isinstance(value, str) and word in value, metrics_by_name
 
   return check
 
 
 def rare(count: int, total: int = ROWS, names=("linear", "label_information")):
-  """Returns a check that a rare class is fitted, whatever the split draws."""
+  """Returns a check that a rare class is fitted for any random split."""
 
   def check(folder):
     del folder
     y = np.r_[np.ones(count, int), np.zeros(total - count, int)]
     x = 4 * y[:, None] + np.random.default_rng(0).normal(0, 0.1, (total, 3))
     x = x.astype(np.float32)
-    found = probed(y, y, names, x=x, test_x=x)
-    if "linear" in found:
-      assert found["linear"]["accuracy"] == 1.0, found
-      assert found["linear"]["balanced_accuracy"] == 1.0, found
-    for value in found.get("label_information", {}).values():
-      assert np.isfinite(value), found
+    metrics = probed(y, y, names, x=x, test_x=x)
+    if "linear" in metrics:
+      assert metrics["linear"]["accuracy"] == 1.0, metrics
+      assert metrics["linear"]["balanced_accuracy"] == 1.0, metrics
+    for value in metrics.get("label_information", {}).values():
+      assert np.isfinite(value), metrics
 
   return check
 
 
 def one_row_in_the_selecting_tenth(folder) -> None:
-  """All seeds of a class that occurs once: a tenth of them took it away."""
+  """Fits a class of one row with 30 seeds.
+
+  In a tenth of the seeds the row is in the part that selects the L2 penalty,
+  and must not be missing from the fit.
+  """
   del folder
   from infomin_jax.eval.probes.linear import linear_accuracy
 
@@ -86,29 +90,29 @@ def one_row_in_the_selecting_tenth(folder) -> None:
 
 
 def skewed(share: float, classes: int = 2) -> Callable:
-  """Returns a check of features of noise, of which a share is one class."""
+  """Returns a check of noise features when one class has a given share."""
 
   def check(folder):
     del folder
     rest = 1 + np.arange(round((1 - share) * 1000)) % (classes - 1)
     y = np.r_[np.zeros(1000 - len(rest), int), rest]
-    found = probed(y, y, ("linear",), test_x=noise(1000))["linear"]
-    assert abs(found["largest_class"] - share) < 0.01, found
-    assert abs(found["balanced_accuracy"] - 1 / classes) < 0.1, found
-    assert found["accuracy"] > share - 0.1, found
+    metrics = probed(y, y, ("linear",), test_x=noise(1000))["linear"]
+    assert abs(metrics["largest_class"] - share) < 0.01, metrics
+    assert abs(metrics["balanced_accuracy"] - 1 / classes) < 0.1, metrics
+    assert metrics["accuracy"] > share - 0.1, metrics
 
   return check
 
 
 def noise(count: int) -> np.ndarray:
-  """Returns features that say nothing of a label."""
+  """Returns features that are independent of any label."""
   return np.random.default_rng(7).normal(size=(count, 8)).astype(np.float32)
 
 
 def balanced(folder) -> None:
   y = np.arange(1000) % 10
-  found = probed(y, y, ("knn", "linear"))
-  assert all(metrics.keys() == {"accuracy"} for metrics in found.values())
+  by_name = probed(y, y, ("knn", "linear"))
+  assert all(metrics.keys() == {"accuracy"} for metrics in by_name.values())
 
 
 def collapsed(order: Callable) -> Callable:
@@ -118,14 +122,14 @@ def collapsed(order: Callable) -> Callable:
     del folder
     y = order(np.repeat(np.arange(4), 50))
     x = np.ones((200, 8), np.float32)
-    found = probed(y, np.sort(y)[::-1], ("knn",), x=x, test_x=x)["knn"]
-    assert abs(found["accuracy"] - 0.25) < 0.13, found
+    metrics = probed(y, np.sort(y)[::-1], ("knn",), x=x, test_x=x)["knn"]
+    assert abs(metrics["accuracy"] - 0.25) < 0.13, metrics
 
   return check
 
 
 def tied_pairs(folder) -> None:
-  """Two neighbors of two classes, as near: neither always wins."""
+  """Checks that neither of two equally near classes always wins."""
   from infomin_jax.eval.probes.knn import knn_guesses
 
   x, y = np.ones((2, 3), np.float32), np.arange(2)
@@ -135,7 +139,7 @@ def tied_pairs(folder) -> None:
 
 
 def sharp_votes(folder) -> None:
-  """A temperature at which every vote is 0 in float32."""
+  """Checks a temperature at which every vote is 0 in float32."""
   from infomin_jax.eval.probes.knn import knn_guesses
 
   x = np.array([[1, 0.5], [1, 3]], np.float32)
@@ -145,7 +149,7 @@ def sharp_votes(folder) -> None:
 
 
 def run(folder, labels, more: str = "", test_labels=None):
-  """Trains two steps on arrays; returns what was said, and the last line."""
+  """Trains two steps on arrays; returns the output and the last metrics."""
   rng = np.random.default_rng(0)
 
   def images(count):
@@ -185,7 +189,7 @@ def get_config():
 
 
 def one_rare_image(folder) -> None:
-  """Training ends, and says what a constant guess gets."""
+  """Checks that training ends and prints the accuracy of a constant guess."""
   said, last = run(folder, np.r_[0, 1, np.zeros(98, int)])
   assert said.status == 0, said.err
   holds(said.err, "a constant guess has that accuracy")
@@ -193,7 +197,7 @@ def one_rare_image(folder) -> None:
 
 
 def unlabeled_test(folder) -> None:
-  """Training ends without probes, and says so."""
+  """Checks that training ends without probes and prints that."""
   said, last = run(folder, np.arange(80) % 2, test_labels=np.full(32, -1))
   assert said.status == 0, said.err
   holds(said.err, "no probes while training")
@@ -201,7 +205,7 @@ def unlabeled_test(folder) -> None:
 
 
 def evaluated(folder) -> None:
-  """All readers take rows without a value; the JSON is strict."""
+  """Checks that all commands read rows without a value from strict JSON."""
   y = np.zeros(100, int)
   said, _ = run(folder, y, test_labels=np.arange(40) % 2)
   assert said.status == 0, said.err

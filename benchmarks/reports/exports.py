@@ -17,7 +17,7 @@ def exported(place, form: str, out: pathlib.Path) -> Said:
 
 
 def computes(name: str, side: int = 8, channels: int = 3, **options):
-  """Returns a check that StableHLO of an encoder gives its features."""
+  """Returns a check that the StableHLO of an encoder has its features."""
 
   def check(folder: pathlib.Path) -> None:
     import jax
@@ -27,28 +27,28 @@ def computes(name: str, side: int = 8, channels: int = 3, **options):
 
     config = config_of(name, side, **options)
     config.evaluate.taps = ("global",)
-    place = run_of(folder / "run", config, channels=channels)
-    said = exported(place, "stablehlo", folder / "x")
+    workdir = run_of(folder / "run", config, channels=channels)
+    said = exported(workdir, "stablehlo", folder / "x")
     assert said.status == 0, said.err
     call = jax.export.deserialize(bytearray((folder / "x").read_bytes())).call
     shape = (3, side, side, channels)
     images = np.random.default_rng(1).random(shape, np.float32)
-    wanted = infomin_jax.load(place)(images)
-    found = np.asarray(call(images)["global"]).reshape(3, -1)
-    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    expected = infomin_jax.load(workdir)(images)
+    actual = np.asarray(call(images)["global"]).reshape(3, -1)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
   return check
 
 
 def written(form: str, *words: str, conv1: tuple = (), **options):
-  """Returns a check that a ResNet is written, and how to load it is said."""
+  """Returns a check that a ResNet is written, with a hint how to load it."""
 
   def check(folder: pathlib.Path) -> None:
     from safetensors.numpy import load_file
 
-    place = run_of(folder / "run", config_of("resnet18", 32, **options))
+    workdir = run_of(folder / "run", config_of("resnet18", 32, **options))
     out = folder / "x.safetensors"
-    said = exported(place, form, out)
+    said = exported(workdir, form, out)
     assert said.status == 0, said.err
     one_line(said.err, *words)
     assert load_file(out)["conv1.weight"].shape == conv1
@@ -60,8 +60,8 @@ def not_written(form: str, *words: str, name="resnet18", out="x", **options):
   """Returns a check that an encoder is refused for a format, in one line."""
 
   def check(folder: pathlib.Path) -> None:
-    place = run_of(folder / "run", config_of(name, 32, **options))
-    said = exported(place, form, folder / out)
+    workdir = run_of(folder / "run", config_of(name, 32, **options))
+    said = exported(workdir, form, folder / out)
     assert said.status == 2, said
     one_line(said.err, *words)
     assert not (folder / out).exists()
@@ -70,21 +70,21 @@ def not_written(form: str, *words: str, name="resnet18", out="x", **options):
 
 
 def a_folder(folder: pathlib.Path) -> None:
-  place = run_of(folder / "run", config_of())
+  workdir = run_of(folder / "run", config_of())
   (folder / "out").mkdir()
-  said = exported(place, "stablehlo", folder / "out")
+  said = exported(workdir, "stablehlo", folder / "out")
   assert said.status == 2
   one_line(said.err, "is a folder")
 
 
 def broken_library(folder: pathlib.Path) -> None:
-  """huggingface_hub is here, and a library that it needs is not."""
-  place = run_of(folder / "run", config_of())
+  """Refuses to push if huggingface_hub lacks a library that it needs."""
+  workdir = run_of(folder / "run", config_of())
   package = folder / "site" / "huggingface_hub"
   package.mkdir(parents=True)
   (package / "__init__.py").write_text("import httpx_of_nobody\n")
   path = os.pathsep.join([str(folder / "site"), *filter(None, sys.path)])
-  words = "push", f"--workdir={place}", "--repo=a/b"
+  words = "push", f"--workdir={workdir}", "--repo=a/b"
   done = subprocess.run(
     [sys.executable, "-m", "infomin_jax.cli", *words],
     env=os.environ | {"PYTHONPATH": path},

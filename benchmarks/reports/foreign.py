@@ -18,7 +18,7 @@ def behind(prefix: str, state: dict = FIRST) -> dict:
 
 
 def found(path: pathlib.Path, prefix: str | None = None) -> dict:
-  """Returns the arrays that `infomin import` takes of a file."""
+  """Returns the arrays that `infomin import` takes from a file."""
   from infomin_jax.encoders.torchvision_names import encoder_arrays
   from infomin_jax.pretrained.read import read_checkpoint
 
@@ -26,20 +26,20 @@ def found(path: pathlib.Path, prefix: str | None = None) -> dict:
 
 
 def taken(given: dict | list, prefix: str | None = None, old: bool = False):
-  """Returns a check that an object's ResNet is FIRST, number for number."""
+  """Returns a check that the ResNet of an object is exactly FIRST."""
 
   def check(folder: pathlib.Path) -> None:
     arrays = found(save(folder / "given.pth", given, old), prefix)
-    wanted = encoder_of(FIRST)
-    assert arrays.keys() == wanted.keys()
-    for name, x in wanted.items():
+    expected = encoder_of(FIRST)
+    assert arrays.keys() == expected.keys()
+    for name, x in expected.items():
       np.testing.assert_array_equal(arrays[name], np.float32(x))
 
   return check
 
 
 def config(folder: pathlib.Path) -> pathlib.Path:
-  """Writes a config whose encoder is that of FIRST."""
+  """Writes a config with the encoder of FIRST and returns its path."""
   from infomin_jax import config_files
 
   path = config_files.find("configs/colorful_digits.py")
@@ -53,12 +53,12 @@ def config(folder: pathlib.Path) -> pathlib.Path:
 
 
 def refused(given, *words: str, suffix: str = "pth"):
-  """Returns a check that the verb refuses a file in one line, makes nothing.
+  """Returns a check that the import is refused in one line and writes nothing.
 
   Args:
-    given: bytes, or the object that is saved.
-    *words: of the line.
-    suffix: of the file's name.
+    given: bytes of the file, or the object that is saved.
+    *words: words of the line.
+    suffix: suffix of the name of the file.
   """
 
   def check(folder: pathlib.Path) -> None:
@@ -79,7 +79,7 @@ def refused(given, *words: str, suffix: str = "pth"):
 
 
 def safetensors(state: dict, **metadata: str) -> bytes:
-  """Returns the bytes of a file, by the format's specification."""
+  """Returns the bytes of a safetensors file, by the specification."""
   kinds = {"float32": "F32", "bfloat16": "BF16", "int64": "I64"}
   header: dict = {"__metadata__": metadata} if metadata else {}
   at = 0
@@ -104,7 +104,7 @@ def converted(dtype: str) -> dict:
 
 
 def rounded(dtype: str, tensors: bool = False):
-  """Returns a check that numbers of a type come as the float32 they are."""
+  """Returns a check that numbers of a type are read as equal float32."""
 
   def check(folder: pathlib.Path) -> None:
     state, path = converted(dtype), folder / "given.bin"
@@ -120,7 +120,7 @@ def rounded(dtype: str, tensors: bool = False):
 
 
 def places(first: int) -> dict:
-  """Returns FIRST as a `Sequential` of its parts, stages from a place on."""
+  """Returns FIRST as a `Sequential` whose stages start at the index `first`."""
   parts = {"conv1": "0", "bn1": "1"}
   parts |= {f"layer{i}": f"{first + i - 1}" for i in range(1, 5)}
   split = ((*name.partition("."), x) for name, x in FIRST.items())
@@ -128,7 +128,7 @@ def places(first: int) -> dict:
 
 
 def normalized(mean, std, *words: str, stem="imagenet", arrays=(), about=""):
-  """Returns a check of the line on a config's mean and std."""
+  """Returns a check of the printed line on mean and std of a config."""
 
   def check(folder: pathlib.Path) -> None:
     import ml_collections
@@ -147,7 +147,7 @@ def normalized(mean, std, *words: str, stem="imagenet", arrays=(), about=""):
 
 
 def one_warns(folder: pathlib.Path) -> None:
-  """The verb itself says it before it trains or saves anything."""
+  """Checks that the import prints the line before it saves anything."""
   import unittest.mock
 
   path = save(folder / "given.pth", {"state_dict": behind("module.")})
@@ -294,21 +294,21 @@ REPORTS: tuple[Report, ...] = tuple(
     (
       *(19, "our own export of another mean", "a line with the file's"),
       normalized(
-        *(*HALF, "that of the file is mean (0.1,), std (0.5,)"),
+        *(*HALF, "the value of the file is mean (0.1,), std (0.5,)"),
         about='{"mean": [0.1], "std": [0.5]}',
       ),
     ),
     (
       *(19, "our own export of the same mean, per channel", "no doubt"),
       normalized(
-        *(*HALF, "Normalization: mean (0.5,), std (0.5,), that of the file"),
+        *(*HALF, "Normalization: mean (0.5,), std (0.5,), the value of the"),
         about='{"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}',
       ),
     ),
     (
       *(19, "a model with buffers norm.mean, norm.std", "a line with these"),
       normalized(
-        *(*HALF, "that of the file is mean (0.1, 0.2, 0.3), std (1, 1, 1)"),
+        *(*HALF, "value of the file is mean (0.1, 0.2, 0.3), std (1, 1, 1)"),
         arrays=BUFFERS,
       ),
     ),

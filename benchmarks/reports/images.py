@@ -13,14 +13,14 @@ from infomin_jax.data import arrays, folder, listing
 
 
 def write(path: pathlib.Path, value: int = 0, mode: str = "RGB", **options):
-  """Writes a small image; one without a suffix is a PNG."""
+  """Writes a small image. Without a suffix it is a PNG."""
   path.parent.mkdir(parents=True, exist_ok=True)
   image = Image.new("RGB", (7, 6), (value, value, value)).convert(mode)
   image.save(path, None if path.suffix else "png", **options)
 
 
 def found(root: pathlib.Path, split: str = "all", **options):
-  """Returns (file, label) of each record, and what was said."""
+  """Returns (file, label) of each record, and the text on stderr."""
   listing.say_once.cache_clear()
   with heard() as said:
     source = folder.load(split, str(root), **options)

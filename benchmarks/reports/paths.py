@@ -56,8 +56,8 @@ def several(folder: pathlib.Path) -> None:
 
   for name in ("a, b", "a", "c,d,e"):
     (folder / name).mkdir()
-  found = paths.split("--workdir", "a, b,a,c,d,e,new")
-  assert found == ["a, b", "a", "c,d,e", "new"], found
+  names = paths.split("--workdir", "a, b,a,c,d,e,new")
+  assert names == ["a, b", "a", "c,d,e", "new"], names
 
 
 REPORTS = (

@@ -1,4 +1,4 @@
-"""Reports on queues and banks that do not fit the data: kind 24."""
+"""Reports on queues and banks of a wrong size for the data: kind 24."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,7 +8,7 @@ from report import Report, holds, refused
 
 
 def term(name: str, **options):
-  """Returns a term with a memory, in a mapping as objectives have it."""
+  """Returns terms of an objective, one of which has a queue or a bank."""
   from infomin_jax import objectives
 
   critic = dict(name="separable", dim=4, hidden=(8,), normalize=True)
@@ -17,7 +17,7 @@ def term(name: str, **options):
 
 
 def advised(word: str, count: int, name: str, **options) -> Callable:
-  """Returns a check that one line says what does not fit."""
+  """Returns a check that one line of advice names the wrong size."""
 
   def check(folder):
     del folder
@@ -47,7 +47,7 @@ def shared_entries(entries: int, images: int) -> Callable:
 
 
 def memory(**options) -> str:
-  """Returns lines of a config whose only term has a memory."""
+  """Returns lines of a config whose only term has a queue or a bank."""
   critic = dict(name="separable", dim=4, hidden=(), normalize=True)
   critic |= dict(shared=True, temperature=0.1, batch_norm=False)
   (name,) = options
@@ -56,7 +56,7 @@ def memory(**options) -> str:
 
 
 def bank_in_training(folder) -> None:
-  """The refusal comes before a folder is made."""
+  """Checks that the refusal comes before a folder is created."""
   said, _ = run(folder, np.arange(450) % 3, memory(bank=dict(images=9, size=8)))
   assert said.status == 2, said
   holds(said.err, "config.objective.bank.images is 9", "405 training images")
@@ -64,7 +64,7 @@ def bank_in_training(folder) -> None:
 
 
 def queue_in_training(folder) -> None:
-  """A line at the start, and no line that blames batch norm."""
+  """Checks for advice at the start, and for none that names batch norm."""
   said, last = run(folder, np.arange(450) % 3, memory(queue=dict(size=4096)))
   assert said.status == 0 and "queue_filled" in last, said.err
   holds(said.err, "Advice: config.objective.queue.size is 4,096")
@@ -72,7 +72,7 @@ def queue_in_training(folder) -> None:
 
 
 def leak(wanted: bool, step: int, filled: float | None = None, **options):
-  """Returns a check of the rule that batch norm tells the pairs apart."""
+  """Returns a check of the rule that batch norm leaks the pairs."""
 
   def check(folder):
     from infomin_jax.runs import health

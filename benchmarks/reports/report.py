@@ -1,4 +1,4 @@
-"""One report: an input in words, what is right, and what checks it."""
+"""The `Report`, and helpers for its check."""
 
 import contextlib
 import os
@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 
 class Report(NamedTuple):
-  """A public bug report, made small.
+  """A small version of a public bug report.
 
   Attributes:
-    kind: its number in `KINDS`.
-    given: the input, in words.
-    right: the right outcome, in words.
-    check: called in an empty folder, which is also its argument; builds the
-      input, gives it to the product, and raises where the outcome is wrong.
+    kind: a key of `KINDS`.
+    given: the input in words.
+    right: the right outcome in words.
+    check: a function that is called in an empty folder, which is its argument.
+      It builds the input, passes it to infomin_jax, and raises an error if the
+      outcome is wrong.
   """
 
   kind: int
@@ -26,7 +27,7 @@ class Report(NamedTuple):
   check: Callable[[pathlib.Path], object]
 
 
-# What a line of the table stands for.
+# Number -> description of a line of the table.
 KINDS: dict[int, str] = {
   1: "side folders of tools",
   2: "links to folders above, unreadable folders",
@@ -60,7 +61,7 @@ KINDS: dict[int, str] = {
 
 
 class Said(NamedTuple):
-  """What a command did: its exit status, stdout and stderr."""
+  """The exit status, stdout and stderr of a command."""
 
   status: int
   out: str
@@ -82,18 +83,21 @@ def infomin(*arguments: str | os.PathLike) -> Said:
 
 @contextlib.contextmanager
 def heard() -> Generator[list[str]]:
-  """Yields a list that holds stdout and stderr afterwards, of C code too."""
+  """Yields a list that receives stdout and stderr at the end.
+
+  File descriptors are redirected, so that output of C code is included.
+  """
   said: list[str] = []
   with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-    kept = [(fd, os.dup(fd), file) for fd, file in ((1, out), (2, err))]
+    streams = [(fd, os.dup(fd), file) for fd, file in ((1, out), (2, err))]
     sys.stdout.flush(), sys.stderr.flush()
-    for fd, _, file in kept:
+    for fd, _, file in streams:
       os.dup2(file.fileno(), fd)
     try:
       yield said
     finally:
       sys.stdout.flush(), sys.stderr.flush()
-      for fd, old, file in kept:
+      for fd, old, file in streams:
         os.dup2(old, fd)
         os.close(old)
         file.seek(0)
@@ -101,32 +105,32 @@ def heard() -> Generator[list[str]]:
 
 
 def refused(did: Callable[[], object], *words: str) -> str:
-  """Returns the one line of the UserError that `did` must raise.
+  """Checks that a function raises a UserError of one line; returns the line.
 
   Args:
-    did: what is tried.
-    words: what the line must hold.
+    did: the function.
+    words: words that the line must contain.
   """
   from infomin_jax.errors import UserError
 
   try:
-    found = did()
+    result = did()
   except UserError as error:
     line = str(error)
   else:
-    raise AssertionError(f"expected a refusal, got {found!r}")
+    raise AssertionError(f"expected a refusal, got {result!r}")
   one_line(line, *words)
   return line
 
 
 def one_line(text: str, *words: str) -> None:
-  """Checks that a message is one line that holds the words."""
+  """Checks that a message is one line and contains the words."""
   assert len(text.strip().splitlines()) == 1, f"several lines: {text!r}"
   holds(text, *words)
 
 
 def holds(text: str, *words: str) -> None:
-  """Checks that a text has no traceback and holds the words."""
+  """Checks that a text has no traceback and contains the words."""
   assert "Traceback" not in text, text
   for word in words:
     assert word in text, f"expected {word!r} in {text!r}"

@@ -12,18 +12,18 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def config(name: str = "colorful_digits", variant: str = "tiny"):
-  """The configuration of a file in configs/."""
+  """Returns the config of a file in configs/."""
   return runpy.run_path(str(ROOT / f"configs/{name}.py"))["get_config"](variant)
 
 
 def written(folder: pathlib.Path, rows: list[dict], steps: int = 0) -> None:
-  """Makes a run's folder of these lines, without checkpoints."""
+  """Writes the folder of a run with these metrics, without checkpoints."""
   from infomin_jax.runs.workdir import as_json
 
-  made = config()
-  made.steps = steps or int(rows[-1]["step"])
+  own_config = config()
+  own_config.steps = steps or int(rows[-1]["step"])
   folder.mkdir(parents=True, exist_ok=True)
-  (folder / "config.json").write_text(json.dumps(as_json(made)))
+  (folder / "config.json").write_text(json.dumps(as_json(own_config)))
   lines = "".join(json.dumps(row) + "\n" for row in rows)
   (folder / "metrics.jsonl").write_text(lines)
 
@@ -33,7 +33,7 @@ def line(step: int, **metrics) -> dict:
 
 
 def strict(text: str):
-  """What a reader that keeps to the standard makes of JSON."""
+  """Parses JSON strictly: NaN and infinity are errors."""
 
   def forbid(word):
     raise AssertionError(f"{word} is not JSON: {text[:200]}")
@@ -47,14 +47,14 @@ def strict(text: str):
 def advice_late(folder: pathlib.Path) -> None:
   from infomin_jax.runs import health
 
-  recent, made = health.Recent(), config()
+  recent, own_config = health.Recent(), config()
   for step in range(60_000):
     recent.append(line(step, grad_norm=1.0, input_wait_share=0.1))
-  began = time.perf_counter()
+  start = time.perf_counter()
   for step in range(60_000, 60_200):
     recent.append(line(step, grad_norm=1.0, input_wait_share=0.1))
-    health.advise(recent, made)
-  each = (time.perf_counter() - began) / 200
+    health.advise(recent, own_config)
+  each = (time.perf_counter() - start) / 200
   assert each < 5e-3, f"{1e3 * each:.1f} ms per line"
 
 
@@ -63,8 +63,8 @@ def advice_of_old_lines(folder: pathlib.Path) -> None:
 
   rows = [line(i, mi_bound=4.15, mi_ceiling=4.16) for i in range(3)]
   rows += [line(i, grad_norm=1.0) for i in range(3, 5000)]
-  found = {a.rule for a in health.advise(health.Recent(rows), config())}
-  assert found == {"pinned"}, found
+  rules = {a.rule for a in health.advise(health.Recent(rows), config())}
+  assert rules == {"pinned"}, rules
 
 
 def wild_gradient_late(folder: pathlib.Path) -> None:
@@ -72,8 +72,8 @@ def wild_gradient_late(folder: pathlib.Path) -> None:
 
   rows = [line(i, grad_norm=2.0) for i in range(9000)]
   rows.append(line(9000, grad_norm=1e6))
-  (found,) = health.advise(health.Recent(rows), config())
-  holds(str(found), "The gradient's norm is 1.0e+06; usual is 2.0e+00.")
+  (advice,) = health.advise(health.Recent(rows), config())
+  holds(str(advice), "The gradient's norm is 1.0e+06; usual is 2.0e+00.")
 
 
 def two_long_runs_compared(folder: pathlib.Path) -> None:
@@ -104,9 +104,9 @@ def resumed_at_an_earlier_step(folder: pathlib.Path) -> None:
   written(folder, [line(i) for i in range(1, 10_001)])
   with (folder / "metrics.jsonl").open("a") as file:
     file.write('{"step": 10001, "lo')
-  made = config()
-  made.run.writers = ()
-  writer = MetricWriter(folder, made, 6000)
+  own_config = config()
+  own_config.run.writers = ()
+  writer = MetricWriter(folder, own_config, 6000)
   with writer.opened():
     writer.write(6001, {"loss": 2.0})
   steps = [row["step"] for row in read_metrics(folder)]
@@ -165,11 +165,13 @@ def keys_of_configs(folder: pathlib.Path) -> None:
     ("stl10_infomin", "tiny"),
     ("own_images", "tiny"),
   ):
-    made = config(name, variant)
-    made.views.randaugment.magnitude = 5  # as a flag would
-    found = made.views.randaugment.to_dict()
-    wanted = dict(count=2, p=0.5, magnitude=5.0, spread=0.5)
-    assert found == wanted, (name, found)
+    own_config = config(name, variant)
+    own_config.views.randaugment.magnitude = (
+      5  # as a flag of the command line does
+    )
+    options = own_config.views.randaugment.to_dict()
+    expected = dict(count=2, p=0.5, magnitude=5.0, spread=0.5)
+    assert options == expected, (name, options)
 
 
 def misspelt_flag(folder: pathlib.Path) -> None:
@@ -186,13 +188,15 @@ def run_of_before(folder: pathlib.Path) -> None:
   from infomin_jax.runs.workdir import as_json
   from infomin_jax.train.checkpoint import check_workdir
 
-  made = config("stl10_infomin")
-  old = as_json(made)
-  del old["views"]["randaugment"]
-  (folder / "config.json").write_text(json.dumps(old))
-  check_workdir(folder, made)
-  made.views.randaugment.p = 0.9
-  refused(lambda: check_workdir(folder, made), "views.randaugment.p (0.5 there")
+  own_config = config("stl10_infomin")
+  record = as_json(own_config)
+  del record["views"]["randaugment"]
+  (folder / "config.json").write_text(json.dumps(record))
+  check_workdir(folder, own_config)
+  own_config.views.randaugment.p = 0.9
+  refused(
+    lambda: check_workdir(folder, own_config), "views.randaugment.p (0.5 there"
+  )
 
 
 REPORTS = (

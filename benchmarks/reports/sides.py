@@ -1,4 +1,4 @@
-"""Reports on what is on which side of a split: kind 9."""
+"""Reports on groups and near-copies across a split: kind 9."""
 
 import pathlib
 
@@ -11,12 +11,14 @@ from infomin_jax.data import arrays, folder, near_copies
 
 
 def videos(root: pathlib.Path, count: int = 20, frames: int = 5) -> str:
-  """Writes root/a|b/vNN/frame.png."""
+  """Writes frames root/a|b/vNN/NN_i.png of videos, and returns the root."""
   for video in range(count):
-    place = root / "ab"[video % 2] / f"v{video:02d}"
-    place.mkdir(parents=True)
+    directory = root / "ab"[video % 2] / f"v{video:02d}"
+    directory.mkdir(parents=True)
     for i in range(frames):
-      Image.new("RGB", (6, 6), (video,) * 3).save(place / f"{video}_{i}.png")
+      Image.new("RGB", (6, 6), (video,) * 3).save(
+        directory / f"{video}_{i}.png"
+      )
   return str(root)
 
 

@@ -1,4 +1,4 @@
-"""Reports on tables and arrays that are estimated: kinds 11 to 15."""
+"""Reports on tables and arrays for `infomin estimate`: kinds 11 to 15."""
 
 import json
 import pathlib
@@ -13,7 +13,7 @@ NUMBERS = np.random.default_rng(0).normal(100, 30, (ROWS, 2)).round(2)
 
 
 def _text(delimiter=",", comma=False, header="a,b") -> str:
-  """The numbers as a table of two columns."""
+  """Returns NUMBERS as the text of a table of two columns."""
   lines = [header.replace(",", delimiter)]
   for row in NUMBERS:
     cells = [f"{value:.2f}" for value in row]
@@ -29,7 +29,7 @@ def _text(delimiter=",", comma=False, header="a,b") -> str:
 
 
 def _read(text: str | bytes, name="t.csv") -> Callable[[pathlib.Path], None]:
-  """Checks that a table gives the numbers."""
+  """Returns a check that a table is read as NUMBERS."""
 
   def check(folder):
     from infomin_jax.mi.inputs.samples import read_paired
@@ -44,7 +44,7 @@ def _read(text: str | bytes, name="t.csv") -> Callable[[pathlib.Path], None]:
 
 
 def _refused(text: str, *words: str) -> Callable[[pathlib.Path], None]:
-  """Checks that a table is refused in one line."""
+  """Returns a check that a table is refused in one line."""
 
   def check(folder):
     (folder / "t.csv").write_text(text)
@@ -86,19 +86,19 @@ NOISE = np.random.default_rng(1).normal(size=(2, 300))
 
 
 def _flagged(flag: str, x, y, *words: str) -> Callable[[pathlib.Path], None]:
-  """Checks that the JSON of an estimate has a flag, and words."""
+  """Returns a check that an estimate has a flag, and advice with words."""
 
   def check(folder):
     np.savez(folder / "f.npz", x=x, y=y)
-    shown = _estimate(folder)
-    assert flag in shown["flags"], shown
-    holds(" ".join(shown["advice"]), *words)
+    result = _estimate(folder)
+    assert flag in result["flags"], result
+    holds(" ".join(result["advice"]), *words)
 
   return check
 
 
 def _estimate(folder, *flags) -> dict:
-  """The JSON of an estimate of f.npz by the copula alone."""
+  """Returns the JSON of an estimate of f.npz with the copula critic."""
   file = folder / "f.npz"
   said = infomin("estimate", file, "--json", "--critic=copula", *flags)
   assert said.status == 0, said
@@ -116,8 +116,8 @@ def _frames(folder):
 
 def _no_flag(folder):
   np.savez(folder / "f.npz", x=NOISE[0], y=NOISE[0] + NOISE[1])
-  shown = _estimate(folder)
-  assert not {"same_column", "row_order"} & set(shown["flags"]), shown
+  result = _estimate(folder)
+  assert not {"same_column", "row_order"} & set(result["flags"]), result
 
 
 def _with(column, noise):
@@ -153,15 +153,15 @@ NUMBERED = (
 
 
 def _nothing(x) -> Callable[[pathlib.Path], None]:
-  """Checks that columns without information share nothing with noise."""
+  """Returns a check that columns without information give 0 nats with noise."""
 
   def check(folder):
     np.savez(folder / "f.npz", x=x, y=NOISE[1])
-    shown = _estimate(folder)
-    assert abs(shown["nats"]) < 0.05, shown
-    assert shown["interval"][0] < 1e-3, shown
-    # Without dependence p is uniform; here it is 0.006 or more.
-    assert shown["p_value"] > 0.002, shown
+    result = _estimate(folder)
+    assert abs(result["nats"]) < 0.05, result
+    assert result["interval"][0] < 1e-3, result
+    # Without dependence p is uniform. For these inputs it is at least 0.006.
+    assert result["p_value"] > 0.002, result
 
   return check
 
@@ -171,10 +171,10 @@ def _digits(folder):
 
   images, classes = load_digits(return_X_y=True)
   np.savez(folder / "f.npz", x=images[:600], y=classes[:600])
-  # The default critic finds 1.9 nats, in half a minute.
-  shown = _estimate(folder)
-  assert 0 <= shown["nats"] <= np.log(10), shown
-  assert "bounds_apart" in shown["flags"], shown
+  # The default critic gives 1.9 nats, but takes half a minute.
+  result = _estimate(folder)
+  assert 0 <= result["nats"] <= np.log(10), result
+  assert "bounds_apart" in result["flags"], result
 
 
 def _sorted_figure(folder):
@@ -199,31 +199,31 @@ PARTLY = (
 
 
 def _classes(symbols: int, rows: int, copied: bool):
-  """Checks time, memory and range of two columns of classes."""
+  """Returns a check of memory and range for two columns of classes."""
 
   def check(folder):
     from infomin_jax.mi.classes import count_classes
 
     rng = np.random.default_rng(0)
     x, y = rng.integers(symbols, size=(2, rows))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = count_classes(x, x if copied else y, 0)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert after - before < 300_000, f"{after - before} kB"
+    peak_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result = count_classes(x, x if copied else y, 0)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert peak - peak_before < 300_000, f"{peak - peak_before} kB"
     counts = np.bincount(x)
     p = counts[counts > 0] / rows
     entropy = -np.sum(p * np.log(p))
-    assert 0 <= found["nats"] <= entropy + 1e-9, found
+    assert 0 <= result["nats"] <= entropy + 1e-9, result
     if copied:
-      np.testing.assert_allclose(found["nats"], entropy)
+      np.testing.assert_allclose(result["nats"], entropy)
     else:
-      assert found["p_value"] > 0.01, found
+      assert result["p_value"] > 0.01, result
 
   return check
 
 
 def _names(rows: int):
-  """Checks that texts of many categories are refused against numbers."""
+  """Returns a check that text of many categories with numbers is refused."""
 
   def check(folder):
     lines = [f"name{i // 2},{i * 7919 % rows / 8}" for i in range(rows)]
@@ -251,17 +251,17 @@ CLASSES = (
 
 
 def _wide(samples: int, columns: int, informed: bool):
-  """Checks that more columns than rows end in a flagged value."""
+  """Returns a check that an estimate with many columns has a flag."""
 
   def check(folder):
     rng = np.random.default_rng(0)
     hidden, noise = rng.normal(size=(2, samples))
     x = rng.normal(size=(samples, columns)) + informed * hidden[:, None]
     np.savez(folder / "f.npz", x=x, y=0.8 * hidden + 0.6 * noise)
-    shown = _estimate(folder)
-    assert "reduced" in shown["flags"], shown
+    result = _estimate(folder)
+    assert "reduced" in result["flags"], result
     low, high = (0.1, 0.9) if informed else (-0.2, 0.2)
-    assert low < shown["nats"] < high, shown
+    assert low < result["nats"] < high, result
 
   return check
 

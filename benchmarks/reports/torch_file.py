@@ -1,7 +1,8 @@
-"""Writes PyTorch's files without PyTorch, for inputs that need such files.
+"""Writes files of PyTorch without PyTorch, as inputs of reports.
 
-A file is a pickle of calls of PyTorch's functions, and the numbers of storages.
-Here the pickle is written opcode by opcode, since the functions are not here.
+A file is a pickle with calls of PyTorch's functions, and the numbers of the
+storages. The pickle is written opcode by opcode, because `pickle` needs the
+functions, which are not installed.
 """
 
 import io
@@ -22,13 +23,13 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 
 
 class Global(NamedTuple):
-  """A function or class of a module, `torch._utils._rebuild_parameter`."""
+  """A function or class, such as `torch._utils._rebuild_parameter`."""
 
   name: str
 
 
 class Call(NamedTuple):
-  """What a function returns; `state` is what the object is set to then."""
+  """The result of a call of a function, whose state is then set to `state`."""
 
   function: str
   args: tuple = ()
@@ -52,12 +53,12 @@ def module(kind: str, **parts: Any) -> Call:
 
 
 def save(path: pathlib.Path, found: Any, old: bool = False) -> pathlib.Path:
-  """Writes an object, in which NumPy's arrays are tensors; returns the path.
+  """Writes an object, with NumPy arrays as tensors, and returns the path.
 
   Args:
-    path: of the file.
-    found: dicts, lists, texts, numbers, arrays, and `Call`s.
-    old: as PyTorch wrote before version 1.6.
+    path: path of the file.
+    found: nested dicts, lists, texts, numbers, arrays, and `Call`s.
+    old: whether to write the format before PyTorch 1.6.
   """
   numbers: list[np.ndarray] = []
   view = (None,) if old else ()  # an entry that is always None
@@ -80,7 +81,7 @@ def save(path: pathlib.Path, found: Any, old: bool = False) -> pathlib.Path:
 
 
 def _pickled(x: Any, numbers: list[np.ndarray], view: tuple) -> bytes:
-  """The opcodes that make an object."""
+  """Returns the opcodes that build an object."""
 
   def many(values) -> bytes:
     return b"(" + b"".join(_pickled(value, numbers, view) for value in values)
@@ -88,11 +89,11 @@ def _pickled(x: Any, numbers: list[np.ndarray], view: tuple) -> bytes:
   if x is None or isinstance(x, bool):
     return {None: b"N", True: b"\x88", False: b"\x89"}[x]
   if isinstance(x, Call):
-    made = _pickled(Global(x.function), numbers, view) + many(x.args) + b"tR"
+    call = _pickled(Global(x.function), numbers, view) + many(x.args) + b"tR"
     return (
-      made
+      call
       if x.state is None
-      else made + _pickled(x.state, numbers, view) + b"b"
+      else call + _pickled(x.state, numbers, view) + b"b"
     )
   if isinstance(x, Global):
     name, _, last = x.name.rpartition(".")
@@ -107,16 +108,16 @@ def _pickled(x: Any, numbers: list[np.ndarray], view: tuple) -> bytes:
     return many(x) + b"t"
   if isinstance(x, np.ndarray):
     return _pickled(_tensor(x, numbers, view), numbers, view)
-  # Texts and numbers: Python's own, but for the frame.
+  # Texts and numbers are pickled by Python, without header and end.
   file = io.BytesIO()
   pickler = pickle.Pickler(file, 2)
-  pickler.fast = True  # no memo, since several are written into one pickle
+  pickler.fast = True  # no memo, because parts are joined into one pickle
   pickler.dump(x)
   return file.getvalue()[2:-1]
 
 
 def _tensor(x: np.ndarray, numbers: list[np.ndarray], view: tuple) -> Call:
-  """The call that makes a tensor of a new storage."""
+  """Returns the call that builds a tensor on a new storage."""
   x = np.copy(x, order="K")  # dense, in the order of memory
   dtype, key = str(x.dtype), str(len(numbers))
   numbers.append(x.ravel(order="K"))
@@ -126,23 +127,23 @@ def _tensor(x: np.ndarray, numbers: list[np.ndarray], view: tuple) -> Call:
   pid = ("storage", Global(f"{module}.{kind}"), key, "cpu", x.size, *view)
   rest = (0, x.shape, strides, False, Call("collections.OrderedDict"))
   if kind == "UntypedStorage":
-    made = (_Persistent(pid), *rest, Global(f"torch.{dtype}"))
-    return Call("torch._utils._rebuild_tensor_v3", made)
+    arguments = (_Persistent(pid), *rest, Global(f"torch.{dtype}"))
+    return Call("torch._utils._rebuild_tensor_v3", arguments)
   return Call("torch._utils._rebuild_tensor_v2", (_Persistent(pid), *rest))
 
 
 def resnet18(width: int = 8, seed: int = 0) -> dict[str, np.ndarray]:
-  """Returns a ResNet-18 of a 3x3 stem under the names that torchvision has."""
+  """Returns random weights of a ResNet-18 (3x3 stem) by torchvision's names."""
   rng = np.random.default_rng(seed)
-  found: dict[str, np.ndarray] = {}
+  arrays: dict[str, np.ndarray] = {}
 
   def layers(conv: str, norm: str, out: int, inner: int, kernel: int) -> None:
     shape = (out, inner, kernel, kernel)
-    found[f"{conv}.weight"] = rng.normal(0, 0.1, shape).astype(np.float32)
+    arrays[f"{conv}.weight"] = rng.normal(0, 0.1, shape).astype(np.float32)
     for kind in ("weight", "bias", "running_mean", "running_var"):
       drawn = rng.uniform(0.5, 1.5, out).astype(np.float32)
-      found[f"{norm}.{kind}"] = drawn
-    found[f"{norm}.num_batches_tracked"] = np.asarray(7)
+      arrays[f"{norm}.{kind}"] = drawn
+    arrays[f"{norm}.num_batches_tracked"] = np.asarray(7)
 
   layers("conv1", "bn1", width, 3, 3)
   inner = width
@@ -155,13 +156,13 @@ def resnet18(width: int = 8, seed: int = 0) -> dict[str, np.ndarray]:
       if inner != out:
         layers(f"{at}downsample.0", f"{at}downsample.1", out, inner, 1)
       inner = out
-  found["fc.weight"] = rng.normal(size=(10, inner)).astype(np.float32)
-  found["fc.bias"] = np.zeros(10, np.float32)
-  return found
+  arrays["fc.weight"] = rng.normal(size=(10, inner)).astype(np.float32)
+  arrays["fc.bias"] = np.zeros(10, np.float32)
+  return arrays
 
 
 def encoder_of(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """Returns what an import must find in such a state dict."""
+  """Returns the weights that an import must take from such a state dict."""
   left = ("fc.weight", "fc.bias")
   return {
     name: x

@@ -22,19 +22,19 @@ def cache(folder: pathlib.Path):
 
 def read_while_written(folder: pathlib.Path) -> None:
   values = {f"program{i}": bytes([i]) * 2**22 for i in range(8)}
-  seen, ended = [], threading.Event()
+  entries, ended = [], threading.Event()
 
   def read():
     mine = cache(folder)
     while not ended.is_set():
-      seen.extend((k, x) for k in values if (x := mine.get(k)) is not None)
-      del seen[:-50]
-      for key, found in seen:
-        if found != values[key]:
-          raise AssertionError(f"{key} has {len(found)} bytes")
+      entries.extend((k, x) for k in values if (x := mine.get(k)) is not None)
+      del entries[:-50]
+      for key, content in entries:
+        if content != values[key]:
+          raise AssertionError(f"{key} has {len(content)} bytes")
 
   failed = []
-  threading.excepthook, before = failed.append, threading.excepthook
+  threading.excepthook, hook = failed.append, threading.excepthook
   reader = threading.Thread(target=read)
   reader.start()
   try:
@@ -43,7 +43,7 @@ def read_while_written(folder: pathlib.Path) -> None:
   finally:
     ended.set()
     reader.join()
-    threading.excepthook = before
+    threading.excepthook = hook
   assert not failed and all(cache(folder).get(k) == values[k] for k in values)
 
 
@@ -63,29 +63,29 @@ def same_entry_twice(folder: pathlib.Path) -> None:
 
 
 def killed_while_writing(folder: pathlib.Path) -> None:
-  made, replace = cache(folder), pathlib.Path.replace
+  lru, replace = cache(folder), pathlib.Path.replace
 
   def killed(self, target):
     raise KeyboardInterrupt
 
   pathlib.Path.replace = killed
   try:
-    made.put("one", b"program")
+    lru.put("one", b"program")
   except KeyboardInterrupt:
     pass
   finally:
     pathlib.Path.replace = replace
-  assert made.get("one") is None
-  made.put("one", b"program")
-  assert made.get("one") == b"program"
+  assert lru.get("one") is None
+  lru.put("one", b"program")
+  assert lru.get("one") == b"program"
 
 
 def remains_of_the_dead(folder: pathlib.Path) -> None:
   (folder / "one-cache.4711.1").write_bytes(b"pro")
-  made = cache(folder)
-  assert made.get("one") is None
-  made.put("one", b"program")
-  assert made.get("one") == b"program"
+  lru = cache(folder)
+  assert lru.get("one") is None
+  lru.put("one", b"program")
+  assert lru.get("one") == b"program"
 
 
 def answer_of_another_version(folder: pathlib.Path) -> None:
@@ -93,24 +93,24 @@ def answer_of_another_version(folder: pathlib.Path) -> None:
 
   from infomin_jax import runtime
 
-  before = os.environ.get("XDG_CACHE_HOME")
+  previous = os.environ.get("XDG_CACHE_HOME")
   os.environ["XDG_CACHE_HOME"] = str(folder)
   try:
-    place = folder / "infomin_jax"
-    place.mkdir()
+    directory = folder / "infomin_jax"
+    directory.mkdir()
     import importlib.metadata
 
     version = importlib.metadata.version("jaxlib")
-    (place / f"jaxlib-{version}.json").write_text('{"--xla_dump')  # cut off
+    (directory / f"jaxlib-{version}.json").write_text('{"--xla_dump')  # cut off
     accepted = runtime.jaxlib_accepts("--xla_of_no_version=1")
     assert not accepted
-    (path,) = place.iterdir()
+    (path,) = directory.iterdir()
     assert strict(path.read_text()) == {"--xla_of_no_version=1": False}
   finally:
-    if before is None:
+    if previous is None:
       del os.environ["XDG_CACHE_HOME"]
     else:
-      os.environ["XDG_CACHE_HOME"] = before
+      os.environ["XDG_CACHE_HOME"] = previous
 
 
 # Kind 28.
@@ -120,15 +120,15 @@ def metrics_that_are_not_finite(folder: pathlib.Path) -> None:
   from infomin_jax.runs.progress import read_metrics
   from infomin_jax.runs.writers import MetricWriter
 
-  made = config()
-  made.run.writers = ()
+  own_config = config()
+  own_config.run.writers = ()
   (folder / "run").mkdir()
-  writer = MetricWriter(folder / "run", made, 0)
+  writer = MetricWriter(folder / "run", own_config, 0)
   with writer.opened():
     writer.write(1, {"loss": 1.0, "mi_bound": -math.inf, "knn": math.nan})
   text = (folder / "run/metrics.jsonl").read_text()
-  wanted = {"step": 1, "loss": 1.0, "mi_bound": None, "knn": None}
-  assert strict(text) == wanted, text
+  expected = {"step": 1, "loss": 1.0, "mi_bound": None, "knn": None}
+  assert strict(text) == expected, text
   assert math.isnan(read_metrics(folder / "run")[0]["mi_bound"])
 
 
@@ -136,8 +136,8 @@ def runs_with_nan(folder: pathlib.Path) -> None:
   for name, value in (("a", math.nan), ("b", 0.25), ("c", 0.75)):
     written(folder / name, [line(1, linear=value)])
   said = infomin("runs", folder, "--json", "--sort=linear")
-  found = [row["linear"] for row in strict(said.out)]
-  assert found == [0.75, 0.25, None], found
+  accuracies = [row["linear"] for row in strict(said.out)]
+  assert accuracies == [0.75, 0.25, None], accuracies
   best = infomin("runs", folder, "--best=linear").out
   assert best.strip() == str(folder / "c"), best
 

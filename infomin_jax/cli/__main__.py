@@ -1,4 +1,4 @@
-"""`python -m infomin_jax.cli` is `infomin`."""
+"""Runs `python -m infomin_jax.cli` as `infomin`."""
 
 from infomin_jax.cli.main import main
 

@@ -1,12 +1,12 @@
-"""Print a script that makes a shell complete `infomin` at TAB.
+"""Print a script for TAB completion of `infomin` in a shell.
 
   eval "$(infomin completion bash)"       # in ~/.bashrc
   eval "$(infomin completion zsh)"        # in ~/.zshrc, after compinit
   infomin completion fish > ~/.config/fish/completions/infomin.fish
 
-It knows the verbs, their flags, and the words, files and folders that they
-take, and runs no Python at TAB; print it again after an update. A value is
-completed after a space (--config FILE), not after an equals sign.
+The script completes the verbs, their flags, and the words, files and folders
+that they take. It runs no Python at TAB, so print it again after an update.
+Values are completed after a space (--config FILE), not after an equals sign.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from infomin_jax.errors import UserError, lookup
 
 SHELLS = ("bash", "zsh", "fish")
 
-# What a flag takes, or a verb without one; of an enum the flag itself says it.
+# Values of a flag, or of a verb without a flag. An enum flag has its own.
 TAKES = {
-  # zsh takes shtab's own single pattern, (*.py), for qualifiers of a name.
+  # zsh would read the single pattern of shtab, (*.py), as qualifiers of a name.
   "--config": shtab.glob("*.py") | {"zsh": "_files -g '*.py'"},
   "--data_dir": shtab.DIRECTORY,
   "--evidence": shtab.FILE,
@@ -43,6 +43,10 @@ TAKES = {
   "export --format": (
     *("detectron2", "safetensors", "stablehlo", "timm", "torchvision"),
   ),
+  "list": (
+    *("critics", "data", "encoders", "estimators", "optimizers", "protocols"),
+    *("schedules", "terms", "views"),
+  ),
   "report": shtab.DIRECTORY,
   "runs": shtab.DIRECTORY,
   "study": ("limits", "deep_infomax", "good_views"),
@@ -56,7 +60,7 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
-  """Prints the script; see the module's text."""
+  """Prints the script; see the docstring of the module."""
   del values, command
   if len(rest) != 1:
     raise UserError(f"name one shell: {', '.join(SHELLS)}.")
@@ -65,7 +69,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-  """The verbs and their flags for argparse, which is what shtab reads."""
+  """Returns the verbs and their flags for argparse, which shtab reads."""
   top = argparse.ArgumentParser("infomin")
   top.add_argument("--version", action="version", version=__version__)
   table = top.add_subparsers()
@@ -91,12 +95,12 @@ def _add_flag(
     verb.add_argument(*names, action="store_true", help=about)
     return
   action = verb.add_argument(f"--{flag.name}", help=about)
-  taken = TAKES.get(f"{name} --{flag.name}", TAKES.get(f"--{flag.name}"))
-  _takes(action, taken or getattr(flag.parser, "enum_values", None))
+  values = TAKES.get(f"{name} --{flag.name}", TAKES.get(f"--{flag.name}"))
+  _takes(action, values or getattr(flag.parser, "enum_values", None))
 
 
 def _takes(action: Any, taken) -> None:
-  """Words become the action's choices, files what shtab calls `complete`."""
+  """Sets words as choices of the action, or files as its `complete`."""
   if isinstance(taken, dict):
     action.complete = taken
   else:

@@ -1,13 +1,16 @@
-"""List the data sets, prepare one, or look into one.
+"""List the data sets, prepare one, or inspect one.
 
   infomin data list
   infomin data prepare cifar10
   infomin data prepare imagenet2012 --manual_dir ~/Downloads/imagenet
   infomin data inspect fashion_mnist --split test
+  infomin data inspect ~/photos
 
-Preparing TFDS's own sets needs TensorFlow (pip install 'infomin-jax[prepare]');
-reading them, and training, does not.
+Preparing the sets of TFDS needs TensorFlow: pip install 'infomin-jax[prepare]'.
+Reading them and training need no TensorFlow.
 """
+
+import pathlib
 
 from absl import flags
 
@@ -19,20 +22,23 @@ ACTIONS = ("list", "prepare", "inspect")
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flags of `infomin data`."""
+  """Defines the flags of `infomin data`."""
   del argv
   paths.define(
-    "data_dir", "", "folder of prepared sets (default: TFDS's own)", values
+    "data_dir",
+    "",
+    "folder of prepared sets (default: the folder of TFDS)",
+    values,
   )
-  paths.define("manual_dir", "", "folder with files fetched by hand", values)
+  paths.define("manual_dir", "", "folder of files downloaded by hand", values)
   flags.DEFINE_string(
-    "split", "train", "the split to look into", flag_values=values
+    "split", "train", "the split to inspect", flag_values=values
   )
   flags.DEFINE_boolean("json", False, "print JSON", flag_values=values)
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
-  """Does one of `ACTIONS`; see the module's text."""
+  """Does one of `ACTIONS`; see the docstring of the module."""
   del command
   action = rest[0] if rest else "list"
   if action not in ACTIONS:
@@ -47,12 +53,17 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   if action == "prepare":
     print(data.prepare(rest[1], values.data_dir, values.manual_dir))
   elif action == "inspect":
-    options = {"name": rest[1], "data_dir": values.data_dir}
+    options = _source(rest[1]) | {"data_dir": values.data_dir}
     source = data.load(options, values.split)
     about = {
       "records": len(source),
       "image_shape": source.image_shape,
       "tasks": {name: task.classes for name, task in source.tasks.items()},
+      "class_names": {
+        name: list(task.names)
+        for name, task in source.tasks.items()
+        if task.names
+      },
       "fields": sorted(source[0]),
     }
     for name, value in about.items():
@@ -61,7 +72,17 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     if values.json:
       print(to_json(about))
   else:
-    _show(data.describe(values.data_dir), values.json)
+    _show(data.describe(values.data_dir, data.SOURCES), values.json)
+
+
+def _source(word: str) -> dict:
+  """Returns the options of a named data set, or of a folder or array file."""
+  from infomin_jax import data
+
+  path = pathlib.Path(word).expanduser()
+  if word in data.SOURCES or not path.exists():
+    return {"name": word}
+  return {"name": "folder" if path.is_dir() else "arrays", "path": word}
 
 
 def _show(rows: list[dict], as_json: bool) -> None:

@@ -1,10 +1,10 @@
-"""Look at this machine: what is here, what works, what to do next.
+"""Check this machine, and print what works and what to do next.
 
   infomin doctor
 
-Devices, versions, settings, disk, which data sets are ready, and how fast a
-small step and its input are. Takes half a minute; `--quick` leaves the speed
-out.
+It prints devices, versions, settings, free disk space, which data sets are
+ready, and the speed of a small step and of its input. It takes half a minute;
+`--quick` omits the speed.
 """
 
 import os
@@ -21,21 +21,19 @@ from infomin_jax.errors import UserError
 from infomin_jax.output import to_json
 
 STEPS = 20
-ROOM = 5 * 2**30  # bytes on a disk below which it is said
+ROOM = 5 * 2**30  # free bytes on a disk below which there is a warning
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flags of `infomin doctor`."""
+  """Defines the flags of `infomin doctor`."""
   del argv
-  flags.DEFINE_boolean(
-    "quick", False, "leave the speed out", flag_values=values
-  )
-  paths.define("data_dir", "", "of prepared sets", values)
+  flags.DEFINE_boolean("quick", False, "omit the speed", flag_values=values)
+  paths.define("data_dir", "", "folder of prepared data sets", values)
   flags.DEFINE_boolean("json", False, "print JSON", flag_values=values)
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
-  """Looks, and prints; see the module's text."""
+  """Checks and prints; see the docstring of the module."""
   del command
   if rest:
     raise UserError(f"unexpected argument {rest[0]!r}: flags begin with --.")
@@ -43,7 +41,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
   device = provenance.device()
   room = shutil.disk_usage(os.getcwd()).free
-  found: dict[str, Any] = {
+  facts: dict[str, Any] = {
     "devices": f"{device['count']} of {device['kind']}",
     "cpu": f"{len(os.sched_getaffinity(0))} cores of {device['cpu']}",
     **provenance.versions(),
@@ -53,38 +51,38 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     "data sets": ", ".join(_ready(values.data_dir)),
   }
   speed = {} if values.quick else _speed()
-  found |= speed
-  found["next"] = _next(device, room, found["data sets"], speed)
+  facts |= speed
+  facts["next"] = _next(device, room, facts["data sets"], speed)
   if values.json:
-    print(to_json(found, 2))
+    print(to_json(facts, 2))
     return
-  for name, value in found.items():
+  for name, value in facts.items():
     for line in value if isinstance(value, list) else [value]:
       print(f"{name:18s} {line}")
 
 
 def _cache() -> str:
-  """The folder of compiled programs, and whether it can be written."""
-  found = os.environ.get("JAX_COMPILATION_CACHE_DIR", "")
-  if found and "://" not in found:
+  """Returns the folder of compiled programs, and a note if it is read-only."""
+  folder = os.environ.get("JAX_COMPILATION_CACHE_DIR", "")
+  if folder and "://" not in folder:
     try:
-      os.makedirs(found, exist_ok=True)
-      with tempfile.TemporaryFile(dir=found):
+      os.makedirs(folder, exist_ok=True)
+      with tempfile.TemporaryFile(dir=folder):
         pass
     except OSError as error:
-      return f"{found} ({error.strerror}: each start compiles again)"
-  return found
+      return f"{folder} ({error.strerror}: each start compiles again)"
+  return folder
 
 
 def _ready(data_dir: str) -> list[str]:
-  """Sets that can be read here, and need no argument."""
+  """Returns data sets that can be read here and need no argument."""
   from infomin_jax import data
 
   return [row["name"] for row in data.describe(data_dir) if row["ready"]]
 
 
 def _speed() -> dict[str, str]:
-  """Measures the quickstart's step, and reading its images."""
+  """Measures a training step of the quickstart, and reading its images."""
   import jax
 
   from infomin_jax.train.experiment import make_experiment
@@ -101,10 +99,10 @@ def _speed() -> dict[str, str]:
   jax.block_until_ready(state.step)
   compiled = time.perf_counter() - began
   began = time.perf_counter()
-  read = [next(batches) for _ in range(STEPS)]
+  loaded = [next(batches) for _ in range(STEPS)]
   reading = time.perf_counter() - began
   began = time.perf_counter()
-  for batch in read:
+  for batch in loaded:
     state, _ = step(state, batch, experiment.resident)
   jax.block_until_ready(state)
   images = STEPS * experiment.config.batch_size
@@ -117,7 +115,7 @@ def _speed() -> dict[str, str]:
 
 
 def _next(device, room: int, ready: str, speed: dict[str, str]) -> list[str]:
-  """Says what to do, in the order of what hinders most."""
+  """Returns what to do, the worst obstacles first."""
   advice = []
   if room < ROOM:
     advice.append(
@@ -134,7 +132,7 @@ def _next(device, room: int, ready: str, speed: dict[str, str]) -> list[str]:
     )
   if "fashion_mnist" not in ready:
     advice.append(
-      "No photographs are here yet: infomin data list says how to get some."
+      "No photographs are here yet: infomin data list shows how to get some."
     )
   if speed:
     advice.append(

@@ -1,12 +1,13 @@
-"""Features of a folder's images, for people who want nothing else.
+"""Write features of a folder's images to an .npz file.
 
   infomin embed --workdir runs/fm --images photos --out feats.npz
 
-Writes `features` (float32 `[n, d]`), `files` (paths below the folder, `[n]`)
-and, where sub-folders are classes, `label` (`[n]`, -1 where there is none).
-Every file is read once, also where validation images serve as test. Images are
-brought to the size that the encoder was trained on, as evaluation does, and to
-its channels if these are one or three; other numbers the files must have.
+The file has `features` (float32 `[n, d]`), `files` (paths in the folder, `[n]`)
+and, if sub-folders are classes, `label` (`[n]`, -1 where there is none). Every
+file is read once, even if validation images serve as test images. Images are
+resized to the size that the encoder was trained on, as in evaluation. They are
+converted to its number of channels if that is one or three. Other numbers of
+channels must match.
 """
 
 import pathlib
@@ -18,7 +19,7 @@ from infomin_jax.errors import UserError
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flags of `infomin embed`."""
+  """Defines the flags of `infomin embed`."""
   del argv
   paths.define("workdir", None, "folder of a run", values)
   paths.define("images", None, "folder of images", values)
@@ -35,7 +36,7 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
-  """Embeds; see the module's text."""
+  """Embeds; see the docstring of the module."""
   del command
   if rest:
     raise UserError(f"unexpected argument {rest[0]!r}: flags begin with --.")
@@ -59,14 +60,14 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   trained = trained_encoder(values.workdir)
   config, learner, variables = trained
   root = pathlib.Path(values.images)
-  # Files are read as in training.
+  # Files are read in the same way as in training.
   keys = ("background", "ignore_orientation")
-  how = {key: config.data[key] for key in keys if key in config.data}
+  options = {key: config.data[key] for key in keys if key in config.data}
   channels = channels_of(trained)
-  source = folder.load("all", str(root), channels=channels, **how)
+  source = folder.load("all", str(root), channels=channels, **options)
   tap = values.tap or config.evaluate.taps[0]
   config.evaluate.batch_size = values.batch_size
-  config.data.host_crops = True  # files differ in size
+  config.data.host_crops = True  # files have different sizes
   config.evaluate.resize = config.evaluate.resize or config.views.size
   mesh = make_mesh(jax.devices()[:1])
   features, fields = embed(

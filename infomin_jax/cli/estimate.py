@@ -1,12 +1,12 @@
-"""How many nats do two sets of paired samples share?
+"""Estimate how many nats two sets of paired samples share.
 
   infomin estimate X.npy Y.npy
   infomin estimate table.csv --x_columns age,income --y_columns spending
   infomin estimate arrays.npz --estimators all --figure samples.png
 
-Row i of X belongs to row i of Y: .npy, .npz (arrays x and y), .csv, .tsv or
-.parquet; vectors, images, or classes. Prints the value with its 95 % interval
-and every reason not to believe it.
+Row i of X belongs to row i of Y. Files are .npy, .npz (arrays x and y), .csv,
+.tsv or .parquet, with vectors, images or classes. It prints the value with its
+95 % interval, and every reason not to believe it.
 """
 
 import os
@@ -22,7 +22,7 @@ _SHARES = (8, 4, 2, 1)
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flags of `infomin estimate`."""
+  """Defines the flags of `infomin estimate`."""
   del argv
   for side in ("x", "y"):
     flags.DEFINE_list(
@@ -34,20 +34,22 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
   flags.DEFINE_string(
     "estimators",
     "best",
-    "best, or all: a table of estimators with the direction of their bias",
+    "best; or a table with the direction of each bias: all, or names separated "
+    "by commas, such as infonce,nwj,ksg",
     flag_values=values,
   )
   flags.DEFINE_string(
     "critic",
     "auto",
-    "auto (new pairs choose), copula, mixture, warped, joined or distances",
+    "auto (held-out pairs choose), copula, mixture, warped, joined or "
+    "distances",
     flag_values=values,
   )
   flags.DEFINE_integer(
-    "seed", 0, "of folds, training and intervals", flag_values=values
+    "seed", 0, "seed of folds, training and intervals", flag_values=values
   )
   flags.DEFINE_boolean(
-    "json", False, "print JSON, not sentences", flag_values=values
+    "json", False, "print JSON instead of sentences", flag_values=values
   )
   paths.define(
     "figure",
@@ -58,16 +60,12 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
-  """Estimates; see the module's text."""
+  """Estimates; see the docstring of the module."""
   del command
   if len(rest) not in (1, 2):
     raise UserError(
       "expected one or two files: infomin estimate X.npy Y.npy, got "
       f"{len(rest)}."
-    )
-  if values.estimators not in ("best", "all"):
-    raise UserError(
-      f"--estimators is {values.estimators!r}: expected best or all."
     )
   if values.figure and pathlib.Path(values.figure).suffix != ".png":
     raise UserError(f"--figure is {values.figure!r}: expected a .png file.")
@@ -77,6 +75,9 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   from infomin_jax.mi.inputs.samples import read_paired
 
   lookup("critic (--critic)", values.critic, dict.fromkeys(CRITICS))
+  names = [] if values.estimators == "all" else values.estimators.split(",")
+  if values.estimators != "best":
+    compare.check_names("--estimators", names)
   pairs = read_paired(
     *rest, x_columns=values.x_columns, y_columns=values.y_columns
   )
@@ -84,36 +85,38 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     _check_figure(values.figure, pairs)
   settings = {"critic": values.critic, "seed": values.seed}
   with _progress() as say:
-    found = estimate_paired(pairs, **settings, say=say)
-  shown = found.to_json()
-  if values.estimators == "all":
-    shown["estimators"] = compare.table(found.held, pairs)
+    result = estimate_paired(pairs, **settings, say=say)
+  record = result.to_json()
+  if values.estimators != "best":
+    record["estimators"] = compare.table(result.held, pairs, names)
   if values.json:
-    print(to_json(shown, 2))
+    print(to_json(record, 2))
   else:
-    _show(shown)
-  if values.figure and found.held:
+    _show(record)
+  if values.figure and result.held:
     with _progress() as say:
-      held = [*_fewer(pairs, settings, say), (len(pairs.x), found.held)]
+      held = [*_fewer(pairs, settings, say), (len(pairs.x), result.held)]
     counts, folds = zip(*held, strict=True)
     compare.draw(pathlib.Path(values.figure), counts, folds)
   elif values.figure:
-    raise UserError("--figure: a side never varies; there is no curve.")
+    raise UserError("--figure: one side never varies, so there is no curve.")
 
 
 def _check_figure(figure, pairs):
-  """Refuses before the estimate what could not be drawn after it."""
+  """Refuses, before the estimate, a figure that could not be drawn after it."""
   if pairs.x_kind == pairs.y_kind == "discrete":
-    raise UserError("--figure: discrete variables are counted, not bounded.")
+    raise UserError(
+      "--figure: discrete variables are counted and have no bounds."
+    )
   folder = pathlib.Path(figure).absolute().parent
   if not os.access(folder, os.W_OK) or pathlib.Path(figure).is_dir():
     raise UserError(f"--figure: {figure} cannot be written.")
 
 
 def _fewer(pairs, settings, say):
-  """The same estimate of an eighth, a quarter and a half of the samples.
+  """Returns estimates from an eighth, a quarter and a half of the samples.
 
-  They are drawn at random: the rows of many files are sorted.
+  The samples are drawn at random, since the rows of many files are sorted.
   """
   import dataclasses
 
@@ -122,20 +125,20 @@ def _fewer(pairs, settings, say):
   from infomin_jax.mi import estimate_paired
   from infomin_jax.mi.estimate import FEWEST
 
-  found = []
-  mixed = np.random.default_rng(settings["seed"]).permutation(len(pairs.x))
+  runs = []
+  order = np.random.default_rng(settings["seed"]).permutation(len(pairs.x))
   for share in _SHARES[:-1]:
     count = len(pairs.x) // share
     if count >= FEWEST:
-      rows = np.sort(mixed[:count])
-      some = dataclasses.replace(pairs, x=pairs.x[rows], y=pairs.y[rows])
-      held = estimate_paired(some, **settings, say=say).held
-      found += [(count, held)] * bool(held)
-  return found
+      rows = np.sort(order[:count])
+      subset = dataclasses.replace(pairs, x=pairs.x[rows], y=pairs.y[rows])
+      held = estimate_paired(subset, **settings, say=say).held
+      runs += [(count, held)] * bool(held)
+  return runs
 
 
 def _progress():
-  """A context that gives `say`: a spinner on a terminal, else lines."""
+  """Returns a context that gives `say`: a spinner on a terminal, else lines."""
   import contextlib
   import sys
 

@@ -1,4 +1,4 @@
-"""Probe what a run's encoder has learned.
+"""Probe what the encoder of a run has learned.
 
   infomin evaluate --workdir runs/fm
   infomin evaluate --workdir runs/fm_0,runs/fm_1,runs/fm_2 \\
@@ -6,12 +6,12 @@
   infomin evaluate --workdir runs/v --protocols segmentation --taps conv \\
       --data name=tfds,builder=cityscapes,mask=segmentation_label
 
-Every probe also reads raw pixels and the untrained encoder. Writes
-evaluation.json and the pictures that a protocol draws into each workdir and
-prints a table; of several runs (seeds) the table gives mean and standard
-deviation. Pixels do not change with the encoder's seed, so they are probed for
-the first of the runs whose data and settings are the same. With `--data` the
-probes are of another data set, and evaluation_NAME.json is written instead.
+Every probe also reads raw pixels and the untrained encoder. It writes
+evaluation.json and the pictures of a protocol into each workdir, and prints a
+table. For several runs (seeds) the table has mean and standard deviation.
+Pixels do not depend on the seed of the encoder. So they are probed once for
+runs with the same data and settings. With `--data` another data set is probed,
+and evaluation_NAME.json is written instead.
 """
 
 import ast
@@ -29,7 +29,7 @@ from infomin_jax.runs.workdir import as_json, read_config
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flags of `infomin evaluate`."""
+  """Defines the flags of `infomin evaluate`."""
   del argv
   paths.define_list("workdir", "folder(s) of runs, separated by commas", values)
   flags.DEFINE_list(
@@ -54,45 +54,48 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
   flags.DEFINE_integer(
     "epochs",
     None,
-    "of the probes and decoders that are trained (default: the run's "
+    "epochs of trained probes and decoders (default: the run's "
     "config.evaluate.epochs)",
     flag_values=values,
   )
   flags.DEFINE_float(
     "label_share",
     None,
-    "of the labels, for semi_supervised (default: the run's "
+    "share of the labels, for semi_supervised (default: the run's "
     "config.evaluate.label_share)",
     flag_values=values,
   )
   flags.DEFINE_boolean(
-    "json", False, "print the rows as JSON, not a table", flag_values=values
+    "json",
+    False,
+    "print the rows as JSON instead of a table",
+    flag_values=values,
   )
   paths.define("evidence", None, "also store the result as this file", values)
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
-  """Evaluates; see the module's text."""
+  """Evaluates; see the docstring of the module."""
   if rest or not values.workdir:
     raise UserError("--workdir is missing: name the folder of a run.")
   from infomin_jax import provenance
-  from infomin_jax.eval.table import show_table
+  from infomin_jax.eval.result_table import show_table
 
   rows, configs, pixels = [], [], {}
   for workdir in map(pathlib.Path, values.workdir):
     config = read_config(workdir)
     for name in ("protocols", "taps"):
-      if chosen := values[name].value:
-        config.evaluate[name] = tuple(chosen)
+      if choice := values[name].value:
+        config.evaluate[name] = tuple(choice)
     for name in ("epochs", "label_share"):
       if values[name].value is not None:
         config.evaluate[name] = values[name].value
     probed = config.copy_and_resolve_references()
     probed.data = probed.data.to_dict() | changed_data(values.data)
     same = decides_pixels(probed)
-    found = _evaluated(workdir, config, probed, pixels.get(same))
-    pixels[same] = [row for row in found if row["features"] == "pixels"]
-    rows += found
+    new_rows = _evaluated(workdir, config, probed, pixels.get(same))
+    pixels[same] = [row for row in new_rows if row["features"] == "pixels"]
+    rows += new_rows
     configs.append(probed)
   if values.json:
     print(to_json({"rows": rows}, 2))
@@ -113,9 +116,9 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
 
 def changed_data(words: list[str]) -> dict[str, Any]:
-  """Changes of `config.data` from `key=value` words.
+  """Returns changes of `config.data` from `key=value` words.
 
-  A word without `=` belongs to the value before it, which has a comma.
+  A word without `=` continues the value before it, which contains a comma.
 
   Raises:
     UserError: no `=`, or a key that `config.data` cannot have.
@@ -124,7 +127,7 @@ def changed_data(words: list[str]) -> dict[str, Any]:
   from infomin_jax.errors import lookup
   from infomin_jax.train.config import SECTIONS
 
-  known = dict.fromkeys((*SECTIONS["data"], *sorted(data.option_names())))
+  allowed = dict.fromkeys((*SECTIONS["data"], *sorted(data.option_names())))
   changes, whole = {}, list[str]()
   for word in words:
     if "=" in word or not whole:
@@ -133,7 +136,7 @@ def changed_data(words: list[str]) -> dict[str, Any]:
       whole[-1] += f",{word}"
   for word in whole:
     key, equals, value = word.partition("=")
-    lookup("key of --data", key, known)
+    lookup("key of --data", key, allowed)
     if not equals:
       raise UserError(f"--data has {word!r}: give {key}=VALUE.")
     try:
@@ -146,7 +149,7 @@ def changed_data(words: list[str]) -> dict[str, Any]:
 def _evaluated(
   workdir: pathlib.Path, config, probed, pixels: list[dict] | None
 ):
-  """The rows of one run, which are also written into its folder."""
+  """Returns the rows of one run, and writes them into its folder."""
   from infomin_jax.eval.evaluate import FEATURES, evaluate
   from infomin_jax.runs.progress import say
   from infomin_jax.train.checkpoint import newest
@@ -158,19 +161,19 @@ def _evaluated(
   state = newest(workdir, untrained)
   if int(state.step) < config.steps:
     say(f"{workdir} is at step {int(state.step)} of {config.steps}.")
-  known = pixels or []
-  features = FEATURES[1:] if known else FEATURES
-  found = known + evaluate(
+  pixel_rows = pixels or []
+  features = FEATURES[1:] if pixel_rows else FEATURES
+  rows = pixel_rows + evaluate(
     experiment, state, untrained, say, folder=workdir, features=features
   )
   other = config.data.to_dict() != probed.data.to_dict()
   name = f"evaluation_{probed.data.name}.json" if other else "evaluation.json"
-  write_json(workdir / name, {"rows": found})
-  return found
+  write_json(workdir / name, {"rows": rows})
+  return rows
 
 
 def decides_pixels(config) -> str:
-  """All that rows on raw pixels depend on, but for the seed."""
+  """Returns all that rows on raw pixels depend on, except the seed."""
   parts = config.to_dict()
-  kept = {name: parts[name] for name in ("data", "evaluate", "normalize")}
-  return json.dumps([kept, config.views.size], sort_keys=True)
+  relevant = {name: parts[name] for name in ("data", "evaluate", "normalize")}
+  return json.dumps([relevant, config.views.size], sort_keys=True)

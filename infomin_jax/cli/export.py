@@ -11,10 +11,11 @@
 | safetensors | any encoder, under our own names | .safetensors |
 | stablehlo | any encoder: `jax.export.deserialize` and call it | any |
 
-Images are to be normalized by config.normalize, which every file carries where
-its format has room; stablehlo takes them as they are, in [0, 1]. The last line
-says what to change in the other library's model before it loads the file. A
-ResNet that cannot be loaded there is refused.
+Normalize images by config.normalize, which every file contains if its format
+has room for it. For stablehlo, pass images in [0, 1] without normalization. The
+last line of the output gives the changes that the model of the other library
+needs before it loads the file. A ResNet that the other library cannot load is
+refused.
 """
 
 import pathlib
@@ -28,7 +29,7 @@ from infomin_jax.output import to_json
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flags of `infomin export`."""
+  """Defines the flags of `infomin export`."""
   del argv
   paths.define("workdir", None, "folder of a run", values)
   flags.DEFINE_string("format", None, ", ".join(FORMATS), flag_values=values)
@@ -36,7 +37,7 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
-  """Exports; see the module's text."""
+  """Exports; see the docstring of the module."""
   del command
   if rest:
     raise UserError(f"unexpected argument {rest[0]!r}: flags begin with --.")
@@ -58,7 +59,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   say(f"Wrote {name} for {values.format} to {out}.{how}")
 
 
-# A writer returns what to do before the file is loaded, as a sentence or none.
+# A writer returns a sentence on what to do before the file is loaded, or "".
 
 
 def _torchvision(trained, out: pathlib.Path) -> str:
@@ -80,7 +81,7 @@ def _torchvision(trained, out: pathlib.Path) -> str:
 
 
 def _changes(trained) -> str:
-  """Returns code that turns the other library's ResNet into ours.
+  """Returns code that turns the ResNet of the other library into ours.
 
   Raises:
     UserError: the width differs, which the library does not offer.
@@ -90,9 +91,9 @@ def _changes(trained) -> str:
   encoder = trained.learner.encoder
   if encoder.width != 64:
     raise UserError(
-      f"config.encoder.width is {encoder.width}, but torchvision's and timm's "
-      "ResNets have 64 channels in the first stage and cannot load another: "
-      "use --format stablehlo or safetensors."
+      f"config.encoder.width is {encoder.width}, but a ResNet in torchvision "
+      "and timm has 64 channels in its first stage and cannot load another "
+      "width: use --format stablehlo or safetensors."
     )
   kernel, stride, pooled = STEMS[encoder.stem]
   channels = _channels(trained)
@@ -133,22 +134,22 @@ def _detectron2(trained, out: pathlib.Path) -> str:
 
 
 def _settings(trained) -> str:
-  """Detectron2's settings for this ResNet, in a sentence.
+  """Returns the settings of Detectron2 for this ResNet, in a sentence.
 
   Raises:
-    UserError: it has none for it.
+    UserError: Detectron2 has no such ResNet.
   """
   encoder, normalize = trained.learner.encoder, trained.config.normalize
   if encoder.stem != "imagenet":
     raise UserError(
-      f"config.encoder.stem is {encoder.stem}, but Detectron2's stem is "
-      "imagenet's (7x7, max pool) and cannot load another: use --format "
-      "stablehlo, safetensors or torchvision."
+      f"config.encoder.stem is {encoder.stem}, but Detectron2 has "
+      "only the stem imagenet (7x7, max pool): use --format stablehlo, "
+      "safetensors or torchvision."
     )
   if encoder.width != 64 and encoder.depth < 50:
     raise UserError(
-      f"config.encoder.width is {encoder.width}, but Detectron2 takes a "
-      f"ResNet-{encoder.depth} of width 64 alone: use --format stablehlo or "
+      f"config.encoder.width is {encoder.width}, but Detectron2 loads "
+      f"a ResNet-{encoder.depth} only with width 64: use --format stablehlo or "
       "safetensors."
     )
   narrow = {
@@ -197,8 +198,8 @@ def _stablehlo(trained, out: pathlib.Path) -> str:
   config, learner, variables = trained
 
   def features(images):
-    found = learner.apply(variables, images, method="encode")
-    return named_taps(found)
+    encoded = learner.apply(variables, images, method="encode")
+    return named_taps(encoded)
 
   size = config.views.size
   (count,) = jax.export.symbolic_shape("b")
@@ -216,7 +217,7 @@ def _stablehlo(trained, out: pathlib.Path) -> str:
 
 
 def write_safetensors(arrays, trained, out: pathlib.Path, **about) -> None:
-  """Writes arrays with the encoder and its normalization, and `about`."""
+  """Writes arrays, with metadata: encoder, normalization and `about`."""
   try:
     from safetensors.numpy import save_file
   except ImportError as error:
@@ -229,10 +230,10 @@ def write_safetensors(arrays, trained, out: pathlib.Path, **about) -> None:
 
 
 def resnet_arrays(trained):
-  """The run's encoder under torchvision's names.
+  """Returns the encoder of the run under the names of torchvision.
 
   Raises:
-    UserError: it is no ResNet.
+    UserError: the encoder is not a ResNet.
   """
   from infomin_jax.encoders.resnet import ResNet
   from infomin_jax.encoders.torchvision_names import to_torchvision

@@ -4,11 +4,11 @@
       --config configs/imagenet_infomin.py
   infomin evaluate --workdir runs/moco
 
-Takes PyTorch files and safetensors that have a ResNet under torchvision's
-names, behind any prefix: of torchvision, timm, MoCo, SwAV, DINO, Barlow Twins,
-Lightning and others. PyTorch need not be here, and nothing in a file is run.
-Where a file has several ResNets, --prefix chooses one of them. The config names
-the encoder, the data set and the views of the new run.
+It reads PyTorch files and safetensors that contain a ResNet under the names of
+torchvision, behind any prefix. Such files come from torchvision, timm, MoCo,
+SwAV, DINO, Barlow Twins, Lightning and others. PyTorch is not needed, and no
+code in a file is run. If a file has several ResNets, --prefix chooses one of
+them. The config names the encoder, the data set and the views of the new run.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from infomin_jax import paths
 from infomin_jax.cli.train import define_config, required_config
 from infomin_jax.errors import UserError
 
-# Stem -> the data set that such weights are mostly of, its mean and deviation.
+# Stem -> the usual data set of such weights, its mean and its deviation.
 _USUAL = {
   "imagenet": ("ImageNet", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
   "small": ("CIFAR-10", (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.201)),
@@ -31,20 +31,20 @@ _USUAL = {
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flags of `infomin import`."""
+  """Defines the flags of `infomin import`."""
   define_config(values, argv)
   paths.define("from", None, "the checkpoint", values)
   paths.define("workdir", None, "folder to make", values)
   flags.DEFINE_string(
     "prefix",
     None,
-    "of the ResNet that is meant, if the checkpoint has several",
+    "prefix of the ResNet to import, if the checkpoint has several",
     flag_values=values,
   )
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
-  """Imports; see the module's text."""
+  """Imports; see the docstring of the module."""
   del command
   config = required_config(values, rest)
   if not values["from"].value or not values.workdir:
@@ -77,17 +77,17 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   state = _with_encoder(make_experiment(config).init(), arrays, config.steps)
   save_run(workdir, config, state)
   name = backbone.prefix.rstrip(".")
-  left = [*left_out(checkpoint.arrays, backbone), *checkpoint.models]
+  omitted = [*left_out(checkpoint.arrays, backbone), *checkpoint.models]
   say(
     f"Made {workdir} of {path}: {len(arrays)} arrays"
     f"{f' of {name}' if name else ''}"
-    f"{f', left out {some(left)}' if left else ''}. "
+    f"{f', left out {some(omitted)}' if omitted else ''}. "
     f"Next: infomin evaluate --workdir {workdir}"
   )
 
 
 def _with_encoder(state: Any, arrays, steps: int) -> Any:
-  """A run's first state with this encoder, as if it had trained for `steps`."""
+  """Returns the first state with this encoder, as if trained for `steps`."""
   import jax
   import jax.numpy as jnp
 
@@ -110,7 +110,7 @@ def _with_encoder(state: Any, arrays, steps: int) -> Any:
 
 
 def _check_paths(path: pathlib.Path, workdir: str, config) -> None:
-  """Refuses what cannot be read or made, before long work."""
+  """Refuses what cannot be read or created, before long work."""
   if path.is_dir():
     raise UserError(f"--from {path} is a folder: name the file in it.")
   if not path.is_file():
@@ -145,7 +145,7 @@ def _with_foreign_names(checkpoint):
 
 
 def _check_encoder(config, arrays) -> None:
-  """Refuses another ResNet than the one that `config.encoder` names."""
+  """Refuses a ResNet that is not the one that `config.encoder` names."""
   import jax
   import jax.numpy as jnp
 
@@ -162,7 +162,7 @@ def _check_encoder(config, arrays) -> None:
     if getattr(encoder, key) != value
   }
   if differ:
-    wanted = ", ".join(f"{key} {value}" for key, value in differ.items())
+    expected = ", ".join(f"{key} {value}" for key, value in differ.items())
     now = ", ".join(f"{key} {getattr(encoder, key)}" for key in differ)
     keys = ", ".join(
       f"config.encoder.name to 'resnet{value}'"
@@ -171,7 +171,8 @@ def _check_encoder(config, arrays) -> None:
       for key, value in differ.items()
     )
     raise UserError(
-      f"its ResNet has {wanted}, but that of the config has {now}: set {keys}."
+      f"its ResNet has {expected}, but the encoder of the config has {now}: "
+      f"set {keys}."
     )
   size, channels = config.views.size, arrays["conv1.weight"].shape[1]
   like = jax.eval_shape(
@@ -182,7 +183,7 @@ def _check_encoder(config, arrays) -> None:
 
 
 def _instead(checkpoint) -> str:
-  """Says what to do with a model that was pickled whole; "" for state dicts."""
+  """Returns advice for a model that was pickled whole; "" for state dicts."""
   from infomin_jax.encoders.backbones import backbones
 
   if not checkpoint.models or backbones(checkpoint.arrays):
@@ -191,31 +192,32 @@ def _instead(checkpoint) -> str:
   at = "".join(f"[{part!r}]" for part in name.split(".") if part)
   return (
     f"it is a whole pickled model ({kind}), whose code would have to be run. "
-    "Where that code is, save its numbers: found = torch.load(FILE, "
-    f"weights_only=False); torch.save(found{at}.state_dict(), 'weights.pth'). "
-    "Then --from weights.pth."
+    "On a machine with that code, save its numbers: model = torch.load(FILE, "
+    f"weights_only=False); torch.save(model{at}.state_dict(), 'weights.pth'). "
+    "Then use --from weights.pth."
   )
 
 
 def normalization(options, checkpoint, stem: str) -> str:
-  """Compares a config's normalization with that of imported weights, in words.
+  """Returns a sentence that compares a normalization with imported weights.
 
   Args:
     options: `config.normalize`.
-    checkpoint: a `Checkpoint`, which may carry a mean and a deviation.
-    stem: of the ResNet; where the file carries none, its usual data set's.
+    checkpoint: a `Checkpoint`, which may contain a mean and a deviation.
+    stem: the stem of the ResNet. If the file has no normalization, the usual
+      data set of the stem decides.
   """
   carried = _carried(checkpoint)
   data, *usual = _USUAL[stem]
   ours, theirs = (tuple(options.mean), tuple(options.std)), carried or usual
-  source = "that of the file" if carried else f"the usual one of {data}"
+  source = "the value of the file" if carried else f"the usual value of {data}"
   texts = [
     f"mean {_text(mean)}, std {_text(std)}" for mean, std in (ours, theirs)
   ]
   if all(map(_equal, ours, theirs)):
     return f"Normalization: {texts[0]}, {source}."
   mean, std = map(_text, theirs)
-  unsure = "" if carried else "The file does not say its own. "
+  unsure = "" if carried else "The file contains no normalization. "
   when = "I" if carried else "If these weights expect it, i"
   return (
     f"Normalization differs: config.normalize is {texts[0]}, but {source} is "
@@ -225,16 +227,16 @@ def normalization(options, checkpoint, stem: str) -> str:
 
 
 def _carried(checkpoint) -> tuple[tuple, tuple] | None:
-  """The mean and the deviation that a file has, of images in [0, 1]."""
+  """Returns mean and deviation in a file, for [0, 1] images; None if absent."""
   import numpy as np
 
   try:
-    found = json.loads(checkpoint.metadata["normalize"])  # `infomin export`
-    return tuple(map(float, found["mean"])), tuple(map(float, found["std"]))
+    stored = json.loads(checkpoint.metadata["normalize"])  # `infomin export`
+    return tuple(map(float, stored["mean"])), tuple(map(float, stored["std"]))
   except (KeyError, TypeError, ValueError):
-    pass  # of somebody else, or none
+    pass  # another format, or none
   for name, mean in checkpoint.arrays.items():
-    # Models that normalize their images keep these as buffers.
+    # Models that normalize their own images store these as buffers.
     other = re.sub(r"\b(new_|pixel_)?mean$", r"\1std", name)
     std = checkpoint.arrays.get(other)
     if other != name and std is not None:
@@ -246,14 +248,12 @@ def _carried(checkpoint) -> tuple[tuple, tuple] | None:
 
 
 def _text(values) -> str:
-  shown = ", ".join(f"{x:.6g}" for x in values)
-  return f"({shown},)" if len(values) == 1 else f"({shown})"
+  text = ", ".join(f"{x:.6g}" for x in values)
+  return f"({text},)" if len(values) == 1 else f"({text})"
 
 
 def _equal(ours, theirs) -> bool:
-  """Returns whether the same, one number for all channels or one per
-  channel.
-  """
+  """Returns whether values agree, one for all channels or one per channel."""
   import numpy as np
 
   return len({len(ours), len(theirs), 1}) <= 2 and np.allclose(

@@ -1,7 +1,7 @@
-"""The command `infomin VERB`: one table of verbs, and how errors look.
+"""The command `infomin VERB`: the table of verbs, and how errors are printed.
 
-Nothing heavy is imported before a verb's flags are parsed, so `--help` and a
-mistyped verb answer at once.
+No large library is imported before the flags of a verb are parsed. So `--help`
+and a mistyped verb answer at once.
 """
 
 import errno
@@ -16,34 +16,35 @@ from absl import flags
 from infomin_jax import __version__, paths, runtime
 from infomin_jax.errors import UserError, nearest
 
-# verb -> what it does; its module is `command(VERB)`.
+# verb -> what it does; its module is `command(VERB)`
 VERBS = {
   "train": "pretrain an encoder; the same command continues the run",
-  "evaluate": "probe a run's encoder, beside pixels and no training",
-  "embed": "features of a folder's images, as .npz",
-  "export": "a run's encoder for other libraries",
+  "evaluate": "probe a run's encoder, raw pixels and an untrained encoder",
+  "embed": "write features of a folder's images to an .npz file",
+  "export": "write a run's encoder for other libraries",
   "push": "share a run's encoder on the hub, with a model card",
-  "pull": "a run of an encoder that somebody has pushed",
-  "import": "a run of a ResNet that was trained elsewhere",
-  "study": "run a paper's experiments again and check its claims",
-  "estimate": "mutual information of two arrays, with an interval",
-  "replay": "the step at which a run's loss was not finite, once more",
-  "plan": "what a run needs on TPUs that are not here",
-  "report": "one HTML page of a run, of several, or of a study",
+  "pull": "make a run from an encoder on the hub",
+  "import": "make a run from a ResNet that was trained elsewhere",
+  "study": "repeat a paper's experiments and check its claims",
+  "estimate": "estimate mutual information of two arrays, with an interval",
+  "replay": "repeat the step at which a run's loss was not finite",
+  "plan": "compute what a run needs on TPUs, without TPUs",
+  "report": "make an HTML page of a run, of several runs, or of a study",
   "runs": "list the runs of a folder, find the best, compare two",
-  "doctor": "look at this machine: what is here and what to do next",
-  "views": "draw what the views of a config look like",
-  "data": "list the data sets, prepare one, look into one",
-  "completion": "a script that completes all this at TAB in your shell",
+  "doctor": "check this machine, and print what to do next",
+  "views": "draw the views of a config",
+  "data": "list the data sets, prepare one, or inspect one",
+  "list": "the names that a config can use, with their options",
+  "completion": "print a script for TAB completion in your shell",
 }
 
 
-_WITH = """  --with: a Python file of yours, run first, that adds to our tables
+_WITH = """  --with: a Python file that runs first and adds to our tables
     (docs: Add your own)"""
 
 
 def main(argv: list[str] | None = None) -> None:
-  """Runs `infomin VERB ...`; exits with 0, or with 2 and one line on why."""
+  """Runs `infomin VERB ...`; exits with 0, or with 2 and one line of reason."""
   argv = sys.argv[1:] if argv is None else argv
   if not argv or argv[0] in ("-h", "--help", "help"):
     print(_usage())
@@ -57,19 +58,20 @@ def main(argv: list[str] | None = None) -> None:
     sys.stdout.flush()
   except UserError as error:
     _refuse(verb, str(error))
-  except BrokenPipeError:  # of `infomin ... | head`
-    # What is still in the buffer has nowhere to go.
+  except BrokenPipeError:  # as in `infomin ... | head`
+    # The rest of the buffer has no reader.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)
   except OSError as error:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
       raise
-    _refuse(verb, f"{error}: make room, then the same command again.")
+    _refuse(verb, f"{error}: free some space, then run the same command again.")
 
 
 def command(verb: str) -> Any:
   """Returns the module of a verb."""
-  name = "import_" if verb == "import" else verb  # a word of Python
+  # `import` is a Python keyword.
+  name = "import_" if verb == "import" else verb
   return importlib.import_module(f"infomin_jax.cli.{name}")
 
 
@@ -96,31 +98,32 @@ def _run(verb: str, arguments: list[str]) -> None:
   except (flags.Error, AttributeError, TypeError, ValueError) as error:
     hint = ""
     if isinstance(error, flags.UnrecognizedFlagError) and "config" in values:
-      hint = ". A key of the config is set by --config.KEY=VALUE."
+      hint = ". Set a key of the config with --config.KEY=VALUE."
     raise UserError(_said(error) + hint) from error
   except KeyError as error:
-    # ml_collections adds the nearest key; a variant fails in `get_config`.
+    # ml_collections adds the nearest key; an unknown variant fails in
+    # `get_config`.
     text = str(error.args[0])
     if "Did you mean" not in text:
       text = f"--config: there is no variant {text!r}; try full or tiny."
     raise UserError(text) from error
-  # Grain's worker processes read absl's global flags.
+  # Worker processes of Grain read the global flags of absl.
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()
   module.run(values, rest, shlex.join(["infomin", verb, *arguments]))
 
 
 def _without_own(arguments: list[str]) -> list[str]:
-  """Runs the Python files of `--with FILE`; returns the other arguments.
+  """Runs the Python files of `--with FILE`, and returns the other arguments.
 
-  They add critics, views and so on to our tables, which a run that names these
-  needs in every verb.
+  They add critics, views and other entries to our tables. A run that names such
+  an entry needs the file with every verb.
   """
-  left, words = [], iter(arguments)
+  others, words = [], iter(arguments)
   for word in words:
     flag, equals, path = word.partition("=")
     if flag != "--with":
-      left.append(word)
+      others.append(word)
       continue
     path = path if equals else next(words, "")
     file = paths.local("--with", path)
@@ -131,13 +134,13 @@ def _without_own(arguments: list[str]) -> list[str]:
     spec: Any = importlib.util.spec_from_file_location(name, file)
     sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[name])
-  return left
+  return others
 
 
 def _said(error: BaseException) -> str:
   """Returns the message of an error, or of the UserError of a config file.
 
-  ml_collections and absl wrap it in a traceback and in one another's errors.
+  ml_collections and absl wrap that error in a traceback and in other errors.
   """
   text, cause = str(error), error.__context__
   while cause is not None:
@@ -155,5 +158,5 @@ def _usage() -> str:
     "Usage: infomin VERB [--flags]\n\n"
     f"{rows}\n\n"
     "Example: infomin train --config configs/fashion_mnist.py --workdir runs/fm"
-    f"\n`infomin VERB --help` tells a verb's flags. Of every verb:\n{_WITH}"
+    f"\n`infomin VERB --help` lists its flags. A flag of every verb:\n{_WITH}"
   )

@@ -1,14 +1,14 @@
-"""What a run needs on TPUs that are not here: memory, time, communication.
+"""Compute what a run needs on TPUs, without TPUs: memory, time, communication.
 
   infomin plan --config configs/imagenet_infomin.py --topology v5e:4x4
   infomin plan --config configs/imagenet_infomin.py --topology v5p:8x8x8 \\
       --batch auto --compare encoder.remat=True,encoder.dtype=float32
 
-Compiles the step that `infomin train` would run, for chips that this machine
-does not have (`pip install 'infomin-jax[tpu]'`); a ResNet-50 takes minutes.
-Times are bounds from below, by the chips' published figures; the network that
-joins --slices is taken to be as fast as the links within one, which it is not.
-The data set need not be here.
+It compiles the step of `infomin train` for chips that this machine does not
+have (`pip install 'infomin-jax[tpu]'`). A ResNet-50 takes minutes. Times are
+lower bounds from the published figures of the chips. The network that joins
+--slices is assumed to be as fast as the links within a slice, but it is slower.
+The data set is not needed.
 """
 
 import json
@@ -22,25 +22,28 @@ from infomin_jax.output import to_json
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flags of `infomin plan`."""
+  """Defines the flags of `infomin plan`."""
   define_config(values, argv)
   place: dict[str, Any] = dict(flag_values=values)
   flags.DEFINE_string(
     "topology", None, "chips, such as v5e:16x16 or v5p:8x8x8", **place
   )
   flags.DEFINE_integer(
-    "slices", 1, "how many of them, on one network", lower_bound=1, **place
+    "slices", 1, "number of such slices, on one network", lower_bound=1, **place
   )
   flags.DEFINE_string(
-    "batch", "", "global batch; auto is the largest that fits", **place
+    "batch", "", "global batch size; auto is the largest that fits", **place
   )
   flags.DEFINE_list(
-    "compare", [], "changes of the config, KEY=VALUE, one row each", **place
+    "compare",
+    [],
+    "changes of the config, KEY=VALUE, one row per change",
+    **place,
   )
   flags.DEFINE_float(
     "images_per_core",
     500.0,
-    "images a second that a host's core reads",
+    "images per second that one core of a host reads",
     lower_bound=1e-3,
     **place,
   )
@@ -48,7 +51,7 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
-  """Plans; see the module's text."""
+  """Plans; see the docstring of the module."""
   del command
   config = required_config(values, rest)
   if not values.topology:
@@ -64,7 +67,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     configs[change] = changed(config, change)
   import jax
 
-  jax.config.update("jax_platforms", "cpu")  # what is here is not used
+  jax.config.update("jax_platforms", "cpu")  # local accelerators are not used
 
   from infomin_jax.plan import chips
   from infomin_jax.plan.compile import largest, plan
@@ -81,7 +84,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
 
 def changed(config, change: str):
-  """A copy of a configuration with one key set, as --config.KEY=VALUE would."""
+  """Returns a copy of a config with one key set, as by --config.KEY=VALUE."""
   key, _, text = change.partition("=")
   config = config.copy_and_resolve_references()
   at, *inner = key.split(".")
@@ -107,7 +110,7 @@ def changed(config, change: str):
 
 
 def shown(row: dict[str, Any]) -> str:
-  """A row for people."""
+  """Returns a row as text."""
   head = (
     f"{row['change']}: batch {row['batch']} on {row['chips']} chips of "
     + (f"{row['slices']} x " if row["slices"] > 1 else "")
@@ -120,13 +123,13 @@ def shown(row: dict[str, Any]) -> str:
     f"{name} {1e3 * seconds:.1f}" for name, seconds in row["seconds"].items()
   )
   lines = [
-    f"{head} fits: {gib['peak']:.2f} of {gib['limit']:.0f} GiB a chip (state "
+    f"{head} fits: {gib['peak']:.2f} of {gib['limit']:.0f} GiB per chip (state "
     f"{gib['state']:.2f}, temporary {gib['temporary']:.2f})",
     f"  step at least {1e3 * row['roofline_seconds']:.1f} ms, by "
     f"{row['limit']} (ms: {times}): at most {row['images_per_second']:,.0f} "
     f"images/s, which need {row['host_cores']} cores on each host to be read",
     f"  {row['flops_per_chip'] / 1e9:,.0f} GFLOP and "
-    f"{row['bytes_moved_per_chip'] / 1e9:,.1f} GB moved a chip and step",
+    f"{row['bytes_moved_per_chip'] / 1e9:,.1f} GB moved per chip and step",
   ]
   for name, form in row["scores"].items():
     lines.append(f"  config.objective.{name}: {form}")
@@ -135,9 +138,9 @@ def shown(row: dict[str, Any]) -> str:
     f"  {sum(c['count'] for c in row['collectives'])} collectives, "
     f"{total / 1e6:.1f} MB; the largest:"
   )
-  for found in row["collectives"][:5]:
+  for collective in row["collectives"][:5]:
     lines.append(
-      f"    {found['count']} x {found['kind']} of {found['bytes'] / 1e6:.3f} "
-      f"MB ({found['what']})"
+      f"    {collective['count']} x {collective['kind']} of "
+      f"{collective['bytes'] / 1e6:.3f} MB ({collective['what']})"
     )
   return "\n".join(lines)

@@ -1,13 +1,13 @@
-"""Make a run of an encoder that somebody has pushed to the hub.
+"""Make a run from an encoder that somebody has pushed to the hub.
 
   infomin pull NAME/fashion-encoder --workdir encoder
   infomin pull NAME/mine --workdir encoder --data path=PHOTOS
 
-The folder then is as that of a run of one's own for `infomin evaluate`, `embed`
-and `export`, and for `infomin_jax.load("encoder")`. A new run starts from it
-with --config.init_from=encoder. Files of others are data: nothing in them is
-run, and their paths are left out, so that where the data lie is for --data to
-say.
+The folder then serves as a run for `infomin evaluate`, `embed` and `export`,
+and for `infomin_jax.load("encoder")`. To start a new run from it, use
+--config.init_from=encoder. Downloaded files are only read as data: no code in
+them is run. Their paths are removed, so give the location of the data with
+--data.
 """
 
 import pathlib
@@ -33,9 +33,9 @@ LARGEST = 2**22  # bytes of a JSON file
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flags of `infomin pull`."""
+  """Defines the flags of `infomin pull`."""
   del argv
-  paths.define("workdir", None, "folder to make", values)
+  paths.define("workdir", None, "new folder for the run", values)
   flags.DEFINE_string(
     "revision", "main", "branch, tag or commit", flag_values=values
   )
@@ -48,7 +48,7 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
-  """Pulls; see the module's text."""
+  """Pulls; see the docstring of the module."""
   del command
   if len(rest) != 1:
     raise UserError("name one repository: infomin pull NAME/WHAT --workdir D.")
@@ -71,10 +71,14 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     try:
       trained, step, rows = read_files(folder)
     except UserError as error:
-      raise UserError(f"{repo} is no encoder of ours: {error}") from error
+      raise UserError(
+        f"{repo} is not an encoder of infomin_jax: {error}"
+      ) from error
     except Exception as error:  # broken and hostile files may raise anything
       why = (str(error).strip() or type(error).__name__).splitlines()[0]
-      raise UserError(f"{repo} is no encoder of ours: {why}.") from error
+      raise UserError(
+        f"{repo} is not an encoder of infomin_jax: {why}."
+      ) from error
   trained.config.data = trained.config.data.to_dict() | changed_data(
     values.data
   )
@@ -87,25 +91,28 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
 
 def _download(repo: str, revision: str, folder: pathlib.Path) -> str:
-  """Fetches our files, and no others, into the folder; their commit."""
+  """Downloads our files and no others into the folder; returns the commit."""
   from huggingface_hub.hf_api import HfApi
 
   api = HfApi()
   info = api.model_info(repo, revision=revision)
-  there = {file.rfilename for file in info.siblings or ()}
+  available = {file.rfilename for file in info.siblings or ()}
   for name in (CONFIG, WEIGHTS, PROBES):
-    if name in there:
+    if name in available:
       api.hf_hub_download(repo, name, revision=info.sha, local_dir=folder)
     elif name != PROBES:
-      raise UserError(f"{repo} has no {name}: expected one of `infomin push`.")
+      raise UserError(
+        f"{repo} has no {name}: expected a repository from `infomin push`."
+      )
   return str(info.sha)
 
 
 def read_files(folder: pathlib.Path):
-  """The encoder, its step and its probes' rows, from files of anybody.
+  """Returns the encoder, its step and its rows, from untrusted files.
 
   Raises:
-    UserError: they do not fit each other; and whatever bad files raise.
+    UserError: the files do not fit each other. Bad files may raise other
+      errors.
   """
   import ml_collections
   from safetensors import safe_open
@@ -117,31 +124,31 @@ def read_files(folder: pathlib.Path):
     path = folder / name
     if path.exists() and path.stat().st_size > LARGEST:
       raise UserError(f"{name} has more than {LARGEST:,} bytes.")
-  found = as_json(read_config(folder))
-  check_keys(found)
-  config = ml_collections.ConfigDict(without_paths(found))
+  settings = as_json(read_config(folder))
+  check_keys(settings)
+  config = ml_collections.ConfigDict(without_paths(settings))
   with safe_open(folder / WEIGHTS, "numpy") as file:
     arrays = {name: file.get_tensor(name) for name in file.keys()}
     step = int((file.metadata() or {}).get("step", 0))
   if not 0 <= step < 2**31:
-    raise UserError(f"{WEIGHTS} is of step {step}.")
+    raise UserError(f"{WEIGHTS} has the step {step}, which is not possible.")
   return from_own_arrays(config, arrays), step, _rows(folder / PROBES)
 
 
 def _rows(path: pathlib.Path) -> list[dict]:
-  """Rows of evaluation.json, each with the keys that they have, no other.
+  """Returns rows of evaluation.json, each with the expected keys and no other.
 
-  A row without a value, null, may have a note that says why.
+  A row whose value is null may have a note with the reason.
   """
   kinds = dict.fromkeys(("task", "protocol", "tap", "features", "metric"), str)
-  # A value that was not finite is null.
+  # Values that are not finite are stored as null.
   kinds |= {"value": float | int | None, "seed": int}
-  found = read_json(path)["rows"] if path.exists() else []
-  for row in found:
+  rows = read_json(path)["rows"] if path.exists() else []
+  for row in rows:
     empty = row.get("value", 0) is None
-    own = kinds | ({"note": str} if empty and "note" in row else {})
-    if row.keys() != own.keys() or not all(
-      isinstance(row[name], kind) for name, kind in own.items()
+    expected = kinds | ({"note": str} if empty and "note" in row else {})
+    if row.keys() != expected.keys() or not all(
+      isinstance(row[name], kind) for name, kind in expected.items()
     ):
       raise UserError(f"{PROBES} has the row {str(row)[:200]}.")
-  return found
+  return rows

@@ -1,12 +1,12 @@
-"""Share a run's encoder on the Hugging Face hub, with a model card.
+"""Share the encoder of a run on the Hugging Face hub, with a model card.
 
   infomin push --workdir runs/fm --repo NAME/fashion-encoder --private
   infomin pull NAME/fashion-encoder --workdir encoder
 
-Uploads model.safetensors (the encoder alone), config.json without paths of this
-machine, README.md (the card) and, where the run was evaluated, evaluation.json.
-Log in first with `hf auth login`, or set HF_TOKEN. Exit status 0 when it is
-there, 2 when it was refused.
+It uploads model.safetensors (the encoder alone), config.json without paths of
+this machine, README.md (the card) and, if the run was evaluated,
+evaluation.json. Log in first with `hf auth login`, or set HF_TOKEN. The exit
+status is 0 after the upload, and 2 if it was refused.
 """
 
 import contextlib
@@ -27,25 +27,28 @@ CONFIG, PROBES, CARD = "config.json", "evaluation.json", "README.md"
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flags of `infomin push`."""
+  """Defines the flags of `infomin push`."""
   del argv
   paths.define("workdir", None, "folder of a run", values)
   flags.DEFINE_string(
-    "repo", None, "its name on the hub, NAME/WHAT", flag_values=values
+    "repo",
+    None,
+    "name of the repository on the hub, NAME/WHAT",
+    flag_values=values,
   )
   flags.DEFINE_boolean(
-    "private", False, "for your eyes only", flag_values=values
+    "private", False, "visible only to you", flag_values=values
   )
   flags.DEFINE_string(
     "license",
     "unknown",
-    "what others may do with it, such as apache-2.0",
+    "license for other users, such as apache-2.0",
     flag_values=values,
   )
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
-  """Pushes; see the module's text."""
+  """Pushes; see the docstring of the module."""
   del command
   if rest:
     raise UserError(f"unexpected argument {rest[0]!r}: flags begin with --.")
@@ -54,7 +57,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
       raise UserError(f"--{name} is missing.")
   repo, workdir = values.repo, pathlib.Path(values.workdir)
   with reaching(repo):
-    # Not from the package itself, which prints what it cannot import.
+    # Not from the package itself, which prints messages about failed imports.
     from huggingface_hub.hf_api import HfApi  # noqa: F401
     from huggingface_hub.repocard_data import ModelCardData  # noqa: F401
     from huggingface_hub.utils import validate_repo_id
@@ -77,7 +80,7 @@ def _upload(folder: pathlib.Path, repo: str, private: bool) -> str:
   api.create_repo(repo, private=private, exist_ok=True)
   if private and not api.model_info(repo).private:
     raise UserError(
-      f"--private: {repo} is there already, for all to see. Name another."
+      f"--private: {repo} exists already and is public. Name another one."
     )
   message = f"Encoder of infomin_jax {__version__}"
   return api.upload_folder(
@@ -88,10 +91,10 @@ def _upload(folder: pathlib.Path, repo: str, private: bool) -> str:
 def write_files(
   workdir: pathlib.Path, repo: str, terms: str, folder: pathlib.Path
 ) -> None:
-  """Writes what is shared of a run into a folder.
+  """Writes the shared files of a run into a folder.
 
   Raises:
-    UserError: the run has no checkpoint, or an encoder that could not be read
+    UserError: the run has no checkpoint, or its encoder could not be read
       again.
   """
   import ml_collections
@@ -118,7 +121,7 @@ def write_files(
 
 
 def without_paths(config: dict) -> dict:
-  """A configuration, as plain values, that names no place of a machine."""
+  """Returns a config, as plain values, without paths of a machine."""
   for section, names in (
     ("data", ("data_dir", "path")),
     ("encoder", ("generator_from",)),
@@ -145,19 +148,19 @@ def _header(config: dict, terms: str) -> str:
 
 @contextlib.contextmanager
 def reaching(repo: str) -> Generator[None]:
-  """One line for what goes wrong with the hub, or because it is not here."""
+  """Turns errors of the hub, or its missing library, into one line."""
   try:
     yield
   except UserError:
     raise
   except ImportError as error:
     raise missing("huggingface_hub", "'infomin-jax[hub]'", error) from error
-  except Exception as error:  # the client's own, and its HTTP library's
+  except Exception as error:  # errors of the client and of its HTTP library
     name = type(error).__name__
     if name in ("RepositoryNotFoundError", "LocalTokenNotFoundError"):
-      why = "there is none of this name, or not for you: try `hf auth login`"
+      why = "it does not exist, or you may not read it: try `hf auth login`"
     else:
-      # What goes wrong in uploading is wrapped in "Error while uploading".
+      # Upload errors are wrapped in "Error while uploading".
       cause = error.__cause__ if name == "RuntimeError" else error
       why = (str(cause).strip() or name).splitlines()[0].rstrip(".")
     raise UserError(f"{repo} on the hub: {why}.") from error

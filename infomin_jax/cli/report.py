@@ -1,13 +1,14 @@
-"""One HTML page of a run, of several runs, or of a study.
+"""Make one HTML page of a run, of several runs, or of a study.
 
   infomin report runs/fm
   infomin report runs/fm_0 runs/fm_1 --out compared.html
   infomin report runs/good_views
 
-The page needs no network and no other file. Of one run it tells what was
-learned, whether all is well, and shows features, neighbors and views of test
-images; while the run goes on, the same command makes it anew. Of several runs
-it lays curves over each other; of a study it shows each claim and its verdict.
+The page needs no network and no other file. For one run it shows what was
+learned, whether all is well, and features, neighbors and views of test images.
+During training, run the same command again to update the page. For several runs
+it draws their curves in one plot. For a study it shows each claim and its
+verdict.
 """
 
 import pathlib
@@ -19,28 +20,28 @@ from infomin_jax.errors import UserError
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flags of `infomin report`."""
+  """Defines the flags of `infomin report`."""
   del argv
   paths.define(
     "out",
     "",
-    "the page (default: report.html in the folder; of several runs, here)",
+    "the page (default: report.html in the folder; for several runs, here)",
     values,
   )
   flags.DEFINE_integer(
-    "images", 1000, "test images to look at", lower_bound=8, flag_values=values
+    "images", 1000, "number of test images", lower_bound=8, flag_values=values
   )
   flags.DEFINE_enum(
     "plane",
-    "pca",
-    ["pca", "tsne"],
-    "how features become points",
+    "tsne",
+    ["tsne", "pca"],
+    "how features are mapped to points",
     flag_values=values,
   )
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
-  """Writes the page; see the module's text."""
+  """Writes the page; see the docstring of the module."""
   del command
   if not rest:
     raise UserError("no folder given: infomin report runs/fm")

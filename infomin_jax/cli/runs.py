@@ -1,13 +1,13 @@
-"""List the runs below a folder, sort them, find the best, compare two.
+"""List the runs in a folder, sort them, find the best, or compare two.
 
   infomin runs runs
   infomin runs runs --sort linear
   infomin runs runs --best mi_bound
   infomin runs --difference runs/a runs/b
 
-A run that is not finished shows how far it is. `--sort` and `--best` take any
-metric of metrics.jsonl; the largest comes first, of a loss or time the
-smallest.
+A run that is not finished shows its progress. `--sort` and `--best` accept any
+metric of metrics.jsonl. The largest value comes first; for losses and times,
+the smallest.
 """
 
 import math
@@ -25,11 +25,14 @@ SMALL_IS_GOOD = ("loss", "seconds", "memory_bytes", "input_wait_share")
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flags of `infomin runs`."""
+  """Defines the flags of `infomin runs`."""
   del argv
   flags.DEFINE_string("sort", "", "metric to sort by", flag_values=values)
   flags.DEFINE_string(
-    "best", "", "print the folder that is best by a metric", flag_values=values
+    "best",
+    "",
+    "print the folder of the best run by a metric",
+    flag_values=values,
   )
   flags.DEFINE_boolean(
     "difference", False, "compare two runs", flag_values=values
@@ -38,11 +41,11 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
-  """Lists or compares; see the module's text."""
+  """Lists or compares; see the docstring of the module."""
   del command
   if len(rest) != 1 + values.difference:
-    wanted = "two runs" if values.difference else "one folder of runs"
-    raise UserError(f"expected {wanted}, got {' '.join(rest) or 'nothing'}.")
+    expected = "two runs" if values.difference else "one folder of runs"
+    raise UserError(f"expected {expected}, got {' '.join(rest) or 'nothing'}.")
   if values.difference:
     _differ(rest, values.json)
     return
@@ -72,18 +75,18 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
 
 def ordered(rows: list[dict], key: str) -> list[dict]:
-  """The rows that have a metric, the best first.
+  """Returns the rows that have a metric, best first.
 
   Raises:
     UserError: no run has it.
   """
-  known = {k: k for row in rows for k, x in row.items() if type(x) is not str}
-  lookup("metric", key, known)
+  metrics = {k: k for row in rows for k, x in row.items() if type(x) is not str}
+  lookup("metric", key, metrics)
   sign = 1 if key in SMALL_IS_GOOD else -1
 
   def rank(row: dict) -> tuple[bool, float]:
     value = float(row[key])
-    return math.isnan(value), sign * value  # what is not a number comes last
+    return math.isnan(value), sign * value  # NaN comes last
 
   return sorted((row for row in rows if key in row), key=rank)
 
@@ -94,11 +97,11 @@ def _differ(folders, in_json: bool) -> None:
 
   places = [paths.local("the folder", folder) for folder in folders]
   configs = [as_json(read_config(p)) for p in places]
-  found = [newest(some_metrics(place)) for place in places]
+  metrics = [newest(some_metrics(place)) for place in places]
   rows = [(f"config.{key}", *texts) for key, *texts in changes(configs)]
   for key in ("step", *SHOWN):
-    if any(key in x for x in found):
-      values = (f"{x[key]:.4g}" if key in x else "" for x in found)
+    if any(key in x for x in metrics):
+      values = (f"{x[key]:.4g}" if key in x else "" for x in metrics)
       rows.append((key, *values))
   if in_json:
     print(to_json({key: texts for key, *texts in rows}, 2))
@@ -116,6 +119,6 @@ def _show(headings, rows) -> None:
     table.add_column(rich.text.Text(heading), overflow="fold")
   for row in rows:
     table.add_row(*map(rich.text.Text, row))
-  # Of a pipe rich knows no width.
+  # rich cannot find the width of a pipe.
   width = None if sys.stdout.isatty() else 200
   rich.console.Console(width=width).print(table)

@@ -1,13 +1,13 @@
-"""Run a paper's experiments again and check each of its claims.
+"""Repeat a paper's experiments and check each of its claims.
 
   infomin study limits --preset local --out runs/limits
   infomin study limits --only E1,E4 --preset smoke --out runs/limits_smoke
   infomin study good_views --family jitter --out runs/good_views
 
-Presets: `paper` has the published settings, `local` takes about an hour
-on two cores, `smoke` only shows that everything runs. Writes table.csv,
-figures, claims.json and one file a run into the folder; the same command goes
-on where it was stopped.
+Presets: `paper` has the published settings, `local` takes about an hour on two
+cores, and `smoke` only shows that everything runs. It writes table.csv,
+figures, claims.json and one file per run into the folder. Run the same command
+again to resume a study that was stopped.
 """
 
 import pathlib
@@ -20,13 +20,16 @@ from infomin_jax.output import to_json
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flags of `infomin study`."""
+  """Defines the flags of `infomin study`."""
   del argv
   flags.DEFINE_string(
     "preset", "local", "smoke, local or paper", flag_values=values
   )
   flags.DEFINE_list(
-    "only", [], "experiments, separated by commas (all)", flag_values=values
+    "only",
+    [],
+    "experiments, separated by commas (default: all)",
+    flag_values=values,
   )
   flags.DEFINE_alias("family", "only", flag_values=values)
   paths.define("out", None, "folder of the study", values)
@@ -34,7 +37,7 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
   flags.DEFINE_integer(
     "jobs",
     0,
-    "lines of the table trained at once (0: one a processor)",
+    "lines of the table trained at a time (0: one per processor)",
     lower_bound=0,
     flag_values=values,
   )
@@ -45,7 +48,7 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
-  """Runs; see the module's text."""
+  """Runs; see the docstring of the module."""
   if len(rest) != 1:
     raise UserError("name one study: infomin study limits --out FOLDER.")
   if not values.out:
@@ -61,8 +64,8 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   out = pathlib.Path(values.out)
   result = study(out, values.preset, values.only, values.data_dir, values.jobs)
   if values.json:
-    shown = {key: result[key] for key in ("rows", "claims")}
-    print(to_json(shown, 1))
+    record = {key: result[key] for key in ("rows", "claims")}
+    print(to_json(record, 1))
   else:
     console = rich.console.Console()
     for part in (*result["shown"], *verdicts(result["claims"])):

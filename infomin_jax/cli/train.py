@@ -1,20 +1,21 @@
-"""Pretrain an encoder; the same command continues the run where it was.
+"""Pretrain an encoder; run the same command again to resume.
 
   infomin train --config configs/fashion_mnist.py --workdir runs/fm
   infomin train --config configs/fashion_mnist.py:tiny --workdir runs/t \\
       --config.batch_size=64
   infomin train --config configs/fashion_mnist.py --show
 
---show prints all settings and trains nothing; docs/config.md has their meaning.
-A larger --config.steps trains longer where the schedule allows it;
---config.init_from=RUN starts from that run's weights with a new schedule.
+--show prints all settings and trains nothing; docs/config.md explains them. A
+larger --config.steps trains longer if the schedule allows it.
+--config.init_from=RUN starts from the weights of that run with a new schedule.
 
-Writes config.json, metrics.jsonl, summary.json, checkpoints/ and TensorBoard
-events into the workdir. Exit status 0 when done, 2 for a mistake, 143 or 130
-when SIGTERM or SIGINT stopped it (saved; run it again to go on), 75 when one of
-several processes was lost. Under SLURM, Open MPI and on TPU slices the same
-command, started on every machine, is one run; by hand, set
-JAX_COORDINATOR_ADDRESS=HOST:PORT, JAX_NUM_PROCESSES and JAX_PROCESS_ID.
+It writes config.json, metrics.jsonl, summary.json, checkpoints/ and TensorBoard
+events into the workdir. The exit status is 0 when done, 2 for a mistake, and 75
+if one of several processes was lost. It is 143 or 130 after SIGTERM or SIGINT:
+the state is saved, and the same command resumes. Under SLURM, Open MPI and on
+TPU slices, start the same command on every machine; it is one run. To start
+processes by hand, set JAX_COORDINATOR_ADDRESS=HOST:PORT, JAX_NUM_PROCESSES and
+JAX_PROCESS_ID.
 """
 
 import os
@@ -30,23 +31,23 @@ from infomin_jax.output import number
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flags of `infomin train`."""
+  """Defines the flags of `infomin train`."""
   define_config(values, argv)
   paths.define("workdir", None, "folder of the run", values)
   flags.DEFINE_bool(
-    "show", False, "print all settings and end", flag_values=values
+    "show", False, "print all settings and exit", flag_values=values
   )
   flags.DEFINE_integer(
     "patience",
     300,
-    "seconds until one of several processes that does not answer is lost",
+    "seconds after which a process that does not answer counts as lost",
     lower_bound=1,
     flag_values=values,
   )
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
-  """Trains; see the module's text."""
+  """Trains; see the docstring of the module."""
   config, workdir = required_config(values, rest), values.workdir
   if values.show:
     from infomin_jax.train.config import check_keys
@@ -85,7 +86,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
 
 def shown(config) -> str:
-  """Returns a line per setting, as it is given to `infomin train`."""
+  """Returns one line per setting, in the form of flags of `infomin train`."""
   lines = []
 
   def add(prefix, section):
@@ -104,15 +105,15 @@ def shown(config) -> str:
 def _word(value) -> str:
   """Returns a value as a shell and a flag take it."""
   text = str(value)
-  # Names in a tuple are quoted already.
+  # Names in a tuple are already quoted.
   named = isinstance(value, tuple) and not set('$`\\"!') & set(text)
   return f'"{text}"' if named else shlex.quote(text)
 
 
 def define_config(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flag --config and, with it, --config.KEY for the file's keys.
+  """Defines the flag --config and, with it, --config.KEY for keys of the file.
 
-  A file that is not there is looked for among those that come with the package.
+  A file that does not exist is searched among those of the package.
   """
   for i, word in enumerate(argv):
     flag, _, path = word.partition("=")
@@ -130,15 +131,15 @@ def define_config(values: flags.FlagValues, argv: list[str]) -> None:
 
 
 def _present(config: str) -> str:
-  """The packaged file, or the file that is named, if there is one."""
-  found = config_files.find(config)
-  if not pathlib.Path(found.partition(":")[0]).is_file():
+  """Returns the named or packaged file; raises a UserError if absent."""
+  path = config_files.find(config)
+  if not pathlib.Path(path.partition(":")[0]).is_file():
     raise UserError(f"--config {config}: there is no such file.")
-  return found
+  return path
 
 
 def required_config(values: flags.FlagValues, rest: list[str]):
-  """The parsed --config, or a UserError that says what is missing."""
+  """Returns the parsed --config; raises a UserError if it is missing."""
   if rest:
     raise UserError(f"unexpected argument {rest[0]!r}: flags begin with --.")
   if values.config is None:

@@ -1,9 +1,10 @@
-"""Draw what the views of a config look like.
+"""Draw the views of a config.
 
-Beside each view, where the encoder splits images into parts, its parts: every
-channel stretched to its range over the images drawn, two channels as red and
-green. A learned split is drawn as it is before training; as it is afterwards by
-`infomin evaluate --workdir D --protocols channels --taps view0,view1`.
+If the encoder splits images into parts, the parts are drawn next to each view.
+Every channel is stretched to its range over the images drawn; two channels are
+drawn as red and green. A learned split is drawn as it is before training. To
+draw it after training: `infomin evaluate --workdir D --protocols channels
+--taps view0,view1`.
 
 infomin views --config configs/cifar10_infomin.py --out views.png
 """
@@ -15,7 +16,7 @@ from infomin_jax.cli.train import define_config, required_config
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
-  """The flags of `infomin views`."""
+  """Defines the flags of `infomin views`."""
   define_config(values, argv)
   paths.define("out", "views.png", "the picture", values)
   flags.DEFINE_integer(
@@ -24,7 +25,7 @@ def define(values: flags.FlagValues, argv: list[str]) -> None:
 
 
 def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
-  """Draws; see the module's text."""
+  """Draws; see the docstring of the module."""
   del command
   config = required_config(values, rest)
   import itertools
@@ -32,12 +33,16 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   import jax
   import jax.numpy as jnp
 
+  from infomin_jax import data
   from infomin_jax.encoders import Split
   from infomin_jax.train.experiment import make_experiment
   from infomin_jax.train.step import take
   from infomin_jax.views.sheet import sheet
 
-  experiment = make_experiment(config, jax.devices()[:1])
+  source = data.load(config.data, config.data.split)
+  if len(source) < config.batch_size:  # a picture needs no full batch
+    config.update(batch_size=len(source), accumulate=1, grad_cache=1)
+  experiment = make_experiment(config, jax.devices()[:1], source)
   batch = next(itertools.islice(experiment.batches(0), 1))
   batch = take(experiment.resident, batch)
   batch = {name: x[: values.count] for name, x in batch.items()}
@@ -60,7 +65,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
 
 
 def with_parts(encoder, columns: dict, key) -> dict:
-  """Beside each column, by heading, the parts that a fresh encoder splits."""
+  """Adds the parts from a newly initialized encoder to each column."""
   import jax
 
   from infomin_jax.views.sheet import in_colors, stretched
@@ -69,10 +74,10 @@ def with_parts(encoder, columns: dict, key) -> dict:
   def split(view):
     return encoder.init_with_output(key, view, True, method="views_of")[0]
 
-  found = {}
+  drawn = {}
   for heading, view in columns.items():
     parts = split(view)
-    found[heading] = view
+    drawn[heading] = view
     for i, part in enumerate(parts):
-      found[f"{heading}, part {i}"] = in_colors(stretched(part))
-  return found
+      drawn[f"{heading}, part {i}"] = in_colors(stretched(part))
+  return drawn

@@ -1,20 +1,20 @@
-"""Critics f(x, y): how well do two representations belong together?
+"""Critics f(x, y): scores of how well two representations belong together.
 
-A critic turns `x [b, d]` and `y [n, d]` into `scores[i, j] = f(x_i, y_j)`,
-`[b, n]`. Factored critics are an inner product of two embeddings; they expose
-`embed_x` and `embed_y`, which is all that a queue, a tile-by-tile reduction or
-another device needs. Scores are float32 and their matmuls keep it (a TPU would
-multiply in bfloat16 otherwise).
+A critic maps `x [b, d]` and `y [n, d]` to `scores[i, j] = f(x_i, y_j)`,
+`[b, n]`. Factored critics are an inner product of two embeddings, `embed_x` and
+`embed_y`. A queue, a reduction over tiles, or another device needs only the
+embeddings. Scores are float32, and so are the products they are sums of: a TPU
+would multiply in bfloat16 by default.
 """
 
 from infomin_jax.critics.concatenated import ConcatAndConvolve, Concatenated
-from infomin_jax.critics.conditional import ConditionalGaussian
 from infomin_jax.critics.factored import (
   Bilinear,
   InnerProduct,
   LowRankBilinear,
   Separable,
 )
+from infomin_jax.critics.gaussian import ConditionalGaussian
 from infomin_jax.critics.heads import Head, LogBaseline, inner, unit
 from infomin_jax.critics.local import EncodeAndDot, MapAndDot
 

@@ -7,23 +7,23 @@ from infomin_jax.critics.heads import Head, inner, unit
 
 
 class InnerProduct(nn.Module):
-  """f(x, y) = <x, y> / t, or their cosine / t; no parameters.
+  """f(x, y) = <x, y> / t, or the cosine of x and y over t; no parameters.
 
   Attributes:
     temperature: t, a positive number.
-    normalize: compare directions only (cosine).
+    normalize: scale x and y to length one, so the score is a cosine / t.
   """
 
   temperature: float = 1.0
   normalize: bool = False
 
   def embed_x(self, x: jax.Array, train: bool = True) -> jax.Array:
-    """`[b, d]`, the temperature divided out."""
+    """Returns x / t, `[b, d]`, normalized before if `normalize` is set."""
     del train
     return (unit(x) if self.normalize else x) / self.temperature
 
   def embed_y(self, y: jax.Array, train: bool = True) -> jax.Array:
-    """`[n, d]`."""
+    """Returns y, `[n, d]`, normalized if `normalize` is set."""
     del train
     return unit(y) if self.normalize else y
 
@@ -32,10 +32,10 @@ class InnerProduct(nn.Module):
 
 
 class Bilinear(nn.Module):
-  """f(x, y) = x^T W y / t: one matrix, so that x and y may differ in size.
+  """f(x, y) = x^T W y / t with one matrix W; x and y may differ in size.
 
   Attributes:
-    dim: the size of y.
+    dim: size of y.
     temperature: t, a positive number.
   """
 
@@ -46,12 +46,12 @@ class Bilinear(nn.Module):
     self.w = nn.Dense(self.dim, use_bias=False)
 
   def embed_x(self, x: jax.Array, train: bool = True) -> jax.Array:
-    """`[b, dim]`: x^T W, the temperature divided out."""
+    """Returns x^T W / t, `[b, dim]`."""
     del train
     return self.w(x) / self.temperature
 
   def embed_y(self, y: jax.Array, train: bool = True) -> jax.Array:
-    """`[n, dim]`: y itself."""
+    """Returns y, `[n, dim]`."""
     del train
     return y
 
@@ -60,10 +60,10 @@ class Bilinear(nn.Module):
 
 
 class LowRankBilinear(nn.Module):
-  """f(x, y) = x^T U V^T y / t: a bilinear critic of few parameters.
+  """f(x, y) = x^T U V^T y / t: a bilinear critic with few parameters.
 
   Attributes:
-    rank: columns of U and V.
+    rank: number of columns of U and V.
     temperature: t, a positive number.
   """
 
@@ -75,12 +75,12 @@ class LowRankBilinear(nn.Module):
     self.v = nn.Dense(self.rank, use_bias=False)
 
   def embed_x(self, x: jax.Array, train: bool = True) -> jax.Array:
-    """`[b, rank]`: x^T U, the temperature divided out."""
+    """Returns x^T U / t, `[b, rank]`."""
     del train
     return self.u(x) / self.temperature
 
   def embed_y(self, y: jax.Array, train: bool = True) -> jax.Array:
-    """`[n, rank]`: y^T V."""
+    """Returns y^T V, `[n, rank]`."""
     del train
     return self.v(y)
 
@@ -89,10 +89,10 @@ class LowRankBilinear(nn.Module):
 
 
 class Separable(nn.Module):
-  """f(x, y) = <g(x), h(y)> / t with two MLPs; one matmul scores every pair.
+  """f(x, y) = <g(x), h(y)> / t with two MLPs; one matmul scores all pairs.
 
-  With `shared` g and h are one network, the projection head of SimCLR and
-  MoCo; with `normalize` the score is a cosine.
+  With `shared`, g and h are one network: the projection head of SimCLR and
+  MoCo. With `normalize` the score is a cosine / t.
 
   Attributes:
     dim: size of the embeddings.
@@ -116,12 +116,12 @@ class Separable(nn.Module):
     self.h = self.g if self.shared else Head(widths, self.batch_norm)
 
   def embed_x(self, x: jax.Array, train: bool = True) -> jax.Array:
-    """`[b, dim]`: g(x), the temperature divided out."""
+    """Returns g(x) / t, `[b, dim]`, normalized before if `normalize` is set."""
     gx = self.g(x, train)
     return (unit(gx) if self.normalize else gx) / self.temperature
 
   def embed_y(self, y: jax.Array, train: bool = True) -> jax.Array:
-    """`[n, dim]`: h(y)."""
+    """Returns h(y), `[n, dim]`, normalized if `normalize` is set."""
     hy = self.h(y, train)
     return unit(hy) if self.normalize else hy
 

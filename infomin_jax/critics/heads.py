@@ -1,4 +1,4 @@
-"""What critics are made of: products, unit vectors, small networks."""
+"""Components of critics: inner products, unit vectors, small networks."""
 
 import flax.linen as nn
 import jax
@@ -6,7 +6,8 @@ import jax.numpy as jnp
 
 
 def inner(gx: jax.Array, hy: jax.Array) -> jax.Array:
-  """All inner products, `[b, d], [n, *l, d] -> [b, n, *l]`, in full float32."""
+  """Computes all inner products, `[b, d], [n, *l, d] -> [b, n, *l]`."""
+  # "highest": by default a TPU would round the embeddings to bfloat16.
   flat = jnp.einsum(
     "bd,nd->bn",
     gx.astype(jnp.float32),
@@ -17,18 +18,19 @@ def inner(gx: jax.Array, hy: jax.Array) -> jax.Array:
 
 
 def unit(x: jax.Array) -> jax.Array:
-  """Rows scaled to length one, `[n, d]`; a zero row stays zero."""
+  """Scales rows to length one, `[n, d]`; a zero row stays zero."""
   x = x.astype(jnp.float32)
   square = jnp.sum(x * x, axis=-1, keepdims=True)
+  # The maximum keeps the gradient at a zero row finite.
   return x * jax.lax.rsqrt(jnp.maximum(square, 1e-12))
 
 
 class Head(nn.Module):
-  """An MLP, ReLU between its layers: `[..., d] -> [..., widths[-1]]`.
+  """An MLP with ReLU between its layers: `[..., d] -> [..., widths[-1]]`.
 
   Attributes:
-    widths: units of each layer, the last one linear; `()` is the identity.
-    batch_norm: batch norm before each ReLU (SimCLR's projection head).
+    widths: units of each layer; the last layer is linear. `()` is the identity.
+    batch_norm: batch norm before each ReLU, as in SimCLR's projection head.
   """
 
   widths: tuple[int, ...]
@@ -50,8 +52,9 @@ class Head(nn.Module):
 class LogBaseline(nn.Module):
   """log a(y) for `estimators.tuba` and `i_alpha`: an MLP, `[n, d] -> [n]`.
 
-  With locations, `[n, l, d] -> [n, l]`. Trained with the critic: the bound
-  holds for any weights, and is tightest where a(y) is the mean of exp f(x, y).
+  With locations it maps `[n, l, d] -> [n, l]`. It is trained with the critic.
+  The bound holds for any weights, and is tightest if a(y) is the mean of
+  exp f(x, y) over x.
 
   Attributes:
     hidden: widths of the hidden layers.

@@ -1,4 +1,4 @@
-"""Deep InfoMax's factored critics of an image's summary and its map."""
+"""Deep InfoMax's factored critics of a global vector and a local map."""
 
 import flax.linen as nn
 import jax
@@ -10,14 +10,15 @@ from infomin_jax.critics.heads import inner
 class EncodeAndDot(nn.Module):
   """Deep InfoMax's local critic: `x [b, d]`, `y [n, h, w, c] -> [b, n, h w]`.
 
-  Both sides go through a residual block of 1 x 1 convolutions and a layer
-  norm; the score is their inner product, without a scale or a temperature.
+  Both sides have a residual block of 1 x 1 convolutions and a layer norm. The
+  score is their inner product, without scale or temperature.
 
   Differs from the paper: its appendix has a ReLU on the shortcut and no layer
-  norm on the global side; this is the network of the published code.
+  norm on the global side. This is the network of the published code.
 
   Attributes:
-    units: size of the embeddings (published: 2048; 1024 beside CPC).
+    units: size of the embeddings (published: 2048, and 1024 in the comparison
+      with CPC).
   """
 
   units: int = 2048
@@ -27,11 +28,11 @@ class EncodeAndDot(nn.Module):
     self.h = _ResidualBlock(self.units)
 
   def embed_x(self, x: jax.Array, train: bool = True) -> jax.Array:
-    """`[b, units]`, from the global features."""
+    """Embeds the global features, `[b, units]`."""
     return self.g(x, train)
 
   def embed_y(self, y: jax.Array, train: bool = True) -> jax.Array:
-    """`[n, h w, units]`, from the local features."""
+    """Embeds the local features, `[n, h w, units]`."""
     return self.h(y.reshape(y.shape[0], -1, y.shape[-1]), train)
 
   def __call__(self, x: jax.Array, y: jax.Array, train: bool = True):
@@ -39,15 +40,15 @@ class EncodeAndDot(nn.Module):
 
 
 class MapAndDot(nn.Module):
-  """Deep InfoMax's global critic as coded: `x [b, d]`, a map -> `[b, n]`.
+  """Deep InfoMax's global critic, from its code: `x [b, d]`, a map -> `[b, n]`.
 
-  The map `[n, h, w, c]` goes through layers like the encoder's own, with other
-  weights, and x through a matmul; the score is the inner product.
+  The map `[n, h, w, c]` is encoded by layers like those of the encoder, with
+  separate weights. x is multiplied by a matrix. The score is the inner product.
 
   Attributes:
     units: size of the embeddings.
     widths: channels of the 4 x 4 convolutions of stride 2.
-    hidden: units of the layer after them.
+    hidden: units of the dense layer after them.
   """
 
   units: int = 2048
@@ -59,12 +60,12 @@ class MapAndDot(nn.Module):
     self.h = _MapEncoder(self.units, self.widths, self.hidden)
 
   def embed_x(self, x: jax.Array, train: bool = True) -> jax.Array:
-    """`[b, units]`, from the global features."""
+    """Embeds the global features, `[b, units]`."""
     del train
     return self.g(x)
 
   def embed_y(self, y: jax.Array, train: bool = True) -> jax.Array:
-    """`[n, units]`, from the map."""
+    """Embeds the map, `[n, units]`."""
     return self.h(y, train)
 
   def __call__(self, x: jax.Array, y: jax.Array, train: bool = True):
@@ -95,8 +96,8 @@ class _ResidualBlock(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    # Rows, not places of images: XLA on a CPU would transpose the gradients of
-    # three axes in memory, an eighth of their time.
+    # Flattened to rows: with three axes XLA on a CPU would transpose the
+    # gradients in memory, an eighth of their time.
     lead, x = x.shape[:-1], x.reshape(-1, x.shape[-1])
     h = nn.Dense(self.units, use_bias=False)(x)
     h = nn.relu(nn.BatchNorm(not train, momentum=0.9, epsilon=1e-5)(h))
@@ -109,6 +110,9 @@ class _ResidualBlock(nn.Module):
 
 
 def _noisy_copy(key, shape, dtype=jnp.float32):
-  """An identity with U(-0.01, 0.01) elsewhere, as the published code starts."""
+  """Initializes as in the published code: 1 on the diagonal, else small noise.
+
+  The noise is U(-0.01, 0.01).
+  """
   noise = jax.random.uniform(key, shape, dtype, -0.01, 0.01)
   return jnp.where(jnp.eye(*shape, dtype=bool), 1.0, noise)

@@ -1,7 +1,8 @@
-"""Records: uint8 images with labels, read at random by (name, split).
+"""Data sources: uint8 images with labels, by (name, split), random access.
 
-Add a source: write a function `(split, **options) -> Source` and enter it in
-`SOURCES`; configs name it, and its arguments are the keys of `config.data`.
+To add a source, write a function `(split, **options) -> Source` and enter it in
+`SOURCES`. `config.data.name` selects it, and its arguments are keys of
+`config.data`.
 """
 
 import functools
@@ -10,8 +11,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-# A small file may claim to be huge: 400 MB of pixels are the most. OpenCV reads
-# its limit when it is loaded, which TFDS does.
+# The header of a small file may claim a huge image, so pixels are limited to
+# 400 MB. OpenCV reads the limit when it is imported. TFDS imports it, so this
+# line is above the imports.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**27))
 
 from infomin_jax import paths
@@ -65,43 +67,43 @@ SOURCES: dict[str, Callable[..., Source]] = {
 
 
 def load(options: Mapping[str, Any], split: str) -> Source:
-  """The source that `config.data` names.
+  """Makes the source that `config.data` names.
 
   Args:
-    options: `name`, `data_dir` and the named source's own arguments. Keys that
-      no source takes belong to the caller and are left alone.
-    split: which part; for TFDS sets any TFDS split string.
+    options: `name`, `data_dir` and the arguments of the named source. Keys that
+      no source parameters are ignored; the caller uses them.
+    split: name of a part; for TFDS sets any TFDS split string.
 
   Raises:
-    UserError: unknown name, a missing option, or one that is set (neither ""
-      nor 0) although only other sources take it.
+    UserError: unknown name, a missing option, or an option that is set (neither
+      "" nor 0) but that only other sources take.
   """
   if "name" not in options:
     raise UserError(f"config.data.name is missing: {nearest('', SOURCES)}")
   name = options["name"]
   hint = "If it is yours, give its file: --with FILE.py."
   make = lookup("data set (config.data.name)", name, SOURCES, hint)
-  takes = _options(make)
-  # Every source may be given a data_dir: those without files ignore it.
-  for key in option_names() - takes.keys() - {"data_dir"}:
+  parameters = _options(make)
+  # Every config has a data_dir: sources without files ignore it.
+  for key in option_names() - parameters.keys() - {"data_dir"}:
     if options.get(key):
       others = [o for o, maker in SOURCES.items() if key in _options(maker)]
       raise UserError(
         f"config.data.{key}={options[key]!r} has no effect on {name!r}, but "
         f"on {', '.join(others)}; leave it empty."
       )
-  for key, parameter in takes.items():
+  for key, parameter in parameters.items():
     if key not in options and parameter.default is parameter.empty:
       raise UserError(f"config.data.{key} is missing: {name!r} needs it.")
-  given = {key: options[key] for key in takes if key in options}
+  arguments = {key: options[key] for key in parameters if key in options}
   for key in ("path", "data_dir"):
-    if given.get(key):
-      given[key] = str(paths.local(f"config.data.{key}", given[key]))
-  return make(split=split, **given)
+    if arguments.get(key):
+      arguments[key] = str(paths.local(f"config.data.{key}", arguments[key]))
+  return make(split=split, **arguments)
 
 
 def load_or_absent(options: Mapping[str, Any], split: str) -> Source:
-  """`load`, or where a registered set is not prepared one of black images."""
+  """Returns `load`'s source, or black images if a TFDS set is not prepared."""
   builder = tfds_sources.BUILDERS.get(options["name"])
   if builder and tfds_sources.find(builder, options["data_dir"]) is None:
     return Absent(options["name"])
@@ -109,14 +111,14 @@ def load_or_absent(options: Mapping[str, Any], split: str) -> Source:
 
 
 def option_names() -> set[str]:
-  """The keys of `config.data` that some source takes."""
+  """Returns the keys of `config.data` that at least one source takes."""
   return {key for make in SOURCES.values() for key in _options(make)}
 
 
 def _options(make):
-  found = dict(inspect.signature(make).parameters)
-  del found["split"]
-  return found
+  parameters = dict(inspect.signature(make).parameters)
+  del parameters["split"]
+  return parameters
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""A set that is not here: what its records are like, and nothing in them."""
+"""A stand-in for a data set that is not prepared: its shapes, black images."""
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -6,13 +6,13 @@ import tensorflow_datasets as tfds
 from infomin_jax.data.sources import checked_index
 from infomin_jax.data.tfds_sources import BUILDERS, image_field, task_fields
 
-# Of images whose sizes vary: what is usual in ImageNet.
+# For sets whose image sizes vary: a typical size of ImageNet.
 _SIDES = (375, 500)
 _LENGTH = 2**24
 
 
 class Absent:
-  """Black images in the form of a registered TFDS set, 2^24 of them.
+  """2^24 black images with the shapes and labels of a registered TFDS set.
 
   Attributes:
     name: a key of `tfds_sources.BUILDERS`.

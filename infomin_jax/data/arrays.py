@@ -21,14 +21,14 @@ _SPLITS = ("train", "validation", "val", "test")
 
 
 class ArraySource:
-  """Some rows of the images in one file; see `load` for the rules."""
+  """Records of one split of an `.npz` or `.npy` file; made by `load`."""
 
   def __init__(self, path, fields, images, rows, labels, classes):
     self.name = "arrays"
     self.tasks = {"label": Task("label", classes)} if classes else {}
     self.image_shape = checked_shape(images[0], fields[0])
     self._path = path
-    self._fields = fields  # names of the arrays that lie one after the other
+    self._fields = fields  # names of the arrays; rows count through all of them
     self._rows = rows
     self._labels = labels
     self._images = images
@@ -37,7 +37,8 @@ class ArraySource:
     return len(self._rows)
 
   def __getstate__(self):
-    # A worker process opens the file itself: a memory map would be sent whole.
+    # A worker process opens the file itself: pickling a memory map would copy
+    # all its data.
     return {k: v for k, v in self.__dict__.items() if k != "_images"}
 
   def __setstate__(self, state):
@@ -48,31 +49,32 @@ class ArraySource:
   def __getitem__(self, index: int, /) -> dict:
     index = checked_index(index, self)
     row = self._rows[index]
-    for part in self._images:
-      if row < len(part):
+    for array in self._images:
+      if row < len(array):
         break
-      row -= len(part)
+      row -= len(array)
     where = f"Record {index} of {self._path} (row {row})"
-    image = as_uint8(np.asarray(part[row]), where)
+    image = as_uint8(np.asarray(array[row]), where)
     label = {"label": int(self._labels[index])} if self.tasks else {}
     return {"image": image.reshape(self.image_shape), **label, "index": index}
 
 
 def load(split: str, path: str, group: str = "") -> ArraySource:
-  """Images `[n, h, w]` or `[n, h, w, c]`, uint8 or float in [0, 1].
+  """Makes a source of images `[n, h, w]` or `[n, h, w, c]` in a file.
 
-  An `.npy` file holds only images, and is memory-mapped. In an `.npz` file
-  they are called `images`, `image` or `x` and their int labels `[n]`
-  `labels`, `label` or `y`; names such as `x_train` or `test_images` make
-  splits. Without those every tenth image is `test`, the others are `train`.
-  A label of -1 is unknown.
+  Images are uint8, or floats in [0, 1]. An `.npy` file holds only images and is
+  memory-mapped. In an `.npz` file, images are named `images`, `image` or `x`;
+  int labels `[n]` are named `labels`, `label` or `y`. The label -1 means
+  unknown. Names such as `x_train` or `test_images` define splits. Without such
+  names every tenth image is in `test` and the others are in `train`.
 
   Args:
-    split: a TFDS split string over those splits.
+    split: a TFDS split string over these splits.
     path: the file.
-    group: what is on one side of the split, where names make none: the name of
-      an array `[n]` of the file (rows of one value stay together), "blocks"
-      (the last tenth of each class is test), or "" for every tenth image.
+    group: rule that keeps related images in one split, if names define none:
+      the name of an array `[n]` of the file (rows with one value stay
+      together), "blocks" (the last tenth of each class is test), or "" for
+      every tenth image.
 
   Raises:
     UserError: no such file, pickled objects, wrong names, shapes or types.
@@ -103,8 +105,8 @@ def load(split: str, path: str, group: str = "") -> ArraySource:
   elif "" in images:
     order, lengths = every_tenth(lengths[""])
   rows = order[select(split, lengths, path)]
-  known = labels is not None and (labels[rows] >= 0).any()
-  classes = int(labels.max()) + 1 if known else 0
+  is_labeled = labels is not None and (labels[rows] >= 0).any()
+  classes = int(labels.max()) + 1 if is_labeled else 0
   return ArraySource(
     path,
     list(images.values()),
@@ -116,25 +118,29 @@ def load(split: str, path: str, group: str = "") -> ArraySource:
 
 
 def read(path: str) -> dict[str, np.ndarray]:
-  """The arrays of a file by name; those of an `.npy` file as `images`."""
+  """Reads the arrays of a file by name; an `.npy` file has only `images`."""
   file = local("data.path", path)
   if not path or not file.is_file() or file.suffix not in (".npy", ".npz"):
     raise UserError(f"data.path: expected an .npy or .npz file, got {path!r}.")
   try:
     if file.suffix == ".npy":
       return {"images": np.load(file, mmap_mode="r", allow_pickle=False)}
-    # NumPy leaves a file open that is no zip archive after all.
+    # If the file is not a zip archive, NumPy raises without closing it.
     with file.open("rb") as opened:
       return dict(np.load(opened, allow_pickle=False))
   except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
     raise UserError(
-      f"data.path: {path} is no file of plain arrays (pickled objects are "
+      f"data.path: {path} is not a file of plain arrays (pickled objects are "
       f"never loaded): {str(error).splitlines()[0]}"
     ) from error
 
 
 def as_uint8(image: np.ndarray, where: str) -> np.ndarray:
-  """A float image in [0, 1] as uint8; a uint8 one as it is."""
+  """Converts a float image in [0, 1] to uint8; returns uint8 unchanged.
+
+  Raises:
+    UserError: values outside [0, 1]; names the record as in `where`.
+  """
   if image.dtype == np.uint8:
     return image
   if not (image.min() >= 0 and image.max() <= 1):  # also refuses NaN
@@ -146,7 +152,7 @@ def as_uint8(image: np.ndarray, where: str) -> np.ndarray:
 
 
 def checked_shape(images: np.ndarray, name: str) -> tuple[int, int, int]:
-  """`(h, w, c)` of the images, or a UserError."""
+  """Returns `(h, w, c)` of images, or raises UserError."""
   if images.dtype != np.uint8 and images.dtype.kind != "f":
     raise UserError(
       f"data.path: array {name} must be uint8, or float in [0, 1]; got "
@@ -158,7 +164,8 @@ def checked_shape(images: np.ndarray, name: str) -> tuple[int, int, int]:
       f"got {list(images.shape)}."
     )
   h, w, c = (*images.shape[1:], 1)[:3]
-  # [n, 6, 32, 32]: an image as wide as it has channels, but not as high.
+  # Channels first, such as [n, 6, 32, 32], reads as h 6, w 32, c 32: width and
+  # channels are equal, and the height is not.
   if h <= 4 < min(w, c) or h < w == c:
     raise UserError(
       f"data.path: array {name} of shape {list(images.shape)} seems to have "
@@ -168,13 +175,13 @@ def checked_shape(images: np.ndarray, name: str) -> tuple[int, int, int]:
 
 
 def _named(file, kinds):
-  """{split or "": name} of the arrays called, say, x or x_train or train_x."""
-  found = {k: "" for k in kinds}
+  """Returns {split or "": name} of arrays named like x, x_train or train_x."""
+  splits = {k: "" for k in kinds}
   for part in _SPLITS:
     name = "validation" if part == "val" else part
-    found |= {f"{part}_{k}": name for k in kinds}
-    found |= {f"{k}_{part}": name for k in kinds}
-  return {part: name for name, part in found.items() if name in file}
+    splits |= {f"{part}_{k}": name for k in kinds}
+    splits |= {f"{k}_{part}": name for k in kinds}
+  return {part: name for name, part in splits.items() if name in file}
 
 
 def _labels(file, images, path):
@@ -205,7 +212,7 @@ def _labels(file, images, path):
 
 
 def _grouped(file, images, labels, group, path):
-  """The split by groups of an array, or by blocks."""
+  """Splits by the groups of an array, or by blocks."""
   if "" not in images:
     raise UserError(
       f"config.data.group={group!r} has no effect: {path} names its splits, "
@@ -223,7 +230,7 @@ def _grouped(file, images, labels, group, path):
   names = file[group].tolist()
   if len(set(names)) < 2:
     raise UserError(
-      f"config.data.group={group!r}: all {n} images are of one group; two or "
-      "more are needed."
+      f"config.data.group={group!r}: all {n} images are in one group; expected "
+      "two or more groups."
     )
   return split_rows(groups.tenth_of_groups(names))

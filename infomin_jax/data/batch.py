@@ -1,4 +1,4 @@
-"""One batch: which records to read, how to stack them, what may go wrong."""
+"""One batch: reads its records, stacks them, and handles unreadable ones."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -14,15 +14,15 @@ from infomin_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-  """`step -> batch`: what Grain's threads and workers call.
+  """The function `step -> batch` that Grain's threads and workers call.
 
   Attributes:
-    source: where the records come from.
+    source: source of the records.
     order: `step -> (positions, indices)`.
-    host: what is done to each record, or None.
-    seed: of the host's random numbers.
-    broken: "stop", or "skip": then a field `broken`, int32 `[b]`, holds the
-      index of the unreadable record that a row stands in for, or -1.
+    host: function applied to each record, or None.
+    seed: seed of the host's random numbers.
+    broken: "stop" or "skip". With "skip" batches have a field `broken`, int32
+      `[b]`: the index of the unreadable record that the row replaces, or -1.
   """
 
   source: Source
@@ -38,23 +38,23 @@ class Batch:
   def __call__(self, step: int) -> dict[str, np.ndarray]:
     positions, rows = self.order(step)
     positions, rows = positions.tolist(), rows.tolist()
-    missed = np.full(len(rows), -1)
+    broken_rows = np.full(len(rows), -1)
     try:
       batch = self._collated(positions, self._read(rows))
     except BrokenRecord:
       if self.broken == "stop":
         raise
-      read, found = zip(
+      records, indices = zip(
         *[next_readable(self.source, row) for row in rows], strict=True
       )
-      batch = self._collated(positions, read)
-      missed = np.where(np.equal(found, rows), -1, rows)
+      batch = self._collated(positions, records)
+      broken_rows = np.where(np.equal(indices, rows), -1, rows)
     if self.broken == "skip":
-      batch["broken"] = missed.astype(np.int32)
+      batch["broken"] = broken_rows.astype(np.int32)
     return batch
 
   def _read(self, rows):
-    """Records one after another, so that few photographs are held at once."""
+    """Yields records one at a time, so few photographs are in memory."""
     if hasattr(self.source, "records"):
       return self.source.records(rows)
     return (self.source[row] for row in rows)
@@ -64,12 +64,16 @@ class Batch:
     if not self.host:
       return collate(records, len(positions), name, shape)
     pairs = zip(positions, records, strict=True)
-    made = (self.host(x, host_rng(self.seed, place)) for place, x in pairs)
-    return collate(made, len(positions), name)
+    cropped = (self.host(x, host_rng(self.seed, at)) for at, x in pairs)
+    return collate(cropped, len(positions), name)
 
 
 def next_readable(source: Source, row: int) -> tuple[dict, int]:
-  """Record `row`, or the next one that can be read, and the row of that."""
+  """Returns record `row`, or the next readable one, and its index.
+
+  Raises:
+    UserError: no record can be read.
+  """
   for candidate in range(row, row + len(source)):
     try:
       return source[candidate % len(source)], candidate % len(source)
@@ -79,7 +83,7 @@ def next_readable(source: Source, row: int) -> tuple[dict, int]:
 
 
 def example(source: Source, broken: str) -> dict:
-  """The first record, or with `broken="skip"` the first that can be read."""
+  """Returns the first record; with `broken="skip"` the first readable one."""
   return next_readable(source, 0)[0] if broken == "skip" else source[0]
 
 
@@ -91,16 +95,15 @@ def collate(
 ) -> dict[str, np.ndarray]:
   """Stacks records: ints to int32 `[b]`, arrays to `[b, ...]`.
 
-  Each is copied into the batch as it comes, while it is in the cache.
-
   Args:
-    records: with the same fields; images are uint8.
-    count: b, how many there are.
-    name: the source's, for messages.
-    image_shape: what images must have; None is that of the first.
+    records: records with the same fields; images are uint8.
+    count: the number of records, b.
+    name: name of the source, for messages.
+    image_shape: expected shape of images; None uses that of the first image.
 
   Raises:
-    UserError: different fields or shapes; names the record.
+    UserError: fields or shapes differ, or images are not uint8. The message
+      names the record.
   """
   batch: dict[str, np.ndarray] = {}
   expected: dict[str, tuple[int, ...]] = {}
@@ -116,13 +119,14 @@ def collate(
         f"Record {record['index']} of {name}: expected an image of uint8, got "
         f"{record['image'].dtype}."
       )
+    # Copied at once: the record is still in the CPU cache.
     for field, value in record.items():
       batch[field][i] = value
   return batch
 
 
 def _room(count: int, value) -> np.ndarray:
-  """For so many values like this one; whole numbers become int32."""
+  """Allocates an array for `count` values like this one; ints are int32."""
   value = np.asarray(value)
   whole = value.ndim == 0 and value.dtype.kind in "iub"
   return np.empty((count, *value.shape), np.int32 if whole else value.dtype)

@@ -1,12 +1,12 @@
 """Colorful digits: handwritten digits on photographs, with known factors.
 
-An 8 x 8 digit of scikit-learn's is drawn 16 pixels wide, in a random color,
-at a random place on a random 32 x 32 crop of one of eight photographs that
-come with scikit-learn and scikit-image. Digit, position and background are
-known, so that a probe of each shows *what* an encoder has learned.
+An 8 x 8 digit from scikit-learn is drawn 16 pixels wide in a random color. It
+is at a random position on a random 32 x 32 crop of one of eight photographs,
+which are part of scikit-learn and scikit-image. Digit, position and background
+are labels, so probes can measure which of them an encoder represents.
 
-Train and test share neither a digit image nor a region of a photograph.
-Everything is drawn from a fixed seed: the set is the same for everyone.
+Train and test share neither a digit image nor a region of a photograph. All
+random numbers have fixed seeds, so the set is the same on every machine.
 """
 
 import functools
@@ -22,7 +22,7 @@ from infomin_jax.errors import lookup
 
 SIZE = 32  # pixels of an image's side
 DIGIT = 16  # pixels of a drawn digit's side
-CELLS = 3  # the position task: in which cell of a 3 x 3 grid the digit is
+CELLS = 3  # the position label is the digit's cell in a 3 x 3 grid
 PHOTOS = (
   "china.jpg",
   "flower.jpg",
@@ -33,8 +33,8 @@ PHOTOS = (
   "motorcycle_left.png",
   "retina.jpg",
 )
-PHOTO = (192, 256)  # every photograph is scaled to this height and width
-TEST_FROM = 176  # columns from here on are the test region
+PHOTO = (192, 256)  # height and width to which photographs are scaled
+TEST_FROM = 176  # first column of the test region
 SPLITS = {
   # digits of load_digits(), copies of each, seed, columns of the photographs
   "train": (slice(0, 1400), 8, 1, (0, TEST_FROM)),
@@ -43,13 +43,14 @@ SPLITS = {
 
 
 class ColorfulDigits:
-  """The records of one split, made in memory in a second or two.
+  """The records of one split, drawn in memory in one or two seconds.
 
-  Besides `image`, `label` (the digit) and `index` a record has `position` (0
-  to 8: the cell), `background` (0 to 7: the photograph), `mask [32, 32]` uint8
-  (0, or 1 + the digit where its ink covers more than half) and the factors that
-  it was drawn from: `digit [8, 8]` uint8, `place [2]` (row, column of the
-  digit's corner) and `crop [3]` (photograph, top, left).
+  A record has the labels `label` (the digit, 0 to 9), `position` (the cell, 0
+  to 8) and `background` (the photograph, 0 to 7). It also has `image`, `index`
+  and `mask [32, 32]` uint8, which is 1 + the digit where ink covers more than
+  half of a pixel, else 0. The factors that it was drawn from are `digit [8, 8]`
+  uint8 (the handwriting), `place [2]` (row and column of the digit's corner)
+  and `crop [3]` (photograph, top, left).
   """
 
   name = "colorful_digits"
@@ -90,15 +91,16 @@ def _draw_split(split: str) -> dict[str, np.ndarray]:
     axis=1,
   )
   color = rng.uniform(0.5, 1, (n, 3)).astype(np.float32)
-  # Not in one program: it would divide with another last digit.
+  # In one compiled program a division would differ in its last digit, which
+  # could change the set's pixels.
   cut, draw = jax.vmap(crop_photo, (None, 0)), jax.jit(jax.vmap(_drawn))
-  drawn = []
-  for rows in np.split(np.arange(n), copies):  # all at once take 700 MB
+  chunks = []
+  for rows in np.split(np.arange(n), copies):  # all at once would take 700 MB
     backgrounds = cut(load_photos(), crop[rows])
     image, ink = draw(backgrounds, images[rows], place[rows], color[rows])
     pixels = np.asarray(jnp.round(image * 255), np.uint8)
-    drawn.append((pixels, np.asarray(ink) > 0.5))
-  pixels, inked = map(np.concatenate, zip(*drawn, strict=True))
+    chunks.append((pixels, np.asarray(ink) > 0.5))
+  pixels, inked = map(np.concatenate, zip(*chunks, strict=True))
   cell = place * CELLS // (SIZE - DIGIT + 1)
   label = np.repeat(labels[digits], copies).astype(np.int32)
   fields = {
@@ -118,7 +120,7 @@ def _draw_split(split: str) -> dict[str, np.ndarray]:
 
 
 def _drawn(background, digit, place, color) -> tuple[jax.Array, jax.Array]:
-  """Returns an image as the set has it, and where its ink is."""
+  """Draws an image of the set; returns it and its ink, `[32, 32]`."""
   affine = jnp.eye(2, 3)
   image = compose(background, digit, place, affine, color)
   return image, draw_ink(digit, place, affine)
@@ -130,9 +132,9 @@ def compose(background, digit, place, affine, color) -> jax.Array:
   Args:
     background: float `[32, 32, 3]` in [0, 1].
     digit: the handwriting, uint8 `[8, 8]`.
-    place: row and column of the drawn digit's upper left corner: int `[2]`.
-    affine: `[2, 3]`, from places in the drawn digit to places in the
-      handwriting, both in [-1, 1]; `eye(2, 3)` draws it as it is.
+    place: row and column of the drawn digit's upper left corner, int `[2]`.
+    affine: `[2, 3]`, maps points of the drawn digit to points of the
+      handwriting, both in [-1, 1]; `eye(2, 3)` leaves it unchanged.
     color: `[3]` in [0, 1].
   """
   ink = draw_ink(digit, place, affine)[..., None]
@@ -140,7 +142,7 @@ def compose(background, digit, place, affine, color) -> jax.Array:
 
 
 def draw_ink(digit, place, affine) -> jax.Array:
-  """Draws how much ink covers each pixel, `[32, 32]` in [0, 1]."""
+  """Returns the fraction of each pixel covered by ink, `[32, 32]`."""
   centers = (jnp.arange(DIGIT) + 0.5) * (2 / DIGIT) - 1
   grid = jnp.stack(jnp.meshgrid(centers, centers, indexing="ij"))
   source = jnp.einsum("ij,jhw->ihw", affine[:, :2], grid)
@@ -155,11 +157,11 @@ def draw_ink(digit, place, affine) -> jax.Array:
 
 
 def crop_photo(photos, crop) -> jax.Array:
-  """The background that `crop` names, float32 `[32, 32, 3]` in [0, 1].
+  """Cuts a background from a photograph: float32 `[32, 32, 3]` in [0, 1].
 
   Args:
     photos: uint8 `[p, h, w, 3]`.
-    crop: photograph, top, left: int `[3]`.
+    crop: photograph, top and left, int `[3]`.
   """
   start = (crop[0], crop[1], crop[2], 0)
   window = jax.lax.dynamic_slice(photos, start, (1, SIZE, SIZE, 3))[0]
@@ -168,9 +170,9 @@ def crop_photo(photos, crop) -> jax.Array:
 
 @functools.cache
 def load_digit_images() -> tuple[np.ndarray, np.ndarray]:
-  """scikit-learn's digits: uint8 `[1797, 8, 8]` and labels `[1797]`.
+  """Loads scikit-learn's digits: uint8 `[1797, 8, 8]` and labels `[1797]`.
 
-  In a fixed random order, since the file is sorted by writer.
+  They are in a fixed random order, because the file is sorted by writer.
   """
   from sklearn.datasets import load_digits
 
@@ -182,7 +184,7 @@ def load_digit_images() -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def load_photos(scale: int = 1) -> np.ndarray:
-  """The photographs, uint8 `[p, 192 scale, 256 scale, 3]`."""
+  """Loads the photographs, uint8 `[p, 192 scale, 256 scale, 3]`."""
   import skimage
   import sklearn
 

@@ -1,4 +1,4 @@
-"""Image bytes to uint8 arrays, and the two croppings that need whole photos."""
+"""Decodes image files to uint8 arrays; resizes and crops photographs."""
 
 import ctypes
 import io
@@ -14,20 +14,20 @@ from infomin_jax.data.exif import orientation, turned
 from infomin_jax.data.intact import BrokenRecord
 from infomin_jax.errors import UserError
 
-# The pipeline already runs one record per thread; OpenCV's own pool on top of
-# that oversubscribes the cores. What OpenCV and libtiff would log about a
-# damaged file is in the error that names the record.
+# The pipeline already reads one record per thread; OpenCV's own threads would
+# oversubscribe the cores. OpenCV and libtiff log nothing, because our error
+# about a damaged file also names the record.
 cv2.setNumThreads(1)
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 try:
   _libtiff = ctypes.CDLL(PIL._imaging.__file__)
   _libtiff.TIFFSetErrorHandler(None)
   _libtiff.TIFFSetWarningHandler(None)
-except (OSError, AttributeError):  # a Pillow that hides it: its lines stay
+except (OSError, AttributeError):  # a Pillow that does not export libtiff
   pass
 
 _JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
-# Pillow's modes that hold more than gray, and those that hold alpha.
+# Pillow's mode of a TIFF -> mode to convert it to. Others become RGB, or RGBA.
 _MODES = {"1": "L", "L": "L", "LA": "RGBA", "PA": "RGBA", "RGBA": "RGBA"}
 
 
@@ -40,24 +40,23 @@ def decode(
 ) -> np.ndarray:
   """Decodes JPEG, PNG, WebP, AVIF, BMP, TIFF, GIF, PNM or JPEG 2000 bytes.
 
-  Without the last two arguments pixels are as stored, as in the pipelines that
-  published numbers come from. 16-bit images are scaled to 8 bits (v / 257,
-  rounded).
+  Without the last two arguments pixels are as stored, as in the pipelines of
+  published results. 16-bit images are scaled to 8 bits (v / 257, rounded).
 
   Args:
-    data: the file's content.
-    channels: 1 (luma), 3 (RGB), 0 (as stored: 1, 3 or RGBA), or another number,
-      which the image must have.
-    upright: turn the image as its EXIF orientation says.
-    background: RGB of what shows through where alpha is dropped; () shows the
-      pixels that alpha hides.
+    data: content of the file.
+    channels: 1 (luma), 3 (RGB), 0 (as stored: 1, 3, or 4 for RGBA), or another
+      number, which the image must have.
+    upright: rotate or flip the image by its EXIF orientation.
+    background: RGB color behind transparent pixels where alpha is dropped; ()
+      drops alpha without blending.
 
   Returns:
     uint8 `[h, w, c]`, colors in RGB or RGBA order.
 
   Raises:
     BrokenRecord: not an image, or a damaged or truncated one.
-    UserError: wrong number of channels, or a kind of image that is not read.
+    UserError: wrong number of channels, or an unsupported kind of image.
   """
   if not data:
     raise BrokenRecord("its 0 bytes end too early")
@@ -67,7 +66,7 @@ def decode(
     image, turn = _jpeg(data, channels), 0
   else:
     image, turn = _others(data), 0
-  if turn:  # Pillow has turned it
+  if turn:  # Pillow has applied this orientation
     image = image if upright else turned(image, {6: 8, 8: 6}.get(turn, turn))
   elif upright:
     image = turned(image, orientation(data))
@@ -75,9 +74,9 @@ def decode(
 
 
 def _jpeg(data: bytes, channels: int) -> np.ndarray:
-  # A decoder fills the missing part of a cut JPEG with gray. Within the scan a
-  # marker cannot occur by chance, so the end marker must follow the last start
-  # of a scan.
+  # Decoders fill the missing part of a truncated JPEG with gray. Within a scan
+  # a marker cannot occur by chance. So the file is complete only if an end
+  # marker follows the last start of a scan.
   if not data.endswith(_JPEG_END):
     if data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN):
       raise BrokenRecord(f"its {len(data)} bytes end too early")
@@ -90,7 +89,7 @@ def _jpeg(data: bytes, channels: int) -> np.ndarray:
 
 
 def _tiff(data: bytes, channels: int) -> tuple[np.ndarray, int]:
-  """The first page, and the orientation that was applied to it, or 0."""
+  """Decodes the first page; returns it and the orientation applied, or 0."""
   page = intact.tiff(data)
   if page.bitspersample == 16:
     return _opencv(data), 0
@@ -102,11 +101,12 @@ def _tiff(data: bytes, channels: int) -> tuple[np.ndarray, int]:
       if mode is None:
         mode = "RGBA" if "transparency" in file.info else "RGB"
       image = np.asarray(file.convert(mode))
-  except Exception as error:  # hostile files raise what they like
+  except Exception as error:  # damaged files raise many kinds
     raise BrokenRecord(f"its pixels are damaged ({error})") from error
   image = image if image.ndim == 3 else image[..., None]
   if channels == page.samplesperpixel == 4 and mode == "RGB":
-    image = _opencv(data)  # the fourth is neither ink nor alpha
+    # The fourth channel is neither ink nor alpha, and Pillow dropped it.
+    image = _opencv(data)
     return image, 0
   return image, int(tag.value) if tag and 1 < tag.value <= 8 else 0
 
@@ -114,7 +114,7 @@ def _tiff(data: bytes, channels: int) -> tuple[np.ndarray, int]:
 def _others(data: bytes) -> np.ndarray:
   brands = data[8:64] if data[4:8] == b"ftyp" else b""
   if brands.startswith(intact.HEIC) and b"avif" not in brands:
-    raise UserError("it is a HEIC image, which is not read: convert it to JPEG")
+    raise UserError("it is a HEIC image (not supported): convert it to JPEG")
   whole = intact.png(data) if data.startswith(intact.PNG) else data
   image = _opencv(whole)
   if data.startswith((b"RIFF", *intact.JP2)):
@@ -123,7 +123,7 @@ def _others(data: bytes) -> np.ndarray:
 
 
 def _opencv(data: bytes) -> np.ndarray:
-  """Reads an image with OpenCV, uint8 `[h, w, c]` in RGB order."""
+  """Decodes an image with OpenCV: uint8 `[h, w, c]` in RGB order."""
   buffer = np.frombuffer(data, np.uint8)
   try:
     image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
@@ -151,7 +151,7 @@ def _opencv(data: bytes) -> np.ndarray:
 
 
 def _with_channels(image, channels, background):
-  """Converts to 1 or 3 channels; checks any other number."""
+  """Converts to 1 or 3 channels; checks any other number except 0."""
   if channels in (1, 3) and image.shape[-1] == 4:
     image = _over(image, background) if background else image[..., :3]
   count = image.shape[-1]
@@ -167,7 +167,7 @@ def _with_channels(image, channels, background):
 
 
 def _over(image: np.ndarray, background: tuple[int, ...]) -> np.ndarray:
-  """RGBA on an opaque color: uint8 `[h, w, 3]`."""
+  """Blends RGBA with an opaque color: uint8 `[h, w, 3]`."""
   alpha = image[..., 3:].astype(np.uint32)
   behind = np.array(background, np.uint32)
   mixed = image[..., :3] * alpha + behind * (255 - alpha)
@@ -175,31 +175,30 @@ def _over(image: np.ndarray, background: tuple[int, ...]) -> np.ndarray:
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-  """Resizes `[h, w, c]` to `[height, width, c]`, antialiased, any c.
+  """Resizes `[h, w, c]` to `[height, width, c]`, antialiased, for any c.
 
-  Nearly as Pillow's bilinear filter does, which torchvision uses: an axis that
-  shrinks is smoothed first, by a Gaussian of about the variance that a triangle
-  as wide has more. On photographs that is nearer to it than averages of areas
-  are, in a third of the time. Where an axis shrinks to less than a third, whole
-  pixels are averaged before.
+  The result is close to Pillow's bilinear filter, which torchvision uses. An
+  axis that shrinks is first smoothed by a Gaussian. Its variance is about the
+  variance of the triangle filter for this scale minus the variance of bilinear
+  interpolation. On photographs this is closer to Pillow than area averages, and
+  takes a third of the time. If an axis shrinks to less than a third, whole
+  pixels are averaged first.
   """
   if image.shape[-1] <= 4:
     return _resize(image, height, width).reshape(height, width, -1)
   # OpenCV's filters take at most 4 channels at a time.
-  parts = [
-    _resize(part, height, width)
-    for part in np.split(image, range(4, image.shape[-1], 4), axis=-1)
+  slices = [
+    _resize(x, height, width)
+    for x in np.split(image, range(4, image.shape[-1], 4), axis=-1)
   ]
-  return np.concatenate(
-    [part.reshape(height, width, -1) for part in parts], axis=-1
-  )
+  return np.concatenate([x.reshape(height, width, -1) for x in slices], axis=-1)
 
 
 def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
   h, w = image.shape[:2]
   if (h, w) == (height, width):
     return image
-  # Averages of n pixels, with n at most two thirds of what an axis shrinks by.
+  # Averages n pixels; n is at most 2/3 of the factor by which the axis shrinks.
   h, w = (a // max(1, int(a / b / 1.5)) for a, b in ((h, height), (w, width)))
   if (h, w) != image.shape[:2]:
     image = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
@@ -214,10 +213,9 @@ def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def resize_crop(image: np.ndarray, resize_to: int, size: int) -> np.ndarray:
-  """Shorter side to `resize_to`, then the center: `[size, size, c]`.
+  """Resizes the shorter side to `resize_to`, then cuts `[size, size, c]`.
 
-  Rounding as in torchvision's Resize and CenterCrop. Needs
-  `size <= resize_to`.
+  Rounds like torchvision's Resize and CenterCrop. Needs `size <= resize_to`.
   """
   image = _middle(image)
   h, w = image.shape[:2]
@@ -227,10 +225,10 @@ def resize_crop(image: np.ndarray, resize_to: int, size: int) -> np.ndarray:
 
 
 def _middle(image: np.ndarray) -> np.ndarray:
-  """The middle of a long image, which is all that a center can hold.
+  """Cuts the middle of a long image, which includes any center crop.
 
-  Resizing all of an image of 1 x 30,000 pixels takes gigabytes. Four squares
-  are kept, or one pixel more so that the middle is the same.
+  Resizing a whole image of 1 x 30,000 pixels would take gigabytes. The result
+  is four times as long as wide, plus one pixel if needed to keep the center.
   """
   short = 4 * min(image.shape[:2])
   for axis, length in enumerate(image.shape[:2]):
@@ -244,7 +242,7 @@ def _middle(image: np.ndarray) -> np.ndarray:
 def center_window(
   height: int, width: int, resize_to: int, size: int
 ) -> tuple[int, int, int, int]:
-  """Returns the window of `resize_crop`: height and width, then top, left."""
+  """Returns the resized height and width, and top and left of the center."""
   short = min(height, width)
   height, width = resize_to * height // short, resize_to * width // short
   top, left = round((height - size) / 2), round((width - size) / 2)
@@ -258,10 +256,11 @@ def random_window(
   scale: tuple[float, float] = (0.08, 1.0),
   ratio: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> tuple[int, int, int, int]:
-  """A crop's (top, left, height, width), drawn as torchvision draws it.
+  """Draws a crop (top, left, height, width) as torchvision does.
 
-  Ten tries at an area uniform in `scale` (a share of the image) and an aspect
-  ratio w / h log-uniform in `ratio`; then the largest allowed central crop.
+  The area is uniform in `scale` (a fraction of the image's), the aspect ratio
+  w / h log-uniform in `ratio`. If ten draws do not fit, the crop is the largest
+  central one with an allowed ratio.
   """
   for _ in range(10):
     area = height * width * rng.uniform(*scale)
@@ -282,12 +281,12 @@ def random_resized_crop(
   scale: tuple[float, float] = (0.08, 1.0),
   ratio: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> np.ndarray:
-  """A random window of `[h, w, c]`, resized to `[size, size, c]`.
+  """Cuts a random window of `[h, w, c]`, resized to `[size, size, c]`.
 
   References:
     Szegedy et al., `Going Deeper with Convolutions
-    <https://arxiv.org/abs/1409.4842>`_, 2014, section 6; torchvision's
-    RandomResizedCrop for the details.
+    <https://arxiv.org/abs/1409.4842>`_, 2014, section 6. The details are those
+    of torchvision's RandomResizedCrop.
   """
   height, width = image.shape[:2]
   top, left, h, w = random_window(height, width, rng, scale, ratio)

@@ -1,7 +1,7 @@
-"""Fashion-MNIST from its four original files, which Debian packages.
+"""Fashion-MNIST from its four original files, which are in a Debian package.
 
-The registered TFDS builder downloads other compressions of the same images
-and needs TensorFlow to prepare them; this one needs neither.
+The registered TFDS builder needs TensorFlow for preparation, and its checksums
+do not match Debian's recompressed files. The builder here has neither limit.
 """
 
 import gzip
@@ -30,7 +30,7 @@ _CLASSES = (
 
 
 class FashionMnistIdx(tfds.core.GeneratorBasedBuilder):
-  """Fashion-MNIST from the IDX files in `manual_dir`, in their order."""
+  """TFDS builder of Fashion-MNIST from IDX files, in their order."""
 
   VERSION = tfds.core.Version("1.0.0")
   MANUAL_DOWNLOAD_INSTRUCTIONS = "The four *-ubyte.gz files of Fashion-MNIST."
@@ -38,7 +38,7 @@ class FashionMnistIdx(tfds.core.GeneratorBasedBuilder):
   def _info(self):
     return tfds.core.DatasetInfo(
       builder=self,
-      description="Fashion-MNIST: 28 x 28 grey images of clothes, 10 classes.",
+      description="Fashion-MNIST: 28 x 28 gray images of clothes, 10 classes.",
       features=tfds.features.FeaturesDict(
         {
           "image": tfds.features.Image(
@@ -48,7 +48,7 @@ class FashionMnistIdx(tfds.core.GeneratorBasedBuilder):
         }
       ),
       supervised_keys=("image", "label"),
-      # A record's index is then its row in the original files.
+      # Without shuffling, a record's index is its row in the original files.
       disable_shuffling=True,
     )
 
@@ -63,24 +63,25 @@ class FashionMnistIdx(tfds.core.GeneratorBasedBuilder):
 
 
 def load(split: str, data_dir: str = "") -> tfds_sources.TfdsSource:
-  """Fashion-MNIST, prepared on first use: half a minute, once.
+  """Makes a source of Fashion-MNIST; prepares it on first use (30 seconds).
 
-  What is used, in this order: the registered TFDS set or ours, prepared in
-  `data_dir`; the original files in `data_dir`; those of the Debian package.
+  It uses the first of these: the registered TFDS set, prepared in `data_dir`;
+  our set, prepared there; the original files in `data_dir`; the files of the
+  Debian package.
 
   Args:
     split: a TFDS split string over `train` (60,000) and `test` (10,000).
     data_dir: the folder of the prepared sets; "" is TFDS's default.
 
   Raises:
-    UserError: nothing is there; says what to install or to put where.
+    UserError: none of these exist; the message says what to install.
   """
   folder = prepared(data_dir) or prepare(data_dir)
   return tfds_sources.TfdsSource("fashion_mnist", folder, split)
 
 
 def prepared(data_dir: str = "") -> pathlib.Path | None:
-  """The folder of a prepared, readable Fashion-MNIST, or None."""
+  """Returns the folder of a prepared, readable Fashion-MNIST, or None."""
   for name in ("fashion_mnist", NAME):
     folder = tfds_sources.find(name, data_dir)
     if folder and tfds_sources.file_format(folder) == "array_record":
@@ -89,7 +90,7 @@ def prepared(data_dir: str = "") -> pathlib.Path | None:
 
 
 def prepare(data_dir: str = "", manual_dir: str = "") -> pathlib.Path:
-  """Writes the set from the original files into `data_dir`; its folder."""
+  """Prepares the set from the original files; returns its folder."""
   source = idx_folder(data_dir, manual_dir)
   for split in _STEMS:
     read(source, split)  # a damaged file fails here, not halfway
@@ -100,28 +101,28 @@ def prepare(data_dir: str = "", manual_dir: str = "") -> pathlib.Path:
 
 
 def idx_folder(data_dir: str = "", manual_dir: str = "") -> pathlib.Path:
-  """The folder that holds the four original files, or a UserError."""
+  """Returns the folder with the four original files; UserError if none."""
   names = [n for stem in _STEMS.values() for n in file_names(stem)]
-  places = [tfds_sources.default_dir(data_dir), FOLDER]
+  folders = [tfds_sources.default_dir(data_dir), FOLDER]
   if manual_dir:
-    places = [local("--manual_dir", manual_dir)]
-  for place in places:
-    if all((place / name).is_file() for name in names):
-      return place
+    folders = [local("--manual_dir", manual_dir)]
+  for folder in folders:
+    if all((folder / name).is_file() for name in names):
+      return folder
   raise UserError(
-    f"Fashion-MNIST is not here: expected {', '.join(names)} in "
-    f"{' or '.join(str(p) for p in places)}. On Debian and Ubuntu: apt-get "
+    f"Fashion-MNIST is missing: expected {', '.join(names)} in "
+    f"{' or '.join(str(p) for p in folders)}. On Debian and Ubuntu: apt-get "
     "install dataset-fashion-mnist"
   )
 
 
 def file_names(stem: str) -> tuple[str, str]:
-  """The names of the images' and labels' files of `train` or `t10k`."""
+  """Returns the names of the image and label files of `train` or `t10k`."""
   return f"{stem}-images-idx3-ubyte.gz", f"{stem}-labels-idx1-ubyte.gz"
 
 
 def read(folder: pathlib.Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-  """Images uint8 `[n, 28, 28]` and labels uint8 `[n]` of `train` or `test`."""
+  """Reads images uint8 `[n, 28, 28]` and labels uint8 `[n]` of a split."""
   names = file_names(_STEMS[split])
   images, labels = (read_idx(folder / name) for name in names)
   if images.shape != (len(labels), 28, 28) or labels.ndim != 1:
@@ -133,7 +134,7 @@ def read(folder: pathlib.Path, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_idx(path: pathlib.Path) -> np.ndarray:
-  """The uint8 array of a gzipped IDX file, any rank."""
+  """Reads a gzipped IDX file: a uint8 array of any rank."""
   try:
     with gzip.open(path) as file:
       shape = idx_shape(file, path)
@@ -151,7 +152,7 @@ def read_idx(path: pathlib.Path) -> np.ndarray:
 def idx_shape(
   file: IO[bytes] | gzip.GzipFile, path: pathlib.Path
 ) -> tuple[int, ...]:
-  """Reads the header of an unpacked IDX file: the shape of what follows."""
+  """Reads the header of an uncompressed IDX file: the shape of its array."""
   magic = file.read(4)
   if len(magic) != 4 or magic[:3] != b"\0\0\x08":
     raise UserError(

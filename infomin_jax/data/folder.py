@@ -24,7 +24,7 @@ _WHITE = (255, 255, 255)
 
 
 class _Reading(NamedTuple):
-  """How files become arrays: see `load`."""
+  """Options for decoding files; see `load`."""
 
   image_size: int
   channels: int
@@ -33,14 +33,15 @@ class _Reading(NamedTuple):
 
 
 class FolderSource:
-  """Image files below a folder; see `load` for the rules."""
+  """Records of one split of a folder of image files; made by `load`."""
 
-  def __init__(self, files, labels, classes, reading: _Reading):
+  def __init__(self, files, labels, classes: list[str], reading: _Reading):
     self.name = "folder"
-    self.tasks = {"label": Task("label", classes)} if classes else {}
+    task = Task("label", len(classes), tuple(classes))
+    self.tasks = {"label": task} if classes else {}
     size, channels = reading.image_size, reading.channels
     self.image_shape = (size, size, channels) if size else None
-    # Bytes, not str: a million paths go to every worker process.
+    # Bytes take less memory than str: a million paths are sent to every worker.
     self._files = np.array([os.fsencode(f) for f in files])
     self._labels = labels
     self._reading = reading
@@ -57,22 +58,22 @@ class FolderSource:
       raise BrokenRecord(
         f"Record {index} of folder ({file}) cannot be read: {error.strerror}."
       ) from error
-    how = self._reading
+    reading = self._reading
     image = decoded(
       data,
-      how.channels,
+      reading.channels,
       index,
       self,
-      upright=how.upright,
-      background=how.background,
+      upright=reading.upright,
+      background=reading.background,
     )
-    if size := how.image_size:
+    if size := reading.image_size:
       image = decode.resize_crop(image, size, size)
     label = {"label": int(self._labels[index])} if self.tasks else {}
     return {"image": image, **label, "index": index}
 
   def where(self, index: int) -> str:
-    """The path of a record's file."""
+    """Returns the path of a record's file."""
     return os.fsdecode(self._files[index])
 
 
@@ -85,31 +86,32 @@ def load(
   ignore_orientation: bool = False,
   group: str = "",
 ) -> FolderSource:
-  """Image files below `path`, each once, in sorted order.
+  """Makes a source of the image files below `path`, each once, sorted.
 
-  Sub-folders are classes, labeled 0, 1, ... in sorted order; images directly
-  in the folder (or in a single sub-folder) have no label. With a sub-folder
-  `train`, the splits are the sub-folders train, validation (or valid, val) and
-  test; without, every tenth image is `test` and the others are `train`. One
-  line on stderr says what is left out, and what files say of themselves.
+  Subfolders are classes, labeled 0, 1, ... in sorted order. Images directly in
+  the folder, or in its only subfolder, have no label. If there is a subfolder
+  `train`, the splits are the subfolders train, validation (or valid, val) and
+  test. Otherwise every tenth image is in `test` and the others are in `train`.
+  One line on stderr lists what is left out and notes about the files.
 
   Args:
-    split: a TFDS split string over those splits.
+    split: a TFDS split string over these splits.
     path: the folder.
-    image_size: shorter side of the images after an antialiased resize, whose
-      center is cut to a square; 0 leaves the sizes as they are.
-    channels: as in `decode.decode`; 0 is one number for all files: 1 if all are
-      gray, 4 if all have alpha, else 3.
-    background: RGB behind transparent pixels; () is white.
-    ignore_orientation: take pixels as stored, not turned as EXIF says.
-    group: what is on one side of the split, without folders train and test:
-      "folder" (files of one folder), "blocks" (the last tenth of each class is
-      test) or a regular expression, searched in the paths below `path`, whose
-      first group names the group; "" for every tenth file.
+    image_size: side in pixels of the square center, cut after an antialiased
+      resize of the shorter side to it; 0 keeps the sizes.
+    channels: as in `decode.decode`, but 0 chooses one number for all files: 1
+      if all are gray, 4 if all have alpha, else 3.
+    background: RGB color behind transparent pixels; () is white.
+    ignore_orientation: keep pixels as stored, without rotation by EXIF.
+    group: rule that keeps related files in one split, for folders without train
+      and test. "folder" groups the files of a folder. "blocks" puts the last
+      tenth of each class into test. A regular expression is searched in the
+      paths below `path`; its first group is the group. "" uses every tenth
+      file.
 
   Raises:
-    UserError: no such folder, no image in it, images beside class folders, a
-      group that no file is in.
+    UserError: no such folder, no image in it, images next to class folders, or
+      a pattern that does not match some files.
   """
   root = local("data.path", path)
   if not path or not root.is_dir():
@@ -123,18 +125,19 @@ def load(
   listed = _listed(root)
   order, lengths = listed.splits(group)
   rows = order[select(split, lengths, f"folder {root}")]
-  # Validation images are the test images where there are no others.
+  # If there is no test folder, `test` and `validation` are the same images: a
+  # split string with both must not contain them twice.
   rows = rows[np.sort(np.unique(rows, return_index=True)[1])]
-  found = survey(listed.files)
-  channels = channels or found.channels()
-  notes = found.notes(channels, background, ignore_orientation)
+  headers = survey(listed.files)
+  channels = channels or headers.channels()
+  notes = headers.notes(channels, background, ignore_orientation)
   if notes := [*listed.notes, *notes]:
     say_once(f"{root}, {len(listed.files):,} images: {'; '.join(notes)}.")
   labels = listed.labels[rows]
-  classes = len(listed.classes) if (labels >= 0).any() else 0
+  classes = listed.classes if (labels >= 0).any() else []
   reading = _Reading(image_size, channels, background, not ignore_orientation)
-  chosen = [listed.files[row] for row in rows]
-  return FolderSource(chosen, labels, classes, reading)
+  paths = [listed.files[row] for row in rows]
+  return FolderSource(paths, labels, classes, reading)
 
 
 def _color(background) -> tuple[int, ...]:
@@ -154,10 +157,10 @@ class _Listed(NamedTuple):
   Attributes:
     root: the folder.
     files: all paths.
-    labels: int32 `[n]`, -1 for images that have none.
-    classes: names of the class folders, none if there is one or less.
-    parts: rows of each split, or {} if the folder names none.
-    notes: what to say.
+    labels: int32 `[n]`, -1 for images without a label.
+    classes: names of the class folders; empty if there are fewer than two.
+    parts: rows of each split; {} if the folder has no split folders.
+    notes: phrases about the files for the user.
   """
 
   root: pathlib.Path
@@ -168,7 +171,7 @@ class _Listed(NamedTuple):
   notes: list[str]
 
   def splits(self, group: str) -> tuple[np.ndarray, dict[str, int]]:
-    """Rows of the splits one after the other, and their lengths."""
+    """Returns the rows of all splits, concatenated, and their lengths."""
     if self.parts:
       if group:
         raise UserError(
@@ -187,8 +190,8 @@ class _Listed(NamedTuple):
 def _listed(root: pathlib.Path) -> _Listed:
   walk = Walk()
   folders, others = split_folders(root)
-  found = {name: walk.images(place) for name, place in folders.items()}
-  files = [image.path for part in found.values() for image in part]
+  images = {name: walk.images(place) for name, place in folders.items()}
+  files = [image.path for part in images.values() for image in part]
   if not files:
     about = "".join(f"; {note}" for note in walk.notes())
     raise UserError(
@@ -196,17 +199,20 @@ def _listed(root: pathlib.Path) -> _Listed:
       f"{about}."
     )
   kinds = {
-    name: _kinds(part, folders[name]) for name, part in found.items() if part
+    name: _kinds(part, folders[name]) for name, part in images.items() if part
   }
-  known = set(kinds.get("train", kinds.get("", [])))
+  in_train = set(kinds.get("train", kinds.get("", [])))
   notes = walk.notes()
   for name, part in kinds.items():
-    # A single folder that is no class of training holds the part's images.
+    # If a split has a single subfolder, and it is not a class of training, its
+    # images have no label.
     if (
-      name not in ("", "train") and len(set(part)) == 1 and part[0] not in known
+      name not in ("", "train")
+      and len(set(part)) == 1
+      and part[0] not in in_train
     ):
       kinds[name] = [""] * len(part)
-    elif new := set(part) - known - {""}:
+    elif new := set(part) - in_train - {""}:
       notes.append(f"{name} has classes that train lacks: {_few(new)}")
   if others := [p.name for p in others if Walk().images(p)]:
     notes.append(f"left out, next to train: {_few(others)}")
@@ -215,23 +221,27 @@ def _listed(root: pathlib.Path) -> _Listed:
   classes = classes if len(classes) > 1 else []
   numbers = {kind: i for i, kind in enumerate(classes)}
   labels = np.array([numbers.get(kind, -1) for kind in names], np.int32)
-  return _Listed(root, files, labels, classes, _rows(found), notes)
+  return _Listed(root, files, labels, classes, _rows(images), notes)
 
 
 def _kinds(images, folder) -> list[str]:
-  """The class folder of each image; refuses images beside such folders."""
+  """Returns the class folder of each image.
+
+  Raises:
+    UserError: some images are in class folders and some are next to them.
+  """
   kinds = [image.kind for image in images]
   names = sorted(set(kinds))
   if "" in names and len(names) > 1:
     raise UserError(
-      f"data.path: {folder} has images both beside and in its class folders "
-      f"({_few(names[1:])}); move the former into one of their own."
+      f"data.path: {folder} has images both next to and in its class folders "
+      f"({_few(names[1:])}); move the loose images into a class folder."
     )
   return kinds
 
 
 def _rows(found) -> dict[str, np.ndarray]:
-  """Rows of each split; those of validation are test if there are no others."""
+  """Returns the rows of each split; test defaults to validation."""
   if list(found) == [""]:
     return {}
   rows, start = {}, 0

@@ -1,4 +1,4 @@
-"""Splits that keep what belongs together on one side: videos, patients."""
+"""Splits that keep related images, such as one patient's, on one side."""
 
 import collections
 import re
@@ -15,18 +15,19 @@ _WAYS = "folder, blocks, or a pattern whose first (...) names the group"
 def split(
   group: str, paths: Sequence[str], kinds: Sequence[str]
 ) -> tuple[np.ndarray, dict[str, int]]:
-  """Rows of training and of test files, about every tenth of them `test`.
+  """Splits files into train and test, with about a tenth in test.
 
   Args:
     group: "folder", "blocks" or a regular expression; see `folder.load`.
-    paths: below the data set's folder, with `/`.
-    kinds: the class folder of each, or "".
+    paths: paths below the data set's folder, with `/`.
+    kinds: the class folder of each file, or "".
 
   Returns:
-    As `sources.every_tenth`: rows, first all of `train`, and the lengths.
+    Rows, those of `train` first, and the lengths, as `sources.every_tenth`.
 
   Raises:
-    UserError: no such pattern, or no two groups.
+    UserError: an invalid pattern, a pattern that does not match some files, or
+      fewer than two groups.
   """
   if group == "blocks":
     return split_rows(last_tenths(kinds))
@@ -37,21 +38,21 @@ def split(
   if len(set(names)) < 2:
     raise UserError(
       f"data.group={group!r} puts all {len(paths)} images into one group, "
-      f"{names[0]!r}; two or more are needed: {_WAYS}."
+      f"{names[0]!r}; expected two or more groups: {_WAYS}."
     )
-  within = collections.defaultdict(set)
+  by_class = collections.defaultdict(set)
   for name, kind in zip(names, kinds, strict=True):
-    within[kind].add(name)
-  if len(within) > 1 and all(len(found) == 1 for found in within.values()):
+    by_class[kind].add(name)
+  if len(by_class) > 1 and all(len(x) == 1 for x in by_class.values()):
     raise UserError(
-      f"data.group={group!r} makes one group of each class, so that no class "
-      f"would be on both sides; expected {_WAYS}."
+      f"data.group={group!r} makes one group of each class, so no class would "
+      f"be in both train and test; expected {_WAYS}."
     )
-  return split_rows(_by_class(names, kinds, len(within)))
+  return split_rows(_by_class(names, kinds, len(by_class)))
 
 
 def _by_class(names, kinds, classes) -> np.ndarray:
-  """Chooses test rows: groups of each class, where none is in several."""
+  """Chooses test rows within each class, if no group is in several classes."""
   pairs = set(zip(names, kinds, strict=True))
   if classes < 2 or len(pairs) > len(set(names)):
     return tenth_of_groups(names)
@@ -74,36 +75,36 @@ def _matched(pattern: str, paths: Sequence[str]) -> list[str]:
     ) from error
   if not compiled.groups:
     raise UserError(f"data.group={pattern!r} has no (...): expected {_WAYS}.")
-  found = [compiled.search(path) for path in paths]
-  missed = [p for p, m in zip(paths, found, strict=True) if not m or not m[1]]
-  if missed:
+  matches = [compiled.search(path) for path in paths]
+  others = [p for p, m in zip(paths, matches, strict=True) if not m or not m[1]]
+  if others:
     raise UserError(
-      f"data.group={pattern!r} finds no group in {len(missed)} of {len(paths)} "
-      f"paths, such as {missed[0]!r}."
+      f"data.group={pattern!r} finds no group in {len(others)} of {len(paths)} "
+      f"paths, such as {others[0]!r}."
     )
-  return [match[1] for match in found if match]
+  return [match[1] for match in matches if match]
 
 
 def tenth_of_groups(names: Sequence) -> np.ndarray:
-  """Chooses test rows: whole groups, taken when a tenth allows it."""
+  """Chooses test rows: a group is taken if test stays within a tenth so far."""
   sizes = collections.Counter(names)  # in order of appearance
-  chosen, tested, passed = set(), 0, 0
+  test_groups, test_count, count = set(), 0, 0
   for name, size in sizes.items():
-    passed += size
-    if 10 * (tested + size) <= passed:
-      chosen.add(name)
-      tested += size
-  if not chosen:  # few groups: the smallest, of several the last
+    count += size
+    if 10 * (test_count + size) <= count:
+      test_groups.add(name)
+      test_count += size
+  if not test_groups:  # few groups: the smallest, or the last one of several
     least = min(sizes.values())
-    chosen = {[name for name, size in sizes.items() if size == least][-1]}
-  return np.array([name in chosen for name in names])
+    test_groups = {[name for name, size in sizes.items() if size == least][-1]}
+  return np.array([name in test_groups for name in names])
 
 
 def last_tenths(kinds: Sequence[str]) -> np.ndarray:
-  """Chooses test rows: the last tenth of each class, 1 or more of 10."""
-  totals, passed = collections.Counter(kinds), collections.Counter()
+  """Chooses test rows: the last tenth of each class, rounded down."""
+  totals, counts = collections.Counter(kinds), collections.Counter()
   is_test = []
   for kind in kinds:
-    passed[kind] += 1
-    is_test.append(passed[kind] > totals[kind] - totals[kind] // 10)
+    counts[kind] += 1
+    is_test.append(counts[kind] > totals[kind] - totals[kind] // 10)
   return np.array(is_test)

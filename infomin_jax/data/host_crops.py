@@ -1,7 +1,7 @@
-"""What may be done to a record on the host: the croppings of large photos.
+"""Crops of photographs on the host.
 
-A batch needs images of one size, and photos have many. All else that is random
-belongs to the views, on the device.
+Images of a batch must have one size, and photographs vary in size. All other
+random changes are part of the views, which are computed on the device.
 """
 
 import functools
@@ -24,15 +24,21 @@ def host_views(
   ratio: tuple[float, float] = (3 / 4, 4 / 3),
   pieces: tuple[int, tuple[float, float]] | None = None,
 ) -> Host:
-  """A `host` that cuts random crops: image `[count, size, size, c]`.
+  """Makes a `host` that cuts random crops: image `[count, size, size, c]`.
 
   Args:
-    count: crops of each image.
-    size: pixels of their sides.
-    scale: lowest and highest share of the image's area.
+    count: number of crops of each image.
+    size: side of the crops in pixels.
+    scale: lowest and highest fraction of the image's area.
     ratio: lowest and highest width / height.
-    pieces: side in pixels and share of the area of one more crop, which becomes
-      the field `jigsaw`; None for none.
+    pieces: side in pixels, and lowest and highest fraction of the area, of one
+      more crop for the field `jigsaw`; None for no such crop.
+
+  Returns:
+    `(record, rng) -> record`, without the field `mask`.
+
+  Raises:
+    UserError: an argument is out of range.
   """
   if count < 1 or size < 1:
     raise UserError(f"Expected count, size >= 1, got {count} and {size}.")
@@ -45,7 +51,7 @@ def host_views(
 
 
 def host_square(side: int) -> Host:
-  """A `host` that cuts one random square, not resized: `[1, side, side, c]`."""
+  """Makes a `host` that cuts one random square: image `[1, side, side, c]`."""
   if side < 1:
     raise UserError(f"Expected a side of 1 or more, got {side}.")
   return functools.partial(_square, side=side)
@@ -66,7 +72,7 @@ def _square(record, rng, side):
 
 
 def crops_for(views: Mapping[str, Any]) -> Host:
-  """The `host` that cuts what a `config.views` needs."""
+  """Makes the `host` that cuts the crops that `config.views` needs."""
   if "distance" in views:
     return host_square(views["size"] + views["distance"])
   pieces = None
@@ -93,9 +99,15 @@ def _views(record, rng, count, size, scale, ratio, pieces):
 
 
 def host_center(resize: int, size: int) -> Host:
-  """A `host` for evaluation: shorter side to `resize`, center `size`.
+  """Makes a `host` for evaluation: resizes, then cuts the center.
 
-  A `mask` is cut alike.
+  Args:
+    resize: shorter side in pixels after the resize.
+    size: side of the center in pixels, at most `resize`.
+
+  Returns:
+    `(record, rng) -> record` with image `[size, size, c]`. A field `mask` is
+    cut in the same way, by nearest neighbor.
   """
   if not 0 < size <= resize:
     raise UserError(f"Expected 0 < size <= resize, got {size} and {resize}.")

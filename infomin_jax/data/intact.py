@@ -1,8 +1,8 @@
-"""Finds damage that decoders pass over: checksums, codes, runs of zeros.
+"""Detects damage in image files that decoders ignore.
 
-Where a format has a checksum or a decoder that notices, that decides. WebP and
-JPEG 2000 have neither: there only a run of zeros, which an unwritten part of a
-disk or of a download leaves, is noticed.
+If a format has checksums, or a decoder that detects errors, these decide. WebP
+and JPEG 2000 have neither. For them only runs of zeros are detected, which
+incomplete writes and downloads leave.
 """
 
 import io
@@ -16,20 +16,20 @@ import tifffile
 
 from infomin_jax.errors import UserError
 
-# What it would log is in the error that names the record.
+# Our error names the record; tifffile's log does not.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 JP2 = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-MOST_PIXELS = 2**27  # a small file may claim to be huge: 400 MB are the most
+MOST_PIXELS = 2**27  # 400 MB: the header of a small file may claim any size
 _ZEROS, _ONES = bytes(64), b"\xff" * 64
-# In WebP a byte of zeros stands for 10,000 or more pixels that are like their
-# neighbors, in lossless WebP for 2.7 or more.
+# False: lossy WebP, where a zero byte encodes 10,000 or more pixels that equal
+# their neighbors. True: lossless WebP, where it encodes 2.7 or more.
 _FLAT_PER_ZERO = {False: 5000.0, True: 2.0}
 _DEFLATE, _LZW, _JPEG, _PACKBITS = (8, 32946), 5, 7, 32773
-# What libjpeg warns of although every pixel is there.
+# Warnings of libjpeg about files whose pixels are all intact.
 _HARMLESS = (
   *("Invalid SOS parameters", "Unknown Adobe color transform"),
   *("unknown JFIF revision", "bad ICC marker"),
@@ -37,15 +37,15 @@ _HARMLESS = (
 
 
 class BrokenRecord(UserError):
-  """One record that cannot be read: the pipeline can skip these, if asked."""
+  """A record that cannot be read; the pipeline can skip such records."""
 
 
 def jpeg_space(data: bytes) -> str:
-  """Returns the colors of a JPEG: `Gray`, `YCbCr`, `RGB`, `CMYK` or `YCCK`.
+  """Returns a JPEG's color space: `Gray`, `YCbCr`, `RGB`, `CMYK` or `YCCK`.
 
   Raises:
-    BrokenRecord: damaged, or with too many pixels.
-    UserError: of a kind that libjpeg does not read.
+    BrokenRecord: the file is damaged or has too many pixels.
+    UserError: libjpeg does not support this kind of JPEG.
   """
   try:
     height, width, space, _ = simplejpeg.decode_jpeg_header(data, strict=False)
@@ -59,18 +59,18 @@ def jpeg_space(data: bytes) -> str:
 
 
 def jpeg(data: bytes, space: str) -> np.ndarray:
-  """Decodes a JPEG, and refuses one of which libjpeg says that it guesses.
+  """Decodes a JPEG; refuses files that libjpeg decodes with a warning.
 
   Args:
-    data: the file's content.
+    data: content of the file.
     space: `RGB`, `GRAY` or `CMYK`.
 
   Returns:
     uint8 `[h, w, c]`.
 
   Raises:
-    BrokenRecord: damaged.
-    UserError: of a kind that libjpeg does not read.
+    BrokenRecord: the file is damaged.
+    UserError: libjpeg does not support this kind of JPEG.
   """
   try:
     return simplejpeg.decode_jpeg(data, space)
@@ -84,62 +84,67 @@ def jpeg(data: bytes, space: str) -> np.ndarray:
 
 
 def _jpeg_error(error: ValueError) -> UserError:
-  """The error of a JPEG: damage, or a kind that libjpeg does not read."""
-  why = str(error)
-  if why.startswith("Unsupported") and "marker" not in why:
-    return UserError(f"this kind of JPEG is not supported ({why}); convert it")
-  return BrokenRecord(f"libjpeg says: {why}")
+  """Returns UserError for an unsupported kind of JPEG, else BrokenRecord."""
+  reason = str(error)
+  if reason.startswith("Unsupported") and "marker" not in reason:
+    return UserError(
+      f"this kind of JPEG is not supported ({reason}); convert it"
+    )
+  return BrokenRecord(f"libjpeg reports: {reason}")
 
 
 def _harmless(why: str, data: bytes) -> bool:
-  # Some programs leave bytes behind the last pixel. Damage leaves some too, but
-  # then of zeros, which codes hold no long run of.
+  # Some programs write extra bytes after the last pixel. Damage may leave such
+  # bytes too, but those are zeros. Codes never have a long run of zeros.
   if "extraneous bytes before marker 0xd9" in why:
     return _ZEROS not in data
   return any(words in why for words in _HARMLESS)
 
 
 def png(data: bytes) -> bytes:
-  """The PNG without what is no pixel, of which libpng would warn.
+  """Returns a PNG without the chunks that decoding does not need.
+
+  libpng would print warnings about some of them.
 
   Raises:
-    BrokenRecord: a chunk with a wrong checksum, or the end is missing.
+    BrokenRecord: a checksum differs, or the end is missing.
   """
-  kept, place = [PNG], len(PNG)
-  while place + 12 <= len(data):
-    (length,) = struct.unpack_from(">I", data, place)
-    end = place + 12 + length
-    kind = data[place + 4 : place + 8]
+  chunks, start = [PNG], len(PNG)
+  while start + 12 <= len(data):
+    (length,) = struct.unpack_from(">I", data, start)
+    end = start + 12 + length
+    kind = data[start + 4 : start + 8]
     if end > len(data):
       break
     (stored,) = struct.unpack_from(">I", data, end - 4)
-    if zlib.crc32(memoryview(data)[place + 4 : end - 4]) != stored:
+    if zlib.crc32(memoryview(data)[start + 4 : end - 4]) != stored:
       raise BrokenRecord(
-        f"its part {kind.decode('latin1')!r} at byte {place} is damaged: the "
+        f"its part {kind.decode('latin1')!r} at byte {start} is damaged: the "
         "checksum differs"
       )
-    # Parts with a capital are needed to decode; tRNS is transparency.
+    # A capital first letter marks chunks that decoding needs. tRNS has the
+    # transparency, and its first letter is small.
     if kind[:1].isupper() or kind == b"tRNS":
-      kept.append(data[place:end])
+      chunks.append(data[start:end])
     if kind == b"IEND":
-      return b"".join(kept)
-    place = end
+      return b"".join(chunks)
+    start = end
   raise BrokenRecord(f"its {len(data)} bytes end too early")
 
 
 def tiff(data: bytes) -> tifffile.TiffPage:
-  """The first page's description, once its pixels are checked.
+  """Checks the first page's pixels; returns its description.
 
   Raises:
-    BrokenRecord: damaged.
-    UserError: numbers or channels that no decoder here reads.
+    BrokenRecord: the file is damaged.
+    UserError: an unsupported data type or number of channels.
   """
   try:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
       page = file.pages.first
       about, bits = (page.compression, page.jpegtables), page.bitspersample
-      places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
-  except Exception as error:  # a hostile header may raise anything
+      segments = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+  except Exception as error:  # a damaged header may raise anything
     raise BrokenRecord(
       f"its {len(data)} bytes are no intact TIFF ({_line(error)})"
     ) from error
@@ -156,7 +161,7 @@ def tiff(data: bytes) -> tifffile.TiffPage:
     )
   if page.imagewidth * page.imagelength > MOST_PIXELS:
     raise BrokenRecord(f"it has more than {MOST_PIXELS} pixels")
-  for start, count in places:
+  for start, count in segments:
     if start + count > len(data):
       raise BrokenRecord(f"its {len(data)} bytes end too early")
     _check_segment(data[start : start + count], *about)
@@ -169,7 +174,8 @@ def _check_segment(data: bytes, compression: int, tables: bytes | None):
     if compression in _DEFLATE:
       zlib.decompressobj().decompress(data)
     elif compression == _JPEG:
-      # The tables are a file of their own, without pixels.
+      # The tables are a complete JPEG file without pixels. Its end marker and
+      # the start marker of the data are dropped to join the two.
       whole = tables[:-2] + data[2:] if tables else data
       gray = jpeg_space(whole) == "Gray"
       jpeg(whole, "GRAY" if gray else "RGB")
@@ -182,11 +188,14 @@ def _check_segment(data: bytes, compression: int, tables: bytes | None):
 
 
 def check_zeros(data: bytes, image: np.ndarray) -> None:
-  """Refuses a JPEG 2000 or WebP file of which a part is zeros.
+  """Refuses a JPEG 2000 or WebP file if a part of it is zeros.
 
   Args:
-    data: the file's content.
-    image: what it was decoded to, `[h, w, c]`.
+    data: content of the file.
+    image: the decoded image, `[h, w, c]`.
+
+  Raises:
+    BrokenRecord: a run of zeros that the pixels do not explain.
   """
   start = data.find(_ZEROS)
   if data.startswith(JP2) and start < 0:
@@ -195,6 +204,7 @@ def check_zeros(data: bytes, image: np.ndarray) -> None:
     return
   if data.startswith(b"RIFF"):
     lossless = b"VP8L" in data[12:64]  # also behind VP8X
+    # Uniform areas are encoded as zeros too: enough of them explain the run.
     flat = (image[:, 1:] == image[:, :-1]).all(-1).sum()
     if flat >= _FLAT_PER_ZERO[lossless] * _longest_zeros(data):
       return
@@ -204,8 +214,8 @@ def check_zeros(data: bytes, image: np.ndarray) -> None:
 
 
 def _longest_zeros(data: bytes) -> int:
-  places = np.flatnonzero(np.frombuffer(data, np.uint8))
-  return int(np.diff(places, prepend=-1, append=len(data)).max()) - 1
+  nonzero = np.flatnonzero(np.frombuffer(data, np.uint8))
+  return int(np.diff(nonzero, prepend=-1, append=len(data)).max()) - 1
 
 
 def _line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Which files of a folder are images: each once, and what is left out."""
+"""Lists the image files of a folder, each once, and what is left out."""
 
 import collections
 import functools
@@ -16,40 +16,40 @@ SUFFIXES = (
   *(".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff"),
   ".webp",
 )
-# Folders that systems and programs put next to images, also those in which
-# every name begins with a dot.
+# Folders that systems and programs create next to images. Names that begin with
+# a dot count too.
 _TOOLS = {
   *("__macosx", "__pycache__", "#recycle", "#snapshot", "@eadir", "@recycle"),
   *("$recycle.bin", "@recently-snapshot", "lost+found", "_vti_cnf"),
   "system volume information",
 }
 _TOOLS_FILES = {"thumbs.db", "desktop.ini", "icon\r"}
-# Names a user may give the part that is not for training, by what is asked.
+# Split -> names that its folder may have.
 _SPLITS = {
   "train": ("train", "training"),
   "validation": ("validation", "valid", "val"),
   "test": ("test", "testing"),
 }
-_SHOWN = 6  # suffixes and folders in a line
+_SHOWN = 6  # number of suffixes and folders in a message
 
 
 class Image(NamedTuple):
-  """An image file, and the first folder below the root that it is in, or ""."""
+  """The path of an image file, and its first folder below the root, or ""."""
 
   path: str
   kind: str
 
 
 class Walk:
-  """What was met below some folders.
+  """Walks folders, and counts what is not listed.
 
   Attributes:
-    seen: device and inode of files and folders, so that links lead nowhere
-      twice.
-    left_out: how many files of which suffix are no images.
-    tools: names of folders that programs made.
+    seen: device and inode of listed files and folders, so that links do not
+      lead to one of them twice.
+    left_out: number of files per suffix that are not images.
+    tools: number of folders per name that systems or programs created.
     unreadable: folders that cannot be listed.
-    links: how many links led to what was found already.
+    links: number of links to files and folders that were listed already.
   """
 
   def __init__(self):
@@ -60,20 +60,24 @@ class Walk:
     self.links = 0
 
   def images(self, root: pathlib.Path) -> list[Image]:
-    """The images below `root`, sorted by path; real files before links."""
-    found, queue = [], [str(root)]
+    """Returns the images below `root`, sorted by path.
+
+    If a link leads to a file below the root, the file itself is listed.
+    """
+    files, queue = [], [str(root)]
+    # Links wait until all real files are listed, so that those come first.
     linked: list[os.DirEntry] = []
     while queue or linked:
       if not queue:
         entry = linked.pop(0)
         if not os.path.isdir(entry.path):
-          found += self._file(entry, _key(entry.path))
+          files += self._file(entry, _key(entry.path))
           continue
         queue.append(entry.path)
-      place = queue.pop()
-      if self._again(_key(place), place, root):
+      folder = queue.pop()
+      if self._again(_key(folder), folder, root):
         continue
-      for entry in self._entries(place):
+      for entry in self._entries(folder):
         if entry.is_symlink():
           tools = os.path.isdir(entry.path) and self._is_tools(entry.name)
           linked += [] if tools else [entry]
@@ -81,8 +85,8 @@ class Walk:
           if not self._is_tools(entry.name):
             queue.append(entry.path)
         else:
-          found += self._file(entry, _key(entry.path, entry))
-    return sorted(Image(file, _kind(file, root)) for file in found)
+          files += self._file(entry, _key(entry.path, entry))
+    return sorted(Image(file, _kind(file, root)) for file in files)
 
   def _entries(self, place: str) -> list[os.DirEntry]:
     try:
@@ -96,7 +100,8 @@ class Walk:
     name = entry.name.lower()
     if name.startswith(".") or name in _TOOLS_FILES:
       return []
-    # A link to nothing is listed: reading it says so. A pipe would block.
+    # A broken link is listed, so that reading it raises the error. Reading a
+    # pipe would block.
     if os.path.exists(entry.path) and not os.path.isfile(entry.path):
       self.left_out["no regular file"] += 1
       return []
@@ -111,7 +116,7 @@ class Walk:
     return [entry.path]
 
   def _again(self, key, place: str, root: pathlib.Path) -> bool:
-    """Returns whether a folder is known, or is above the root."""
+    """Returns whether a folder was listed already, or is above the root."""
     real = pathlib.Path(os.path.realpath(place))
     above = real in pathlib.Path(os.path.realpath(root)).parents
     if above or key in self.seen:
@@ -127,18 +132,18 @@ class Walk:
     return False
 
   def notes(self) -> list[str]:
-    """Returns what a user should know, as parts of a sentence."""
-    found = []
+    """Returns phrases for the user about what is not listed."""
+    notes = []
     if self.left_out:
-      found.append(f"left out {_some(self.left_out)}")
+      notes.append(f"left out {_some(self.left_out)}")
     if self.tools:
-      found.append(f"left out folders of programs: {_some(self.tools)}")
+      notes.append(f"left out folders of programs: {_some(self.tools)}")
     if self.links:
-      found.append(f"{self.links} links lead to what is listed already")
+      notes.append(f"{self.links} links lead to what is listed already")
     if self.unreadable:
       names = ", ".join(self.unreadable[:_SHOWN])
-      found.append(f"{len(self.unreadable)} folders cannot be read: {names}")
-    return found
+      notes.append(f"{len(self.unreadable)} folders cannot be read: {names}")
+    return notes
 
 
 def _some(counts: collections.Counter) -> str:
@@ -155,9 +160,9 @@ def _kind(file: str, root: pathlib.Path) -> str:
 def _key(path: str, entry: os.DirEntry | None = None):
   try:
     status = entry.stat() if entry else os.stat(path)
-  except OSError:  # a link to nothing: reading it says so
+  except OSError:  # a broken link; reading it raises the error
     return path, 0
-  # Some file systems number nothing.
+  # Some file systems have no inode numbers.
   return (status.st_dev, status.st_ino) if status.st_ino else (path, 0)
 
 
@@ -169,46 +174,48 @@ def _is_image(path: str) -> bool:
 
 
 def split_folders(root: pathlib.Path) -> tuple[dict[str, pathlib.Path], list]:
-  """The folders of the splits, `{"": root}` if there are none, and the others.
+  """Returns the folders of the splits, and the other folders.
 
-  With a folder `train` (in any case), the splits are train, validation and
-  test. `train` among class folders, such as bus and plane, is a class.
+  If there is a folder `train` (in upper or lower case), the splits are train,
+  validation and test. A folder `train` among class folders, such as bus and
+  plane, is a class. Without split folders the result is `{"": root}`.
 
   Raises:
     UserError: two folders for one split.
   """
   below = _below(root)
-  found = {}
+  splits = {}
   for split, names in _SPLITS.items():
-    there = [p for n in names for p in below if p.name.lower() == n]
-    if len(there) > 1 and not os.path.samefile(there[0], there[1]):
+    folders = [p for n in names for p in below if p.name.lower() == n]
+    if len(folders) > 1 and not os.path.samefile(folders[0], folders[1]):
       raise UserError(
-        f"data.path: {root} has {there[0].name} and {there[1].name}, which "
+        f"data.path: {root} has {folders[0].name} and {folders[1].name}, which "
         f"both mean {split}; keep one."
       )
-    if there:
-      found[split] = there[0]
-  others = [p for p in below if p not in found.values()]
-  if "train" not in found and len(below) == 1 and not _flat(root):
-    deeper, beside = split_folders(below[0])  # an archive's own folder
-    return ({"": root}, []) if "" in deeper else (deeper, beside)
-  if "train" not in found or (len(found) == 1 and _are_classes(found, others)):
+    if folders:
+      splits[split] = folders[0]
+  others = [p for p in below if p not in splits.values()]
+  if "train" not in splits and len(below) == 1 and not _flat(root):
+    # Unpacked archives often have one top folder.
+    deeper, rest = split_folders(below[0])
+    return ({"": root}, []) if "" in deeper else (deeper, rest)
+  if "train" not in splits or (
+    len(splits) == 1 and _are_classes(splits, others)
+  ):
     return {"": root}, []
-  return found, others
+  return splits, others
 
 
 def _below(folder: pathlib.Path) -> list[pathlib.Path]:
   try:
-    places = sorted(folder.iterdir())
-  except OSError:  # listing its images says so
+    entries = sorted(folder.iterdir())
+  except OSError:  # reported when its images are listed
     return []
-  return [p for p in places if p.is_dir() and not _tools(p)]
+  return [p for p in entries if p.is_dir() and not _tools(p)]
 
 
 def _are_classes(found, others) -> bool:
-  """Returns whether `train` is one of several folders that hold images
-  themselves.
-  """
+  """Returns whether `train` and the others are several folders with images."""
   return len(others) > 1 and all(map(_flat, [found["train"], *others]))
 
 
@@ -223,5 +230,5 @@ def _tools(folder: pathlib.Path) -> bool:
 
 @functools.cache
 def say_once(line: str) -> None:
-  """Writes a line on stderr, the same one only once in a process."""
+  """Writes a line on stderr, but the same line only once per process."""
   print(line, file=sys.stderr, flush=True)

@@ -10,13 +10,13 @@ from infomin_jax.errors import UserError
 def decoded_mask(
   data: bytes, shape: tuple[int, ...], index: int, source: FileSource
 ) -> np.ndarray:
-  """The mask of an image, its numbers as stored.
+  """Decodes the mask of an image, with values as stored: uint8 `[h, w]`.
 
   Args:
     data: the encoded mask.
-    shape: of the image, `(h, w, c)`.
-    index: of the record.
-    source: for messages.
+    shape: shape of the image, `(h, w, c)`.
+    index: index of the record, for messages.
+    source: source of the record, for messages.
 
   Raises:
     UserError: another size, or colors instead of classes.
@@ -32,9 +32,9 @@ def decoded_mask(
 
 
 def nearest_crop(mask: np.ndarray, resize_to: int, size: int) -> np.ndarray:
-  """`decode.resize_crop` of a mask, each class the nearest: `[size, size]`."""
+  """`decode.resize_crop` for masks, by nearest neighbor: `[size, size]`."""
   h, w = mask.shape[:2]
   height, width, top, left = center_window(h, w, resize_to, size)
-  places = np.arange(size) + 0.5
-  rows, columns = (top + places) * h / height, (left + places) * w / width
+  centers = np.arange(size) + 0.5
+  rows, columns = (top + centers) * h / height, (left + centers) * w / width
   return mask[rows.astype(int)[:, None], columns.astype(int)]

@@ -1,9 +1,9 @@
-"""Digits that move on a fixed background: what may two views of them share?
+"""Digits that move on a fixed background, with known factors.
 
-A record is the last, still frame and what it was drawn from: handwriting,
-background and place. `views.moving_frames` makes the frames before it. The set
-of the paper has MNIST's digits on crops of STL-10; another, for machines
-without them, scikit-learn's digits on windows of eight photographs.
+A record has the last, still frame, and the factors that it was drawn from:
+handwriting, background and position. `views.moving_frames` draws the frames
+before it. The set of the paper has MNIST's digits on crops of STL-10. A second
+set needs no downloads: scikit-learn's digits on windows of eight photographs.
 """
 
 import functools
@@ -25,27 +25,27 @@ from infomin_jax.data.colorful_digits import (
 from infomin_jax.data.sources import Task, checked_index
 from infomin_jax.errors import lookup
 
-_PUBLISHED = 64  # pixels of the paper's side
+_PUBLISHED = 64  # side of the paper's images in pixels
 _BILINEAR = Image.Resampling.BILINEAR
 
 
 class MovingDigits:
-  """The records of one split, drawn by their index.
+  """The records of one split; a record depends only on the seed and its index.
 
-  A record has `image` `[s, s, 3]`, `label` (the digit), `background` (its
-  class), `index`, and what the image was drawn from: `digit` `[d, d]` uint8,
-  `ground` `[s, s, 3]` uint8 and `place` `[2]`, row and column of the digit's
-  corner.
+  A record has `image` `[s, s, 3]`, `label` (the digit, 0 to 9), `background`
+  (its class) and `index`. The factors that it was drawn from are `digit`
+  `[d, d]` uint8 (the handwriting), `ground` `[s, s, 3]` uint8 (the background)
+  and `place` `[2]` (row and column of the digit's corner).
 
   Args:
-    name: of the set.
-    size: pixels of a side of the images.
+    name: name of the set.
+    size: side of the images in pixels.
     count: number of records.
-    classes: of backgrounds.
+    classes: number of classes of backgrounds.
     digit: `index -> (handwriting [d, d] uint8, digit)`.
     ground: `rng -> (background [s, s, 3] uint8, class)`.
-    light: what backgrounds are multiplied by, so that digits stand out.
-    seed: of places and backgrounds.
+    light: factor that darkens backgrounds, so that digits are visible.
+    seed: seed of positions and backgrounds.
   """
 
   def __init__(
@@ -89,13 +89,16 @@ class MovingDigits:
 
 
 def draw(ground, digit, place):
-  """A white digit on a background, float `[s, s, 3]` in [0, 255].
+  """Draws a white digit on a background: float `[s, s, 3]` in [0, 255].
+
+  All arguments are NumPy arrays, or all are JAX arrays.
 
   Args:
-    ground: `[s, s, 3]`, NumPy's or JAX's as the others.
-    digit: how much ink, `[d, d]` uint8.
-    place: row and column of its corner, int `[2]`.
+    ground: the background, `[s, s, 3]` in [0, 255].
+    digit: ink of the handwriting, `[d, d]` uint8.
+    place: row and column of the digit's corner, int `[2]`.
   """
+  # Gathers instead of slices, so that `place` may be traced.
   side = len(digit)
   rows, columns = (np.arange(len(ground)) - place[axis] for axis in (0, 1))
   inside = [(x >= 0) & (x < side) for x in (rows, columns)]
@@ -108,16 +111,19 @@ def bounce(place, velocity, time, room):
   """Returns the position of a point that moves in a line and bounces off walls.
 
   Args:
-    place: at time 0, in [0, room].
-    velocity: a frame.
-    time: in frames; before 0 too.
-    room: length of the box.
+    place: position at time 0, in [0, room].
+    velocity: change of the position per frame.
+    time: time in frames; may be negative.
+    room: distance between the walls.
   """
   return room - abs((place + velocity * time) % (2 * room) - room)
 
 
 def on_photographs(split: str, light: float = 1.0) -> MovingDigits:
-  """scikit-learn's digits, 16 pixels, on 32 x 32 windows of photographs."""
+  """Makes the set with scikit-learn's digits on windows of photographs.
+
+  Digits have 16 x 16 pixels, images 32 x 32.
+  """
   digits, copies, seed, columns = lookup(
     "split of moving_digits", split, SPLITS
   )
@@ -139,7 +145,10 @@ def on_photographs(split: str, light: float = 1.0) -> MovingDigits:
 
 
 def on_stl10(split: str, data_dir: str = "", light: float = 1.0):
-  """The paper's: MNIST's digits, 28 pixels, on 64 x 64 crops of STL-10."""
+  """Makes the paper's set: MNIST's digits on crops of STL-10.
+
+  Digits have 28 x 28 pixels, images 64 x 64.
+  """
   digits = tfds_sources.load("mnist", split, data_dir)
   whole = split.partition("[")[0]
   backgrounds = tfds_sources.load("stl10", whole, data_dir)
@@ -164,7 +173,7 @@ def on_stl10(split: str, data_dir: str = "", light: float = 1.0):
 
 @functools.cache
 def large_digits() -> tuple[np.ndarray, np.ndarray]:
-  """scikit-learn's digits at 16 pixels: uint8 `[1797, 16, 16]`, and labels."""
+  """Returns scikit-learn's digits as uint8 `[1797, 16, 16]`, and labels."""
   images, labels = load_digit_images()
   large = [Image.fromarray(x).resize((DIGIT, DIGIT), _BILINEAR) for x in images]
   return np.stack([np.asarray(x) for x in large]), labels

@@ -1,4 +1,4 @@
-"""Counts held-out images that are nearly in training: frames, crops, copies."""
+"""Counts held-out images that nearly equal a training image."""
 
 import itertools
 import time
@@ -9,51 +9,51 @@ import numpy as np
 from infomin_jax.data.decode import BrokenRecord
 from infomin_jax.data.sources import Source
 
-_SIDE = 16  # pixels of the small gray images that are compared
-_ALIKE = 0.99  # correlation of two of them from which they are near-copies
-_FLAT = 4.0  # gray levels; images that vary less are all alike
-_MOST = (4096, 1024)  # training and held-out images that are compared
-_WORTH = 0.01  # share of near-copies from which it is said; chance makes some
-_SECONDS = 3.0  # the longest that is spent on reading them
+_SIDE = 16  # side of the small gray images that are compared, in pixels
+_ALIKE = 0.99  # correlation from which two of them count as near-copies
+_FLAT = 4.0  # gray levels; images with a smaller deviation are not compared
+_MOST = (4096, 1024)  # at most so many training and held-out images
+_WORTH = 0.01  # fraction that is reported; fewer near-copies occur by chance
+_SECONDS = 3.0  # longest time for reading images
 
 
 def line(train: Source, test: Source) -> str:
-  """Says how many held-out images are nearly in training; "" if few are."""
-  alike, theirs, ours = near_copies(train, test)
-  if alike < _WORTH * theirs or not alike:
+  """Returns a warning about near-copies in held-out images; "" if few."""
+  copies, test_count, train_count = near_copies(train, test)
+  if copies < _WORTH * test_count or not copies:
     return ""
   return (
-    f"Of {theirs:,} held-out images {alike:,} are near-copies of one of "
-    f"{ours:,} training images: held-out numbers will be too good. Keep frames "
-    "of one video on one side: config.data.group."
+    f"Of {test_count:,} held-out images {copies:,} are near-copies of one of "
+    f"{train_count:,} training images: held-out numbers will be too good. Keep "
+    "frames of one video on one side: config.data.group."
   )
 
 
 def near_copies(train: Source, test: Source) -> tuple[int, int, int]:
-  """Compares images of both sides, spread evenly, as many as time allows.
+  """Compares evenly spaced images of both splits, as many as time allows.
 
   Returns:
-    How many of the held-out images look like one of training, how many
-    held-out images, and how many of training were compared.
+    The number of held-out images with a near-copy in training, the number of
+    held-out images compared, and the number of training images compared.
   """
   half = _SECONDS / 2
-  ours = _small(train, _MOST[0], half)
-  theirs = _small(test, _MOST[1], half)
-  if not len(ours) or not len(theirs):
-    return 0, len(theirs), len(ours)
-  alike = (theirs @ ours.T).max(axis=1) >= _ALIKE
-  return int(alike.sum()), len(theirs), len(ours)
+  train_images = _small(train, _MOST[0], half)
+  test_images = _small(test, _MOST[1], half)
+  if not len(train_images) or not len(test_images):
+    return 0, len(test_images), len(train_images)
+  is_copy = (test_images @ train_images.T).max(axis=1) >= _ALIKE
+  return int(is_copy.sum()), len(test_images), len(train_images)
 
 
 def _small(source: Source, most: int, seconds: float) -> np.ndarray:
-  """Gray images of mean 0 and length 1, float32 `[n, s * s]`."""
+  """Reads gray images, scaled to mean 0 and norm 1: float32 `[n, s * s]`."""
   end, rows = time.monotonic() + seconds, []
   for row in _spread(len(source), most):
     if time.monotonic() > end:
       break
     try:
       image = source[row]["image"]
-    except BrokenRecord:  # reading it in turn says so
+    except BrokenRecord:  # the pipeline reports it
       continue
     size = (_SIDE, _SIDE)
     small = cv2.resize(image[..., :3], size, interpolation=cv2.INTER_AREA)
@@ -65,11 +65,11 @@ def _small(source: Source, most: int, seconds: float) -> np.ndarray:
 
 
 def _spread(length: int, most: int):
-  """Up to `most` rows; any first part of them is spread over all."""
+  """Yields up to `most` rows; every prefix of them is about evenly spaced."""
   rows = np.linspace(0, length - 1, min(length, most)).astype(int)
   steps = [1 << k for k in range(len(rows).bit_length(), -1, -1)]
-  seen = set()
+  done = set()
   for row in itertools.chain.from_iterable(rows[::step] for step in steps):
-    if row not in seen:
-      seen.add(row)
+    if row not in done:
+      done.add(row)
       yield int(row)

@@ -1,8 +1,8 @@
-"""The order of records: a pure function of (seed, step), never of history.
+"""The order of records, a pure function of (seed, step).
 
-Position `t` of the endless stream holds record `permutation(epoch)[offset]`
-with `epoch, offset = divmod(t, length)`, and batch `step` of size b is
-positions `step * b` to `(step + 1) * b`.
+Position `t` of the endless stream holds record `permutation(epoch)[offset]`,
+with `epoch, offset = divmod(t, length)`. Batch `step` of size b consists of the
+positions from `step * b` up to, but not including, `(step + 1) * b`.
 """
 
 import dataclasses
@@ -14,23 +14,25 @@ import numpy as np
 
 from infomin_jax.errors import UserError
 
-# Philox counters are split so that no two purposes share random numbers.
+# Each purpose has its own range of Philox counters, so no two purposes share
+# random numbers.
 _ORDER, _HOST = 0, 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-  """Which records are in which batch: `order(step) -> (positions, indices)`.
+  """The records of each batch: `order(step) -> (positions, indices)`.
 
-  `positions` int64 `[r]` count all records of the stream, `indices` int32
-  `[r]` are the records there; r of the batch's rows are this process's.
+  `positions`, int64 `[r]`, are positions in the stream. `indices`, int32 `[r]`,
+  are the records at these positions. r is the number of rows of the batch that
+  this process reads.
 
   Attributes:
-    length: of the data set.
-    seed: of the shuffling.
-    batch_size: of the global batch.
-    shuffle: a new order each epoch; else the data set's.
-    rows: which rows of the global batch, `[r]`; None for all.
+    length: number of records of the data set.
+    seed: seed of the shuffling.
+    batch_size: size of the global batch.
+    shuffle: use a new order in each epoch; otherwise the data set's.
+    rows: rows of the global batch that this process reads, `[r]`; None for all.
   """
 
   length: int
@@ -52,23 +54,24 @@ class Order:
       raise UserError(f"seed: expected an int >= 0, got {self.seed}.")
 
   def __call__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-    here = np.arange(self.batch_size) if self.rows is None else self.rows
-    positions = step * self.batch_size + np.asarray(here, np.int64)
+    rows = np.arange(self.batch_size) if self.rows is None else self.rows
+    positions = step * self.batch_size + np.asarray(rows, np.int64)
     epochs, offsets = np.divmod(positions, self.length)
     if not self.shuffle:
       return positions, offsets.astype(np.int32)
-    found = np.empty(len(positions), np.int32)
+    indices = np.empty(len(positions), np.int32)
     for epoch in np.unique(epochs):  # one, or two where an epoch ends
-      here = epochs == epoch
-      found[here] = permutation(self.length, self.seed, int(epoch))[
-        offsets[here]
+      rows = epochs == epoch
+      indices[rows] = permutation(self.length, self.seed, int(epoch))[
+        offsets[rows]
       ]
-    return positions, found
+    return positions, indices
 
 
 @functools.lru_cache(maxsize=4)
 def permutation(length: int, seed: int, epoch: int) -> np.ndarray:
-  """The order of one epoch, int32 `[length]`: 50 ms for ImageNet, then kept."""
+  """Returns the order of one epoch, int32 `[length]`."""
+  # Cached: for ImageNet it takes 50 ms.
   rows = _rng(seed, epoch, _ORDER).permutation(
     np.arange(length, dtype=np.int32)
   )
@@ -77,7 +80,7 @@ def permutation(length: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def host_rng(seed: int, position: int) -> np.random.Generator:
-  """The generator of what the host draws for one position of the stream."""
+  """Makes the host's random generator for one position of the stream."""
   return _rng(seed, position, _HOST)
 
 
@@ -96,6 +99,9 @@ def indices(
   shuffle: bool = True,
   rows: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
-  """Endless int32 index arrays `[r]` in the order of `stream`, from a step."""
+  """Yields the indices of the batches of `stream`, int32 `[r]`, endlessly.
+
+  Arguments are those of `Order`; `start_step` is the number of the first batch.
+  """
   order = Order(length, seed, batch_size, shuffle, rows)
   return (order(step)[1] for step in itertools.count(start_step))

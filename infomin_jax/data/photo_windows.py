@@ -1,9 +1,8 @@
-"""Windows of eight photographs: what is left to share when patches part.
+"""Windows of eight photographs, for views that are patches at a distance.
 
-Patches that lie close share texture and edges, distant ones little more than
-the photograph that they are of, which is the label. Train and test windows come
-from different columns of the photographs. Everything is drawn from a fixed
-seed.
+Patches that are close share texture and edges. Distant patches share little
+more than the photograph, which is the label. Train and test windows are from
+different columns of the photographs. All random numbers have fixed seeds.
 """
 
 import numpy as np
@@ -17,8 +16,8 @@ from infomin_jax.data.colorful_digits import (
 from infomin_jax.data.sources import Task
 from infomin_jax.errors import lookup
 
-SIZE = 128  # pixels of a window's side
-_SCALE = 2  # photographs are this much larger than in colorful digits
+SIZE = 128  # side of a window in pixels
+_SCALE = 2  # side of the photographs relative to colorful digits
 _SPLITS = {
   # windows, seed, columns of the photographs
   "train": (2000, 1, (0, _SCALE * TEST_FROM)),
@@ -27,7 +26,7 @@ _SPLITS = {
 
 
 class PhotoWindows:
-  """Random windows of the photographs, made in memory at once.
+  """Random windows of the photographs, cut in memory when they are read.
 
   A record has `image` `[128, 128, 3]`, `label` (the photograph) and `index`.
   """

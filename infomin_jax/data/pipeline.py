@@ -1,8 +1,8 @@
 """Batches as a pure function of (seed, step): streamed, resident, or one epoch.
 
-A run resumes from its step number alone (see `order.py`), and neither threads,
-worker processes nor the number of JAX processes change what it sees. Grain
-runs the reading ahead of time.
+A run resumes from its step number alone (see `order.py`). The batches do not
+depend on the number of threads, worker processes or JAX processes. Grain reads
+them ahead of time.
 """
 
 import functools
@@ -42,21 +42,27 @@ def stream(
   rows: np.ndarray | None = None,
   broken: str = "stop",
 ) -> "Stream":
-  """Endless batches of this process's share, read ahead of time.
+  """Returns endless batches of this process's rows, read ahead of time.
 
   Args:
     source: random access to records; picklable if `workers > 0`.
-    seed: of the order and of the host's random crops.
-    batch_size: of the global batch, over all processes.
-    start_step: the first batch, found at once.
-    shuffle: a new order each epoch; else the source's.
-    host: `fn(record, rng) -> record`, with a generator of the record's
-      position: `host_views`, `host_center`, or yours.
-    workers: processes that read; 0 reads in threads of this one.
-    threads: batches read at once in each of them, each held in memory.
-    rows: of the global batch, those that this process reads; None for all.
-    broken: what an unreadable record does: "stop" raises, "skip" puts the next
-      readable one in its place, says so once on stderr and counts it.
+    seed: seed of the order and of the host's random crops.
+    batch_size: size of the global batch, over all processes.
+    start_step: number of the first batch; earlier batches are not read.
+    shuffle: use a new order in each epoch; otherwise the source's order.
+    host: `fn(record, rng) -> record`, such as `host_views` or `host_center`;
+      `rng` is a generator that depends on the seed and the position of the
+      record in the stream.
+    workers: number of processes that read; 0 reads in threads of this one.
+    threads: number of batches that each of them reads at a time and holds in
+      memory.
+    rows: rows of the global batch that this process reads; None for all.
+    broken: treatment of unreadable records. "stop" raises BrokenRecord. "skip"
+      replaces the record by the next readable one, prints one line per record
+      on stderr and counts it.
+
+  Raises:
+    UserError: a number is out of range, or the batch exceeds the source.
   """
   order = Order(len(source), seed, batch_size, shuffle, rows)
   batch = Batch(source, order, host, seed, broken)
@@ -74,9 +80,9 @@ def epoch(
   threads: int = 4,
   broken: str = "stop",
 ) -> "Stream":
-  """Each record once, in index order; the last batch may be smaller.
+  """Returns batches with each record once, in index order.
 
-  Args as in `stream`.
+  The last batch may be smaller. Arguments are those of `stream`.
   """
   if batch_size < 1:
     raise UserError(f"batch_size: expected 1 or more, got {batch_size}.")
@@ -88,6 +94,7 @@ def epoch(
 
 
 def _slice(rows, batch_size, step):
+  """Returns positions and indices of batch `step`; they are the same rows."""
   rows = rows[step * batch_size :][:batch_size]
   return rows, rows
 
@@ -99,12 +106,19 @@ def resident(
   threads: int = 4,
   broken: str = "stop",
 ) -> dict[str, np.ndarray] | None:
-  """All records as arrays, to keep on the device: image uint8 `[n, h, w, c]`.
+  """Reads all records into arrays, to be kept on the device.
 
-  Row i is record i, so `indices` picks the batches of `stream` from it.
+  Row i is record i. So `indices` selects the batches of `stream` from it.
+
+  Args:
+    source: random access to records.
+    limit_bytes: largest size of all images together, in bytes.
+    threads: as in `stream`.
+    broken: as in `stream`.
 
   Returns:
-    The fields, or None if images vary in size or exceed `limit_bytes`.
+    field -> array `[n, ...]`; images are uint8 `[n, h, w, c]`. None if images
+    vary in size or exceed `limit_bytes`.
   """
   shape = source.image_shape
   if shape is None or len(source) * math.prod(shape) > limit_bytes:
@@ -126,17 +140,17 @@ class Stream:
   """An iterator over batches that are read ahead; also a context manager.
 
   Attributes:
-    broken: how many records of the batches so far were unreadable and replaced
-      (always 0 with `broken="stop"`).
-    broken_indices: which records those were.
+    broken: number of records in the batches so far that were unreadable and
+      were replaced (always 0 with `broken="stop"`).
+    broken_indices: indices of these records.
   """
 
   def __init__(self, source, batches, workers, threads):
     self.broken = 0
     self.broken_indices: set[int] = set()
     self._source = source
-    # Workers' batches lie in shared memory, which Grain frees with trouble if
-    # it is still in use when the program ends.
+    # Workers return batches in shared memory. Grain fails to free it cleanly if
+    # it is in use when the program ends, so such batches are copied.
     self._copies = workers > 0
     runtime.keep_memory()
     if workers < 0 or threads < 0:
@@ -146,14 +160,14 @@ class Stream:
     ahead = max(threads, 2) if threads else 0
     batches = batches.to_iter_dataset(grain.ReadOptions(threads, ahead))
     if workers:
-      # Grain reads absl flags when it starts a worker, also in programs that
-      # never parsed any.
+      # Grain reads absl flags when it starts a worker, and fails in programs
+      # that have not parsed any.
       if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()
       options = grain.MultiprocessingOptions(workers, per_worker_buffer_size=2)
       batches = batches.mp_prefetch(options, worker_init_fn=_start_worker)
     self._batches = iter(batches)
-    # Also at exit, for a program that forgets: Grain's own clean-up comes too
+    # Also runs at exit if `close` was not called: Grain's own cleanup comes too
     # late there.
     self._end = weakref.finalize(self, _end, self._batches, workers)
 
@@ -164,8 +178,8 @@ class Stream:
     batch = next(self._batches)
     if self._copies:
       batch = {name: np.array(part) for name, part in batch.items()}
-    missed = batch.pop("broken", np.empty(0))
-    for row in missed[missed >= 0].tolist():
+    broken_rows = batch.pop("broken", np.empty(0))
+    for row in broken_rows[broken_rows >= 0].tolist():
       self._report(row)
     return batch
 
@@ -174,17 +188,17 @@ class Stream:
     if row in self.broken_indices:
       return
     self.broken_indices.add(row)
-    # Counted here, not where it was read: workers could not add it up. So the
-    # reason is found by reading once more.
-    why = f"Record {row} of {self._source.name} could not be read."
+    # Records are counted in this process, because workers share no counter.
+    # Batches do not contain the reason, so the record is read again to get it.
+    reason = f"Record {row} of {self._source.name} could not be read."
     try:
       self._source[row]
     except BrokenRecord as error:
-      why = str(error)
-    print(f"{why} The next readable one replaces it.", file=sys.stderr)
+      reason = str(error)
+    print(f"{reason} The next readable one replaces it.", file=sys.stderr)
 
   def close(self) -> None:
-    """Ends threads and workers. Batches already given stay valid."""
+    """Ends threads and workers. Batches returned earlier stay valid."""
     self._end()
     self._batches = iter(())
 
@@ -198,12 +212,15 @@ class Stream:
 def _end(batches, workers):
   batches.close()
   if workers:
-    # Cycles within Grain hold the last batches' shared memory.
+    # Reference cycles in Grain hold the shared memory of the last batches.
     gc.collect()
 
 
 def _start_worker(worker=0, workers=1):
-  """In each worker: no traceback at Ctrl-C, and no life after the parent's."""
+  """Runs at the start of each worker process.
+
+  Suppresses the traceback at Ctrl-C, and ends the worker with its parent.
+  """
   del worker, workers
   runtime.keep_memory()
   signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -211,8 +228,10 @@ def _start_worker(worker=0, workers=1):
 
 
 def _die_with(parent):
-  # Not PR_SET_PDEATHSIG: that fires when the thread which started the worker
-  # ends, and Grain starts workers from a pool of threads.
+  """Ends this process when its parent process is no longer `parent`."""
+  # Without this, workers of a killed run stay alive and hold its stdout. Not
+  # PR_SET_PDEATHSIG: it fires when the thread that started the worker ends, and
+  # Grain starts workers from a pool of threads.
   while os.getppid() == parent:
     time.sleep(0.5)
   os._exit(1)

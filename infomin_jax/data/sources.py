@@ -1,8 +1,8 @@
-"""What a data source is, and what all of them share: splits, indices, decoding.
+"""The contract of data sources, and shared code: splits, indices, decoding.
 
-A source is random access and picklable: it holds paths, opens files when first
-read, and yields records `{"image": uint8 [h, w, c], "label": int, "index":
-int}`, the label only if there is one.
+A source has random access and is picklable: it holds paths and opens files when
+they are first read. Records are `{"image": uint8 [h, w, c], "label": int,
+"index": int}`, without a label if there is none.
 """
 
 import operator
@@ -16,19 +16,26 @@ from infomin_jax.errors import UserError
 
 
 class Task(NamedTuple):
-  """A classification task: the record's field and its number of classes."""
+  """A classification task.
+
+  Attributes:
+    field: field of the records with the label, an int; negative if unknown.
+    classes: number of classes.
+    names: names of the classes, for reports; empty if they have none.
+  """
 
   field: str
   classes: int
+  names: tuple[str, ...] = ()
 
 
 class Source(Protocol):
   """Random access to records; see the module's docstring.
 
   Attributes:
-    name: for messages and tables.
-    tasks: name -> Task; empty if nothing is labeled.
-    image_shape: `(h, w, c)`, or None when sizes vary.
+    name: name of the source, for messages and tables.
+    tasks: name -> Task; empty if there are no labels.
+    image_shape: `(h, w, c)`, or None if sizes vary.
   """
 
   @property
@@ -46,17 +53,17 @@ class Source(Protocol):
 
 
 class FileSource(Source, Protocol):
-  """A source that can say which file a record is in."""
+  """A source whose `where` returns the file of a record, for messages."""
 
   def where(self, index: int) -> str: ...
 
 
 class Subset:
-  """Some records of a source, which keep their own index.
+  """Some records of a source; their field `index` is unchanged.
 
   Attributes:
-    source: the whole.
-    rows: int `[n]`, which of its records.
+    source: the source of the records.
+    rows: indices of the records in it, int `[n]`.
   """
 
   def __init__(self, source: Source, rows: np.ndarray):
@@ -72,19 +79,19 @@ class Subset:
 
 
 def select(split: str, lengths: dict[str, int], name: str) -> np.ndarray:
-  """Rows of a TFDS split string in arrays that lie one after the other.
+  """Returns the rows of a TFDS split string in concatenated splits.
 
   Args:
     split: `train`, `test[:10%]`, `train+test[5:]`, or `all`.
-    lengths: the number of records of each split, in order.
-    name: the data set's, for messages.
+    lengths: number of records of each split, in order.
+    name: name of the data set, for messages.
 
   Returns:
-    int64 rows, counted over all splits: those of the second begin where the
-    first ends.
+    int64 rows, counted over all splits: the first row of the second split is
+    the length of the first split.
 
   Raises:
-    UserError: unknown split, bad slice, or no record in it.
+    UserError: an unknown split, an invalid slice, or no records.
   """
   starts = dict(zip(lengths, np.cumsum([0, *lengths.values()]), strict=False))
   infos = {
@@ -95,12 +102,12 @@ def select(split: str, lengths: dict[str, int], name: str) -> np.ndarray:
   }
   text = "+".join(lengths) if split == "all" else split
   try:
-    parts = tfds.core.ReadInstruction.from_spec(text).to_absolute(infos)
+    slices = tfds.core.ReadInstruction.from_spec(text).to_absolute(infos)
   except ValueError as error:
     raise bad_split(split, name, lengths, error) from error
   rows = [
-    starts[p.splitname] + np.arange(lengths[p.splitname])[slice(p.from_, p.to)]
-    for p in parts
+    starts[s.splitname] + np.arange(lengths[s.splitname])[slice(s.from_, s.to)]
+    for s in slices
   ]
   rows = np.concatenate(rows)
   if not len(rows):
@@ -109,33 +116,36 @@ def select(split: str, lengths: dict[str, int], name: str) -> np.ndarray:
 
 
 def every_tenth(count: int) -> tuple[np.ndarray, dict[str, int]]:
-  """Splits for files that have none: rows 9, 19, ... are `test`.
+  """Splits rows without given splits: rows 9, 19, ... are `test`.
 
   Returns:
-    The rows, first all of `train` and then all of `test`, and their lengths:
-    what `select` counts in.
+    The rows, those of `train` first, and the lengths of both for `select`.
   """
   return split_rows(np.arange(count) % 10 == 9)
 
 
 def split_rows(is_test: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
-  """Returns rows, first those of `train`, and the lengths of both."""
+  """Returns the rows, those of `train` first, and the lengths of both."""
   order = np.concatenate([np.flatnonzero(~is_test), np.flatnonzero(is_test)])
   test = int(is_test.sum())
   return order, {"train": len(is_test) - test, "test": test}
 
 
 def bad_split(split, name, lengths, error) -> UserError:
-  """One line for what TFDS says about a split string."""
-  why = str(error).splitlines()[0].partition(". See format")[0]
+  """Makes a UserError from TFDS's error about a split string."""
+  reason = str(error).splitlines()[0].partition(". See format")[0]
   return UserError(
-    f"Split {split!r} of {name}: {why.rstrip('.')}. Its splits: "
+    f"Split {split!r} of {name}: {reason.rstrip('.')}. Its splits: "
     f"{dict(lengths)}; slices look like train[:90%] or train+test."
   )
 
 
 def checked_index(index: int, source: Source) -> int:
-  """`index` as a non-negative int, or the IndexError that ends a for loop."""
+  """Returns `index` as a non-negative int.
+
+  Raises:
+    IndexError: out of range; it ends a for loop over a source.
+  """
   index = operator.index(index)
   if not -len(source) <= index < len(source):
     raise IndexError(f"{source.name} has {len(source)} records, not {index}.")
@@ -145,12 +155,12 @@ def checked_index(index: int, source: Source) -> int:
 def decoded(
   data: bytes, channels: int, index: int, source: "FileSource", **how
 ) -> np.ndarray:
-  """`decode`, whose errors then name the record and its file."""
+  """Calls `decode.decode`; its errors name the record and its file."""
   try:
     return decode.decode(data, channels, **how)
   except UserError as error:
-    # The type stays: only a damaged file (BrokenRecord) may be skipped, a wrong
-    # number of channels is the config's fault.
+    # The type is kept, because the pipeline may skip a damaged file
+    # (BrokenRecord), but not an error of the config, such as wrong channels.
     raise type(error)(
       f"Record {index} of {source.name} ({source.where(index)}) cannot be "
       f"decoded: {error}."

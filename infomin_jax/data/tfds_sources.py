@@ -1,7 +1,7 @@
-"""Data sources over sets that TFDS has prepared as array_record files.
+"""Data sources for sets that TFDS has prepared as array_record files.
 
-Reading needs neither TensorFlow nor the class that prepared a set: its folder
-says everything. `catalog.prepare` makes such folders.
+Reading needs neither TensorFlow nor the builder class of a set, because its
+folder has all metadata. `catalog.prepare` makes such folders.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from infomin_jax.data.sources import Task, bad_split, checked_index, decoded
 from infomin_jax.errors import UserError, lookup
 from infomin_jax.paths import local
 
-# Our name -> TFDS builder. Every configuration of div2k has the same `hr`.
+# Our name -> TFDS builder. All configurations of div2k have the same `hr`.
 BUILDERS = {
   "mnist": "mnist",
   "cifar10": "cifar10",
@@ -35,34 +35,34 @@ BUILDERS = {
   "tiny_imagenet": "tiny_imagenet",
   "div2k": "div2k/bicubic_x2",
 }
-# Splits whose label is -1 throughout.
+# Splits in which all labels are -1.
 _UNLABELLED = {"stl10": ("unlabelled", "all"), "imagenet2012": ("test", "all")}
 
 
 def default_dir(data_dir: str) -> pathlib.Path:
-  """The folder of the prepared sets: `data_dir`, or TFDS's own default."""
+  """Returns the folder of the prepared sets: `data_dir`, or TFDS's default."""
   default = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
   return local("data_dir", data_dir or default)
 
 
 def find(builder: str, data_dir: str = "") -> pathlib.Path | None:
-  """The folder of a prepared set, or None.
+  """Returns the folder of a prepared set, or None.
 
   Args:
     builder: `name`, `name/config`, `name:version` or `name/config:version`;
       without a version the newest prepared one.
-    data_dir: where to look; "" is the default place.
+    data_dir: folder of the prepared sets; "" is TFDS's default.
   """
   path, _, version = builder.partition(":")
   name, _, config = path.partition("/")
   top = default_dir(data_dir) / name
-  recorded = top / ".config" / "metadata.json"
-  if not config and recorded.is_file():
-    config = json.loads(recorded.read_text())["default_config_name"]
-  found = (top / config).glob(f"{version or '*'}/dataset_info.json")
+  metadata = top / ".config" / "metadata.json"
+  if not config and metadata.is_file():
+    config = json.loads(metadata.read_text())["default_config_name"]
+  infos = (top / config).glob(f"{version or '*'}/dataset_info.json")
   versions = [
     (tuple(int(n) for n in info.parent.name.split(".")), info.parent)
-    for info in found
+    for info in infos
     if re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name)
   ]
   return max(versions)[1] if versions else None
@@ -77,21 +77,25 @@ def file_format(folder: pathlib.Path) -> str:
 def load_prepared(
   name: str, split: str, builder: str, data_dir: str = "", mask: str = ""
 ) -> "TfdsSource":
-  """A split of a prepared set, or one line on how to prepare it."""
+  """Makes a source of a split of a prepared set.
+
+  Raises:
+    UserError: not prepared; the message has the command that prepares it.
+  """
   folder = find(builder, data_dir)
   if folder is None:
-    place = default_dir(data_dir) / builder.replace(":", "/")
-    where = f" --data_dir {data_dir}" if data_dir else ""
+    path = default_dir(data_dir) / builder.replace(":", "/")
+    option = f" --data_dir {data_dir}" if data_dir else ""
     target = name if name in BUILDERS else builder
     raise UserError(
       f"{name} is not prepared: no dataset_info.json with *.array_record-* "
-      f"files below {place}. Run: infomin data prepare {target}{where}"
+      f"files below {path}. Run: infomin data prepare {target}{option}"
     )
   return TfdsSource(name, folder, split, mask)
 
 
 def load(name: str, split: str, data_dir: str = "") -> "TfdsSource":
-  """A split of one of `BUILDERS`: the function behind their names.
+  """Makes a source of a split of one of `BUILDERS`.
 
   Args:
     name: a key of `BUILDERS`.
@@ -107,10 +111,18 @@ def load(name: str, split: str, data_dir: str = "") -> "TfdsSource":
 def load_any(
   split: str, builder: str, data_dir: str = "", mask: str = ""
 ) -> "TfdsSource":
-  """A split of any prepared TFDS set: `builder` is `name/config:version`.
+  """Makes a source of a split of any prepared TFDS set.
 
-  `mask` is the feature of pixels' classes: oxford_iiit_pet, caltech_birds2011:
-  segmentation_mask; cityscapes: segmentation_label; scene_parse150: annotation.
+  Args:
+    split: a TFDS split string.
+    builder: `name`, `name/config` or `name/config:version`.
+    data_dir: the folder of the prepared sets; "" is TFDS's default.
+    mask: name of the feature with the classes of pixels, or "". Examples are
+      segmentation_mask (oxford_iiit_pet, caltech_birds2011), segmentation_label
+      (cityscapes) and annotation (scene_parse150).
+
+  Raises:
+    UserError: not prepared, no such split, or no such feature.
   """
   if not re.fullmatch(r"\w+(/[\w.-]+)?(:\d+\.\d+\.\d+)?", builder):
     raise UserError(
@@ -123,26 +135,27 @@ def load_any(
 def write(
   builder: tfds.core.DatasetBuilder, manual_dir: str = ""
 ) -> pathlib.Path:
-  """Prepares a set in its folder, which appears only when it is complete.
+  """Prepares a set and returns its folder, which exists only if complete.
 
   Args:
-    builder: one made with `file_format="array_record"`.
-    manual_dir: a folder of files that were fetched by hand, or "".
+    builder: a builder made with `file_format="array_record"`.
+    manual_dir: a folder with files that were downloaded by hand, or "".
 
   Raises:
-    UserError: a download, a file or the folder fails.
+    UserError: a download failed, or a file or folder cannot be used.
   """
   config = tfds.download.DownloadConfig(
     manual_dir=manual_dir or None, try_download_gcs=False
   )
   tfds.display_progress_bar(sys.stderr.isatty())
   try:
-    # TFDS reports on stdout, which belongs to the command's own answer.
+    # TFDS prints on stdout, where only the command's result may be.
     with contextlib.redirect_stdout(sys.stderr):
       builder.download_and_prepare(download_config=config)
   except OSError as error:  # the downloader's errors are OSErrors too
-    # Two processes may prepare at once, each in its own temporary folder. Only
-    # one can rename it; the other then finds the set there, complete.
+    # Two processes may prepare a set at the same time, each in its own
+    # temporary folder. Only one of them can rename it. For the other one the
+    # set is then complete.
     if not builder.is_prepared():
       raise UserError(
         f"{builder.name} could not be prepared in {builder.data_dir}: "
@@ -155,12 +168,11 @@ def write(
 class TfdsSource:
   """One split of a prepared set, opened when first read.
 
-  Class labels and booleans, also nested ones, are int fields and tasks: those
-  of celeb_a are called `attribute_Smiling` and so on. Where only a part of the
-  records has labels, those of others are -1, and there are no tasks. The image
-  feature `mask`
-  is the field of that name. Other fields are left out. Records come in the
-  order of the files.
+  Class labels and booleans, also nested ones, are int fields and tasks. Those
+  of celeb_a are named `attribute_Smiling` and so on. If only some records have
+  labels, the others have the label -1, and there are no tasks. The image
+  feature named by `mask` is the field `mask`. Other features are left out.
+  Records are in the order of the files.
   """
 
   def __init__(
@@ -177,12 +189,12 @@ class TfdsSource:
     shape = features[self._image].shape
     self._channels = shape[-1] or 0
     self.image_shape = None if None in shape else shape
-    parts = set(re.findall(r"[A-Za-z_]\w*", split))
-    without = parts & {*_UNLABELLED.get(builder.info.name, ())}
-    some = parts - without or "all" in without
-    self._fields = task_fields(features) if some else {}
+    names = set(re.findall(r"[A-Za-z_]\w*", split))
+    unlabeled = names & {*_UNLABELLED.get(builder.info.name, ())}
+    has_labels = names - unlabeled or "all" in unlabeled
+    self._fields = task_fields(features) if has_labels else {}
     self.tasks = {}
-    if not without:
+    if not unlabeled:
       self.tasks = {key: task for key, (_, task) in self._fields.items()}
     lengths = {k: v.num_examples for k, v in builder.info.splits.items()}
     try:
@@ -219,7 +231,7 @@ class TfdsSource:
     index = checked_index(index, self)
     try:
       example = self._records[index]
-    except RuntimeError as error:  # array_record's word for a damaged file
+    except RuntimeError as error:  # array_record raises it for a damaged file
       raise BrokenRecord(
         f"Record {index} of {self.name} ({self.where(index)}) cannot be "
         f"read: {str(error).splitlines()[0]}."
@@ -227,12 +239,12 @@ class TfdsSource:
     return self._record(index, example)
 
   def records(self, indices: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """Many records, read in one call, which is faster; decoded one by one."""
+    """Reads records in one call, which is faster; decodes them one by one."""
     indices = [checked_index(index, self) for index in indices]
     try:
       examples = self._records.__getitems__(indices)
     except RuntimeError:
-      # Finds out which cannot be read, and says so.
+      # Reading one at a time raises BrokenRecord for the damaged one.
       yield from (self[index] for index in indices)
       return
     for index, example in zip(indices, examples, strict=True):
@@ -252,7 +264,7 @@ class TfdsSource:
     return record | {"index": index}
 
   def where(self, index: int) -> str:
-    """The file of a record and its position there, for messages."""
+    """Returns the file of a record and its position there, for messages."""
     for file in self._files:
       if index < file.take:
         break
@@ -271,7 +283,11 @@ def _open(folder, name):
 
 
 def image_field(features, name):
-  """The image's key: `image`, `hr` (div2k), or the only image there is."""
+  """Returns the key of the image: `image`, `hr` (div2k), or the first image.
+
+  Raises:
+    UserError: the set has no images.
+  """
   images = [k for k, f in features.items() if type(f) is tfds.features.Image]
   for key in ("image", "hr", *images[:1]):
     if key in images:
@@ -281,27 +297,30 @@ def image_field(features, name):
 
 
 def _images(features) -> dict[str, Any]:
-  """The features that are stored as encoded images."""
+  """Returns the features that are stored as encoded images."""
   kind = tfds.features.Image
   return {key: f for key, f in features.items() if isinstance(f, kind)}
 
 
 def task_fields(features, path=()):
-  """Returns `{field: (keys that lead to it, Task)}` of classes and booleans.
+  """Returns `{field: (path of keys, Task)}` for class labels and booleans.
 
-  `label` comes first, the others by name: TFDS reads features in any order, and
-  what is measured while training is measured of the first task.
+  `label` is first, the others are sorted by name. TFDS has no fixed order of
+  features, and metrics during training use the first task.
   """
-  found = {}
+  tasks = {}
   for key, feature in features.items():
     here = (*path, key)
-    # celeb_a's group is called "attributes", one of its fields "attribute_".
+    # celeb_a's group is named "attributes", but a field "attribute_...".
     field = "_".join([k.removesuffix("s") for k in path] + [key])
     if isinstance(feature, tfds.features.FeaturesDict):
-      found |= task_fields(feature, here)
+      tasks |= task_fields(feature, here)
     elif isinstance(feature, tfds.features.ClassLabel):
       if feature.num_classes:
-        found[field] = here, Task(field, feature.num_classes)
+        number, names = feature.num_classes, tuple(feature.names or ())
+        # TFDS numbers classes that have no names.
+        names = () if names == tuple(map(str, range(number))) else names
+        tasks[field] = here, Task(field, number, names)
     elif feature.shape == () and feature.np_dtype == np.bool_:
-      found[field] = here, Task(field, 2)
-  return dict(sorted(found.items(), key=lambda it: (it[0] != "label", it[0])))
+      tasks[field] = here, Task(field, 2)
+  return dict(sorted(tasks.items(), key=lambda it: (it[0] != "label", it[0])))

@@ -1,9 +1,10 @@
-"""Fashion-MNIST in colors: a class that is told by shape, a tint that is not.
+"""Fashion-MNIST in colors, with the labels shape and tint.
 
-Each gray image becomes a garment of one color on a ground of another. As in
-photographs, the channels of a color are alike: they share a brightness, from
-which each differs a little. So an image has what a task may need (its shape)
-and what it does not (its tint), and both are known.
+Each gray image becomes a garment of one color on a background of another color.
+As in photographs, the channels of a color are similar: each differs a little
+from a common brightness. The class depends on the shape but not on the tint, so
+the set has information that a task needs and information that it does not. Both
+have labels.
 """
 
 import colorsys
@@ -15,16 +16,16 @@ from infomin_jax.data import fashion_mnist
 from infomin_jax.data.sources import Task
 
 TINTS = 8  # sectors of the circle of hues
-_INK = 0.25  # from this share of ink on, a pixel is of the garment
-_SPREAD = 0.2  # how far a channel may lie from the color's brightness
+_INK = 0.25  # pixels with more ink than this belong to the garment
+_SPREAD = 0.2  # largest difference between a channel and the brightness
 
 
 class TintedFashion:
-  """The records of a split of Fashion-MNIST, colored by their index.
+  """The records of a split of Fashion-MNIST; the index determines the colors.
 
-  Besides `image` `[28, 28, 3]`, `label` and `index` a record has `tint`, the
-  sector of the ground's hue (0 to 7), and `mask`, uint8 `[28, 28]`: 0 for the
-  ground, 1 + label for the garment.
+  A record has `image` `[28, 28, 3]`, `label` and `index`. `tint` is the sector
+  of the background's hue, 0 to 7. `mask`, uint8 `[28, 28]`, is 0 for the
+  background and 1 + label for the garment.
   """
 
   name = "tinted_fashion_mnist"
@@ -53,8 +54,8 @@ class TintedFashion:
 
 @functools.cache
 def colors() -> np.ndarray:
-  """Returns colors of ground and garment by index, `[60000, 2, 3]`."""
+  """Returns the colors of background and garment, `[60000, 2, 3]`."""
   rng = np.random.default_rng(0)
   light = rng.uniform([0.2, 0.55], [0.45, 0.8], (60_000, 2))[..., None]
-  apart = rng.uniform(-_SPREAD, _SPREAD, (60_000, 2, 3))
-  return (light + apart).astype(np.float32)
+  differences = rng.uniform(-_SPREAD, _SPREAD, (60_000, 2, 3))
+  return (light + differences).astype(np.float32)

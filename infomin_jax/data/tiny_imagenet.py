@@ -1,4 +1,4 @@
-"""Tiny ImageNet: TFDS has no builder for it, so this is one."""
+"""A TFDS builder of Tiny ImageNet, which TFDS itself lacks."""
 
 import pathlib
 import re
@@ -21,8 +21,8 @@ _LAYOUT = (
 class TinyImagenet(tfds.core.GeneratorBasedBuilder):
   """64 x 64 images of 200 ImageNet classes: 100,000 train, 10,000 validation.
 
-  Labels are the positions of the sorted WordNet ids. The test images have no
-  labels and are left out.
+  A label is the position of the WordNet id in sorted order. The test images
+  have no labels and are left out.
   """
 
   VERSION = tfds.core.Version("1.0.0")
@@ -56,12 +56,12 @@ class TinyImagenet(tfds.core.GeneratorBasedBuilder):
 
 
 def prepare(data_dir: str = "", manual_dir: str = "") -> pathlib.Path:
-  """Writes the set from the zip or folder in `manual_dir`; its folder."""
+  """Prepares the set from files in `manual_dir`; returns its folder."""
   if not manual_dir:
     raise UserError(
       f"tiny_imagenet: give --manual_dir, a folder with {_LAYOUT}."
     )
-  labelled(*open_files(manual_dir))  # a wrong layout fails here
+  labelled(*open_files(manual_dir))  # a wrong layout fails before writing
   builder = TinyImagenet(
     data_dir=str(tfds_sources.default_dir(data_dir)), file_format="array_record"
   )
@@ -69,7 +69,7 @@ def prepare(data_dir: str = "", manual_dir: str = "") -> pathlib.Path:
 
 
 def open_files(manual_dir: str) -> tuple[list[str], Callable[[str], bytes]]:
-  """Names below `tiny-imagenet-200`, and what reads one of them."""
+  """Returns the names below `tiny-imagenet-200`, and a function to read one."""
   top = local("--manual_dir", manual_dir)
   folder, archive = top / _FOLDER, top / f"{_FOLDER}.zip"
   if folder.is_dir():
@@ -78,19 +78,23 @@ def open_files(manual_dir: str) -> tuple[list[str], Callable[[str], bytes]]:
     return names, lambda name: (folder / name).read_bytes()
   if archive.is_file():
     try:
-      opened = zipfile.ZipFile(archive)
+      zip_file = zipfile.ZipFile(archive)
     except zipfile.BadZipFile as error:
       raise UserError(f"{archive} is damaged: {error}.") from error
     start = f"{_FOLDER}/"
-    names = [n.removeprefix(start) for n in opened.namelist()]
-    return names, lambda name: opened.read(start + name)
+    names = [n.removeprefix(start) for n in zip_file.namelist()]
+    return names, lambda name: zip_file.read(start + name)
   raise UserError(f"tiny_imagenet: expected {_LAYOUT} in {top}.")
 
 
 def labelled(
   names: list[str], read: Callable[[str], bytes]
 ) -> dict[str, list[tuple[str, int]]]:
-  """{split: [(name, label), ...]} of the original layout."""
+  """Returns `{split: [(name, label), ...]}` from the original layout.
+
+  Raises:
+    UserError: files are missing, or names and classes do not match.
+  """
   needed = ("wnids.txt", "val/val_annotations.txt")
   if missing := [name for name in needed if name not in names]:
     raise UserError(
@@ -98,7 +102,7 @@ def labelled(
     )
   wnids = sorted(read("wnids.txt").decode().split())
   label = {wnid: i for i, wnid in enumerate(wnids)}
-  found = [
+  train = [
     (name, match[1])
     for name in sorted(names)
     if (match := re.fullmatch(r"train/(n\d+)/images/[^/]+\.JPEG", name))
@@ -106,15 +110,15 @@ def labelled(
   lines = read("val/val_annotations.txt").decode().splitlines()
   rows = [line.split("\t")[:2] for line in lines if line.strip()]
   val = [(f"val/images/{name}", wnid) for name, wnid in rows]
-  unknown = {w for _, w in found + val} - set(wnids)
+  unknown = {w for _, w in train + val} - set(wnids)
   absent = {name for name, _ in val} - set(names)
-  if not found or not val or unknown or absent:
+  if not train or not val or unknown or absent:
     raise UserError(
-      f"tiny_imagenet: expected {_LAYOUT}; found {len(found)} training and "
+      f"tiny_imagenet: expected {_LAYOUT}; found {len(train)} training and "
       f"{len(val)} validation images, {len(unknown)} classes that are not in "
       f"wnids.txt, {len(absent)} validation files missing."
     )
   return {
-    "train": [(name, label[wnid]) for name, wnid in found],
+    "train": [(name, label[wnid]) for name, wnid in train],
     "validation": [(name, label[wnid]) for name, wnid in val],
   }

@@ -1,9 +1,10 @@
 """Encoders: images -> `Features`, a local map, a global vector and taps.
 
-Add one: a Linen module `__call__(images, train) -> Features` in a file here,
-an entry below, and a row in `tests/encoders/encoders_test.py`. A config's
-`config.encoder` names it; its other keys are the module's attributes. The way
-back, from vectors to images, is in `decoder.py`.
+To add one, write a Linen module with `__call__(images, train) -> Features` in a
+file here. Add an entry below and a row in `tests/encoders/encoders_test.py`.
+`config.encoder.name` selects the encoder; the other keys of `config.encoder`
+are the module's attributes. Decoders, from vectors to images, are in
+`decoder.py`.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from infomin_jax.encoders.crops import (
   FoldedMultiAlex,
   FoldedResNet,
 )
-from infomin_jax.encoders.features import Features
+from infomin_jax.encoders.features import Encoder, Features
 from infomin_jax.encoders.layernorm_convnet import LayerNormConvNet
 from infomin_jax.encoders.mlp import MLP, SkipMLP
 from infomin_jax.encoders.realnvp import RealNVP
@@ -46,7 +47,7 @@ ENCODERS: dict[str, Callable[..., Any]] = {
   "resnet152": partial(ResNet, 152),
   "skip_mlp": SkipMLP,
 }
-# The networks of its parts are of this table too.
+# The networks of the parts are looked up in this table too.
 ENCODERS["split"] = partial(make_split, ENCODERS)
 
-__all__ = ["ENCODERS", "Features", "Split"]
+__all__ = ["ENCODERS", "Encoder", "Features", "Split"]

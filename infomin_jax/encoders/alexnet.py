@@ -1,29 +1,34 @@
-"""The AlexNet of Deep InfoMax (and, with another head, of CMC) for 64x64."""
+"""The AlexNet of Deep InfoMax for 64x64 images."""
 
 import flax.linen as nn
 import jax
 
 from infomin_jax.encoders.convnet import ConvLayer, DenseLayer, Output
-from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.encoders.features import (
+  Encoder,
+  Features,
+  make_features,
+  prepare,
+)
 
-# Channels of each 3x3 convolution as multiples of the first's, and whether a
-# max pool follows.
+# For each 3x3 convolution: channels as a multiple of the first one's, and
+# whether a max pool follows.
 LAYERS = ((1, True), (2, True), (4, False), (4, False), (2, True))
 
 
-class Alex64(nn.Module):
-  """Five 3x3 convolutions, two layers of 4096 and y, for 64x64 images.
+class Alex64(Encoder):
+  """Five 3x3 convolutions, two layers of 4096 units and y, for 64x64 images.
 
-  `local` is the third map, 15 x 15 x 384; the taps are `conv` (the last map
-  after its pool, 7 x 7 x 192), `fc` (the second 4096) and `y` (`global_`).
-  58.4 million parameters.
+  `local` is the third map, 15 x 15 x 384. The taps are `conv` (the last map
+  after its pool, 7 x 7 x 192), `fc` (the second layer of 4096) and `y`
+  (`global_`). 58.4 million parameters.
 
   Attributes:
     dim: units of y.
     width: channels of the first convolution; 48 is the half-width network for
-      one of two channel-split views.
-    hidden: units of the two hidden layers.
-    dtype: what it computes in, `float32` or `bfloat16`.
+      one of two views that split the channels.
+    hidden: units of each of the two hidden layers.
+    dtype: dtype of the computation, `float32` or `bfloat16`.
 
   References:
     Hjelm et al., `Learning deep representations by mutual information

@@ -1,6 +1,6 @@
-"""Finds the ResNets in a checkpoint by the names of their own layers.
+"""Finds the ResNets in a checkpoint by the names of their layers.
 
-They may be behind any prefix: of a wrapper, a role or a nested dict.
+The names may have any prefix: a wrapper's, a role's or a nested dict's.
 """
 
 import re
@@ -11,18 +11,19 @@ import numpy as np
 
 from infomin_jax.errors import UserError
 
-# Wrappers that put their name between a layer's parts.
+# Wrappers that insert their name into the names of layers.
 _WRAPPERS = re.compile(
   r"(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."
 )
-# Where a ResNet's first block is: behind names, or behind places in a
-# `Sequential`, whose first two parts (or the first two of its first part) are
-# the convolution and the batch norm.
+# The first convolution of a ResNet's first block. The stage has a name, or a
+# position in a `Sequential`. The convolution and the batch norm of the stem are
+# then the first two modules of it, or the first two of its first module.
 _FIRST = re.compile(r"(|.*\.)(layer1|\d+)\.0\.conv1\.weight")
 # A momentum copy -> the encoder that MoCo's authors transfer.
 _COPIES = {"encoder_k": "encoder_q", "momentum_encoder": "base_encoder"}
-# Other convolutions and norms are kept, so that a network that has them is
-# refused: without them it would compute something else.
+# Names that belong to the network. Convolutions and norms that a ResNet does
+# not have are included, so that a network with them is refused: without them
+# it would compute something else.
 _NETWORK = re.compile(
   r"(conv|bn|norm|layer|stem)\d*\..*(weight|bias|running_mean|running_var)"
 )
@@ -33,8 +34,8 @@ class Backbone(NamedTuple):
   """A ResNet in a checkpoint.
 
   Attributes:
-    prefix: of its arrays, such as `module.encoder_q.`.
-    names: torchvision's name -> the checkpoint's, without classifiers.
+    prefix: prefix of its names, such as `module.encoder_q.`.
+    names: torchvision's name -> the checkpoint's name, without classifiers.
   """
 
   prefix: str
@@ -42,19 +43,19 @@ class Backbone(NamedTuple):
 
 
 def backbones(arrays: Mapping[str, Any]) -> list[Backbone]:
-  """Returns every ResNet among named arrays, found by the names of its layers.
+  """Returns every ResNet in a checkpoint, found by the names of its layers.
 
   Args:
-    arrays: what has a `shape`, by name.
+    arrays: name -> an object with a `shape`.
   """
   plain = {_WRAPPERS.sub("", name): name for name in arrays}
-  found: dict[str, str] = {}  # prefix -> its first stage
+  stages: dict[str, str] = {}  # prefix -> its first stage
   matches = filter(None, map(_FIRST.fullmatch, plain))
-  # The lowest place is the first stage.
+  # The first stage is the one with the lowest position.
   for match in sorted(matches, key=lambda match: (len(match[2]), match[2])):
-    found.setdefault(match[1], match[2])
+    stages.setdefault(match[1], match[2])
   resnets = []
-  for prefix, first in found.items():
+  for prefix, first in stages.items():
     layers = {f"layer{i}": f"layer{i}" for i in range(1, 5)}
     stem = ("conv1", "bn1")
     if first != "layer1":
@@ -74,59 +75,61 @@ def backbones(arrays: Mapping[str, Any]) -> list[Backbone]:
 
 
 def _torchvision(name: str, layers: Mapping[str, str]) -> str:
-  """torchvision's name of an array; "" if it is no part of the encoder."""
+  """Returns torchvision's name of an array; "" if not part of a ResNet."""
   for theirs, ours in layers.items():
     if name.startswith(f"{theirs}."):
       name = f"{ours}{name.removeprefix(theirs)}"
-      # The ResNets for CIFAR that SupContrast trains.
+      # SupContrast's ResNets for CIFAR name the projection `shortcut`.
       return name.replace(".shortcut.", ".downsample.")
   return name if _NETWORK.match(name) else ""
 
 
 def chosen(arrays: Mapping[str, Any], prefix: str | None = None) -> Backbone:
-  """Returns the one ResNet of a checkpoint, or the one that is asked for.
+  """Returns the only ResNet of a checkpoint, or the one with a given prefix.
 
   Args:
-    arrays: as of `backbones`.
-    prefix: of the one that is meant, or how its prefix begins or ends; None if
-      there is no choice.
+    arrays: as in `backbones`.
+    prefix: prefix of the ResNet, or the beginning or end of it; None if the
+      checkpoint has only one.
 
   Raises:
-    UserError: there is none, or there are several that differ.
+    UserError: there is no ResNet, or there are several that differ.
   """
-  found = backbones(arrays)
-  if not found and arrays and all(name.isdecimal() for name in arrays):
+  candidates = backbones(arrays)
+  if not candidates and arrays and all(name.isdecimal() for name in arrays):
     raise UserError(
       "the checkpoint's keys are numbers, so its layers have no names: save "
       "model.state_dict() itself."
     )
-  if not found and any(map(_FIRST.fullmatch, arrays)):
+  if not candidates and any(map(_FIRST.fullmatch, arrays)):
     raise UserError(
       "the checkpoint has a ResNet's layer1.0.conv1.weight, but next to it no "
       "conv1.weight of shape [out, in, h, w]: another kind of stem, which is "
-      "not here."
+      "not supported."
     )
-  if not found:
+  if not candidates:
     raise UserError(
-      "the checkpoint has no ResNet: expected names as conv1.weight, "
+      "the checkpoint has no ResNet: expected names such as conv1.weight, "
       "bn1.weight and layer1.0.conv1.weight, behind any prefix; it has "
       f"{some(arrays)}."
     )
   if prefix is not None:
-    wanted = _WRAPPERS.sub("", f"{prefix.rstrip('.')}.".lstrip("."))
-    left = [x for x in found if x.prefix == wanted] or [
+    target = _WRAPPERS.sub("", f"{prefix.rstrip('.')}.".lstrip("."))
+    matches = [x for x in candidates if x.prefix == target] or [
       x
-      for x in found
-      if wanted
-      and (x.prefix.startswith(wanted) or f".{x.prefix}".endswith(f".{wanted}"))
+      for x in candidates
+      if target
+      and (x.prefix.startswith(target) or f".{x.prefix}".endswith(f".{target}"))
     ]
   else:
-    # Optimizers have arrays of the same names, but no batch statistics.
-    left = [x for x in found if "bn1.running_mean" in x.names] or found
-    prefixes = {x.prefix for x in left}
-    left = [x for x in left if not _trained(x.prefix) & prefixes]
-  distinct: list[list[Backbone]] = []  # with others of the same numbers
-  for one in left:
+    # Optimizer states have the same names, but no batch statistics.
+    matches = [
+      x for x in candidates if "bn1.running_mean" in x.names
+    ] or candidates
+    prefixes = {x.prefix for x in matches}
+    matches = [x for x in matches if not _trained(x.prefix) & prefixes]
+  distinct: list[list[Backbone]] = []  # groups of ResNets with equal weights
+  for one in matches:
     for group in distinct:
       if _same(arrays, one, group[0]):
         group.append(one)
@@ -135,20 +138,22 @@ def chosen(arrays: Mapping[str, Any], prefix: str | None = None) -> Backbone:
       distinct.append([one])
   if len(distinct) == 1:
     return distinct[0][0]
-  known = ", ".join(
+  choices = ", ".join(
     " = ".join(x.prefix.rstrip(".") or "'' (no prefix)" for x in group)
-    for group in distinct or [[x] for x in found]
+    for group in distinct or [[x] for x in candidates]
   )
   if prefix is not None and not distinct:
-    raise UserError(f"--prefix {prefix}: no ResNet is there; known: {known}.")
+    raise UserError(
+      f"--prefix {prefix}: no ResNet has this prefix; there are: {choices}."
+    )
   raise UserError(
     f"the checkpoint has {len(distinct)} different ResNets: choose one of them "
-    f"by --prefix: {known}."
+    f"with --prefix: {choices}."
   )
 
 
 def _trained(prefix: str) -> set[str]:
-  """The prefixes of what a momentum copy at this prefix would be a copy of."""
+  """Returns the prefixes of the encoders that a momentum copy here copies."""
   return {
     re.sub(rf"\b{copy}\b", trained, prefix)
     for copy, trained in _COPIES.items()
@@ -157,7 +162,7 @@ def _trained(prefix: str) -> set[str]:
 
 
 def _same(arrays: Mapping[str, Any], one: Backbone, other: Backbone) -> bool:
-  """Returns whether two ResNets have the same numbers under the same names."""
+  """Returns whether two ResNets have the same names and equal weights."""
   return one.names.keys() == other.names.keys() and all(
     np.array_equal(
       plain(arrays, one.names[name]), plain(arrays, other.names[name])
@@ -167,8 +172,12 @@ def _same(arrays: Mapping[str, Any], one: Backbone, other: Backbone) -> bool:
 
 
 def left_out(arrays: Mapping[str, Any], backbone: Backbone) -> list[str]:
-  """Returns what else a checkpoint has, each name up to where it differs."""
-  used, found = set(backbone.names.values()), {}
+  """Returns what a checkpoint has besides the ResNet.
+
+  Each name is shortened to the first component below the ResNet's prefix, or to
+  the first one that differs from it.
+  """
+  used, others = set(backbone.names.values()), {}
   parts = backbone.prefix.split(".")[:-1]
   for name in arrays:
     if name in used or name.endswith("num_batches_tracked"):
@@ -177,17 +186,21 @@ def left_out(arrays: Mapping[str, Any], backbone: Backbone) -> list[str]:
     common = 0
     while common < len(parts) and own[common : common + 1] == [parts[common]]:
       common += 1
-    found[own[min(common, len(own) - 1)]] = None
-  return list(found)
+    others[own[min(common, len(own) - 1)]] = None
+  return list(others)
 
 
 def plain(arrays: Mapping[str, Any], name: str) -> np.ndarray:
-  """An array of a file, as it is there."""
+  """Returns an array of a checkpoint as it is stored.
+
+  Raises:
+    UserError: the array cannot be read.
+  """
   if wrong := _wrong(arrays[name]):
     raise UserError(f"the checkpoint's {name} {wrong}.")
   try:
     return np.asarray(arrays[name])
-  except Exception as error:  # zip and NumPy have several
+  except Exception as error:  # zip and NumPy raise many kinds
     why = (str(error).strip() or type(error).__name__).splitlines()[0]
     raise UserError(
       f"the checkpoint's {name} cannot be read ({why}): the file is damaged. "
@@ -196,13 +209,13 @@ def plain(arrays: Mapping[str, Any], name: str) -> np.ndarray:
 
 
 def _wrong(array: Any) -> str:
-  """Why an array of a file cannot be read; "" if it can."""
+  """Returns why an array of a file cannot be read; "" if it can."""
   return getattr(array, "wrong", "")
 
 
 def some(names: Collection) -> str:
-  """Returns the first names, for messages."""
-  shown = [str(name) for name in names][:_SHOWN]
+  """Returns the first names and the number of others, for messages."""
+  texts = [str(name) for name in names][:_SHOWN]
   if more := len(names) - _SHOWN if len(names) > _SHOWN else 0:
-    shown.append(f"and {more} more")
-  return ", ".join(shown) or "none"
+    texts.append(f"and {more} more")
+  return ", ".join(texts) or "none"

@@ -1,11 +1,12 @@
-"""Plain convolutional encoders: DCGAN-like ones of Deep InfoMax, a small one.
+"""Plain convolutional encoders: Deep InfoMax's DCGAN-like ones and a small one.
 
-Every hidden layer is a convolution or a matmul without bias, batch norm and
-ReLU, started as PyTorch starts them. Maps are flattened in the order h, w, c.
+Every hidden layer is a convolution or a matmul without bias, followed by batch
+norm and ReLU. Initial weights have PyTorch's default distribution. Maps are
+flattened in the order h, w, c.
 
-Differs from the paper: its code flattens in the order c, h, w (here the rows of
-one matrix of independent random numbers are permuted, no more), and PyTorch's
-running variances have n - 1 in the denominator, Flax's n.
+Differs from the paper: its code flattens in the order c, h, w, which only
+permutes the rows of a matrix of independent random numbers. PyTorch's running
+variances have n - 1 in the denominator, Flax's have n.
 """
 
 from collections.abc import Callable
@@ -14,11 +15,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.encoders.features import (
+  Encoder,
+  Features,
+  make_features,
+  prepare,
+)
 from infomin_jax.encoders.layers import Conv, Dense
 from infomin_jax.errors import UserError
 
-# U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's start of every weight.
+# U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's default for every weight.
 torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
@@ -27,12 +33,14 @@ class ConvLayer(nn.Module):
 
   Attributes:
     width: channels of the output.
-    kernel: side of the kernel, in pixels.
-    stride: step of the kernel, in pixels.
-    padding: zeros on each of the four sides, so `h' = (h + 2 padding -
-      kernel) // stride + 1`; XLA's "SAME" would pad unevenly.
-    bias: whether the convolution has one, from zero; batch norm takes it out.
-    kernel_init: where the weights start.
+    kernel: side of the kernel in pixels.
+    stride: step of the kernel in pixels.
+    padding: zeros on each of the four sides, so
+      `h' = (h + 2 padding - kernel) // stride + 1`; XLA's "SAME" would pad
+      unevenly.
+    bias: whether the convolution has a bias, initially zero. Batch norm
+      subtracts it again.
+    kernel_init: initializer of the weights.
   """
 
   width: int
@@ -79,7 +87,7 @@ class DenseLayer(nn.Module):
 class Output(nn.Module):
   """The linear layer y with bias, `[b, d] -> [b, dim]`, always float32.
 
-  It costs next to nothing, and its rounding would go straight into the scores.
+  It is cheap, and rounding it to bfloat16 would change the scores directly.
   """
 
   dim: int
@@ -100,8 +108,8 @@ class Output(nn.Module):
     )(x)
 
 
-# Side of the image -> number of convolutions, each twice as wide as the one
-# before; kernel, padding, index of the local map. The stride is 2 everywhere.
+# Side of the image -> number of convolutions, kernel, padding, and index of the
+# local map. Each convolution is twice as wide as the one before, with stride 2.
 BASIC = {
   28: (2, 5, 2, 1),
   32: (3, 4, 1, 1),
@@ -109,7 +117,7 @@ BASIC = {
 }
 
 
-class Basic(nn.Module):
+class Basic(Encoder):
   """The DCGAN-like encoder of Deep InfoMax, for images of one size.
 
   | size | convolutions          | local       | conv tap    | parameters |
@@ -118,15 +126,16 @@ class Basic(nn.Module):
   | 32   | 64, 128, 256; 4x4     | 8 x 8 x 128 | 4 x 4 x 256 |  4.92 M    |
   | 64   | 64 up to 512; 4x4     | 8 x 8 x 256 | 4 x 4 x 512 | 11.2 M     |
 
-  Then a hidden layer of 1024 (tap `fc`) and y, linear (tap `y`, `global_`).
-  One place of size 32's local map sees 10 x 10 pixels, places are 4 apart.
+  A hidden layer of 1024 units (tap `fc`) and a linear layer y (tap `y`,
+  `global_`) follow. For size 32, a location of the local map has a receptive
+  field of 10 x 10 pixels, and neighboring locations are 4 pixels apart.
 
   Attributes:
     size: height and width of the images.
     dim: units of y.
-    dtype: what it computes in, `float32` or `bfloat16`.
-    width: channels of the first convolution; all other widths but y's are in
-      proportion. Published: 64.
+    dtype: dtype of the computation, `float32` or `bfloat16`.
+    width: channels of the first convolution. All other widths except y's are
+      proportional to it. Published: 64.
 
   References:
     Hjelm et al., `Learning deep representations by mutual information
@@ -155,16 +164,16 @@ class Basic(nn.Module):
     return make_features(maps[local], y, {"conv": maps[-1], "fc": fc, "y": y})
 
 
-class ConvNet(nn.Module):
+class ConvNet(Encoder):
   """A small encoder for quick runs: a few 3x3 convolutions.
 
-  `local` and the tap `conv` are the last map; `global_` and the tap `pool` its
-  mean and its maximum over places, `[b, 2 widths[-1]]`.
+  `local` and the tap `conv` are the last map. `global_` and the tap `pool` are
+  its mean and its maximum over locations, `[b, 2 widths[-1]]`.
 
   Attributes:
     widths: channels of each convolution.
-    strides: of each convolution; 2 halves the map.
-    dtype: what it computes in, `float32` or `bfloat16`.
+    strides: stride of each convolution; 2 halves the map.
+    dtype: dtype of the computation, `float32` or `bfloat16`.
   """
 
   widths: tuple[int, ...] = (32, 64, 128)
@@ -177,18 +186,18 @@ class ConvNet(nn.Module):
     if len(self.strides) != len(self.widths):
       raise UserError(
         f"config.encoder.strides has {len(self.strides)} numbers, widths "
-        f"{len(self.widths)}: give one stride a width."
+        f"{len(self.widths)}: give one stride per width."
       )
     for i, (width, stride) in enumerate(
       zip(self.widths, self.strides, strict=True)
     ):
       x = ConvLayer(width, 3, stride, 1, name=f"layer{i}")(x, train)
-    places = x.reshape(x.shape[0], -1, x.shape[-1])  # [b, h w, c]
-    mean = jnp.mean(places, axis=1, dtype=jnp.float32)
-    # The gradient of `jnp.max` looks for the places that equal the maximum and
-    # divides by their number: where the compiler computes x twice, with other
-    # roundings, there is none, and the gradient is not a number.
-    top = jnp.argmax(places, axis=1, keepdims=True)
-    most = jnp.take_along_axis(places, top, axis=1)[:, 0]
-    pool = jnp.concatenate([mean, most], axis=1)
+    pixels = x.reshape(x.shape[0], -1, x.shape[-1])  # [b, h w, c]
+    mean = jnp.mean(pixels, axis=1, dtype=jnp.float32)
+    # Not `jnp.max`: its gradient divides by the number of locations that equal
+    # the maximum. If the compiler computes x twice, with different rounding,
+    # that number is 0 and the gradient is NaN.
+    top = jnp.argmax(pixels, axis=1, keepdims=True)
+    maximum = jnp.take_along_axis(pixels, top, axis=1)[:, 0]
+    pool = jnp.concatenate([mean, maximum], axis=1)
     return make_features(x, pool, {"conv": x, "pool": pool})

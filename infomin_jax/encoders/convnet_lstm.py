@@ -1,4 +1,4 @@
-"""An encoder of sequences of frames, and of still ones."""
+"""An encoder of single frames and of sequences of frames."""
 
 from typing import Any
 
@@ -7,22 +7,23 @@ import jax
 import jax.numpy as jnp
 
 from infomin_jax.encoders.convnet import ConvNet, Output, torch_uniform
-from infomin_jax.encoders.features import Features, make_features
+from infomin_jax.encoders.features import Encoder, Features, make_features
 
 
-class ConvNetLSTM(nn.Module):
-  """Two small convolutional networks: of still frames, and of sequences.
+class ConvNetLSTM(Encoder):
+  """Two small convolutional networks: one for still frames, one for sequences.
 
-  A sequence's frames go one by one through the second and then, in order,
-  through an LSTM; `global_` is made of its last output. Features of still
-  frames are of the first network alone: `local` and the tap `conv` the last
-  map, `global_` and the tap `pool` its mean over places. Both have widths[-1]
-  numbers, so that they can be compared as they are.
+  The second network encodes each frame of a sequence, an LSTM then reads these
+  in order, and `global_` is a linear map of its last output. Features of still
+  frames are from the first network only. `local` and the tap `conv` are its
+  last map. `global_` and the tap `pool` are the mean of this map over
+  locations. In both cases `global_` has widths[-1] numbers, so the two can be
+  compared directly.
 
   Attributes:
     widths: channels of each convolution.
-    strides: of each convolution.
-    dtype: what these compute in, `float32` or `bfloat16`.
+    strides: stride of each convolution.
+    dtype: dtype of the convolutions, `float32` or `bfloat16`.
 
   References:
     Tian et al., `What Makes for Good Views
@@ -50,7 +51,7 @@ class ConvNetLSTM(nn.Module):
     return make_features(x, pool, {"conv": x, "pool": pool})
 
   def sequence(self, frames: jax.Array, train: bool) -> Features:
-    """Features of sequences `[b, t, h, w, c]`; no map."""
+    """Encodes sequences `[b, t, h, w, c]`; the features have no map."""
     b, t = frames.shape[:2]
     each = self.frame(frames.reshape(b * t, *frames.shape[2:]), train)
     pooled = jnp.mean(each.taps["conv"], axis=(1, 2)).reshape(b, t, -1)

@@ -1,9 +1,10 @@
-"""Encoders that see an image as overlapping crops, each one on its own.
+"""Encoders that encode overlapping crops of an image separately.
 
-One network encodes crops of a quarter of the image's side, half a crop apart,
-with zeros around each: 7 x 7 places that know the pixels of their crop and
-nothing else (in training, the batch statistics aside). They are the encoders
-of Deep InfoMax's comparison with contrastive predictive coding.
+One network encodes crops whose side is a quarter of the image's, half a crop
+apart. Convolutions pad each crop with zeros. So the map has 7 x 7 locations,
+and each one depends only on the pixels of its crop and, in training, on the
+batch statistics. These encoders are from Deep InfoMax's comparison with
+contrastive predictive coding.
 """
 
 import math
@@ -21,7 +22,12 @@ from infomin_jax.encoders.convnet import (
   Output,
   torch_uniform,
 )
-from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.encoders.features import (
+  Encoder,
+  Features,
+  make_features,
+  prepare,
+)
 from infomin_jax.encoders.layers import Conv, Dense
 from infomin_jax.encoders.resnet import Bottleneck, batch_norm, conv
 from infomin_jax.errors import UserError
@@ -30,15 +36,19 @@ dcgan_normal = nn.initializers.normal(0.02)
 
 
 def unfold(images: jax.Array, size: int, stride: int) -> jax.Array:
-  """Square crops on a grid; pixels beyond the last whole crop are left out.
+  """Cuts square crops on a grid; drops pixels beyond the last whole crop.
 
   Args:
     images: `[b, h, w, c]`.
-    size: side of a crop, in pixels.
-    stride: from one crop to the next, in pixels.
+    size: side of a crop in pixels.
+    stride: distance between neighboring crops in pixels.
 
   Returns:
-    `[b, rows, columns, size, size, c]`, `rows = (h - size) // stride + 1`.
+    `[b, rows, columns, size, size, c]` with
+    `rows = (h - size) // stride + 1`, and `columns` computed from w.
+
+  Raises:
+    UserError: crops are larger than the image.
   """
   height, width = images.shape[1:3]
   if size > min(height, width):
@@ -48,18 +58,18 @@ def unfold(images: jax.Array, size: int, stride: int) -> jax.Array:
     )
   tops = range(0, height - size + 1, stride)
   lefts = range(0, width - size + 1, stride)
-  # Slices, not one gather: the gradient is then a sum, not a scatter.
+  # Slices instead of one gather: the gradient is a sum, not a scatter.
   strips = jnp.stack([images[:, i : i + size] for i in tops], axis=1)
   crops = [strips[:, :, :, j : j + size] for j in lefts]
   return jnp.stack(crops, axis=2)
 
 
 def fold(maps: jax.Array, grid: tuple[int, ...]) -> jax.Array:
-  """Puts the features of the crops back in their places.
+  """Arranges the features of all crops of an image as one map.
 
   Args:
     maps: `[b rows columns, h, w, d]`, in the order of `unfold`.
-    grid: rows and columns.
+    grid: number of rows and columns.
 
   Returns:
     `[b, rows, columns, h w d]`.
@@ -67,7 +77,7 @@ def fold(maps: jax.Array, grid: tuple[int, ...]) -> jax.Array:
   return maps.reshape(-1, *grid, math.prod(maps.shape[1:]))
 
 
-# A convolution as DCGAN starts it.
+# A convolution with DCGAN's initial weights.
 DcganConv = partial(ConvLayer, bias=True, kernel_init=dcgan_normal)
 
 
@@ -76,7 +86,7 @@ class AlexCrops(nn.Module):
 
   Attributes:
     width: channels of the first convolution.
-    layer: what a convolution is, `ConvLayer` or `DcganConv`.
+    layer: class of the convolutions, `ConvLayer` or `DcganConv`.
   """
 
   width: int
@@ -85,7 +95,9 @@ class AlexCrops(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
     crops = unfold(x, 16, 8)  # [b, 7, 7, 16, 16, c]
-    x = crops.reshape(-1, *crops.shape[3:])  # a sharded batch stays in place
+    # The batch axis comes first, so a batch that is sharded over devices needs
+    # no communication here.
+    x = crops.reshape(-1, *crops.shape[3:])
     for i, (multiple, pooled) in enumerate(LAYERS):
       layer = self.layer(multiple * self.width, 3, 1, 1, name=f"layer{i}")
       x = layer(x, train)
@@ -94,22 +106,23 @@ class AlexCrops(nn.Module):
     return fold(x, crops.shape[1:3])
 
 
-class FoldedAlex(nn.Module):
-  """AlexNet on 49 crops of a 64x64 image, one summary of them all.
+class FoldedAlex(Encoder):
+  """AlexNet on 49 crops of a 64x64 image, with one global summary.
 
-  Crops of 16 x 16 pixels, 8 apart. `local` and the tap `conv` are the map of
-  crops, 7 x 7 x 192; a 3x3 convolution of stride 2 and a layer of 4096 (tap
-  `fc`) lead to y (tap `y`, `global_`). 17.9 million parameters.
+  Crops have 16 x 16 pixels and are 8 pixels apart. `local` and the tap `conv`
+  are the map of crops, 7 x 7 x 192. A 3x3 convolution of stride 2, a layer of
+  4096 units (tap `fc`) and a linear layer y (tap `y`, `global_`) follow. 17.9
+  million parameters.
 
-  Differs from the paper: biases before a batch norm start at zero; the authors'
-  code draws them.
+  Differs from the paper: initial biases before a batch norm are zero; in the
+  authors' code they are random.
 
   Attributes:
     dim: units of y.
     width: channels of the first convolution.
     hidden: units of the hidden layer.
-    dropout: share of channels, and of hidden units, zeroed in training.
-    dtype: what it computes in, `float32` or `bfloat16`.
+    dropout: fraction of channels, and of hidden units, zeroed in training.
+    dtype: dtype of the computation, `float32` or `bfloat16`.
 
   References:
     Hjelm et al., `Learning deep representations by mutual information
@@ -137,7 +150,8 @@ class FoldedAlex(nn.Module):
       dtype=x.dtype,
       name="conv",
     )(local)
-    # One decision a channel: its places are too alike to be dropped apart.
+    # Whole channels are dropped: neighboring locations of a channel are so
+    # similar that dropping single ones would have little effect.
     x = nn.Dropout(self.dropout, (1, 2), deterministic=not train)(x)
     x = nn.relu(batch_norm(x, train, "conv_bn"))
     x = x.reshape(x.shape[0], -1)  # [b, 3, 3, c] -> [b, 9 c]
@@ -150,17 +164,17 @@ class FoldedAlex(nn.Module):
     return make_features(local, y, {"conv": local, "fc": fc, "y": y})
 
 
-class FoldedMultiAlex(nn.Module):
-  """AlexNet on 49 crops of a 64x64 image, 25 summaries of 3 x 3 crops each.
+class FoldedMultiAlex(Encoder):
+  """AlexNet on 49 crops of a 64x64 image, with 25 summaries of 3 x 3 crops.
 
-  `local` and the tap `conv` are the map of crops, 7 x 7 x 192; the tap `glob`
-  is the map of summaries, 5 x 5 x 192, which a local objective takes for its
-  summary. `global_` is that map flattened, 4800 numbers, so that whatever
-  wants one vector an image sees all of it. 3.2 million parameters.
+  `local` and the tap `conv` are the map of crops, 7 x 7 x 192. The tap `glob`
+  is the map of summaries, 5 x 5 x 192, which local objectives use. `global_` is
+  that map flattened to 4800 numbers, for uses that need one vector per image.
+  3.2 million parameters.
 
   Attributes:
     width: channels of the first convolution.
-    dtype: what it computes in, `float32` or `bfloat16`.
+    dtype: dtype of the computation, `float32` or `bfloat16`.
 
   References:
     Hjelm et al., `Learning deep representations by mutual information
@@ -185,24 +199,24 @@ class FoldedMultiAlex(nn.Module):
 BLOCKS = {19: (2, 2, 2), 37: (3, 6, 3)}
 
 
-class FoldedResNet(nn.Module):
-  """A ResNet on 49 crops of a 32x32 image, one summary of them all.
+class FoldedResNet(Encoder):
+  """ResNet on 49 crops of a 32x32 image, with one global summary.
 
-  Crops of 8 x 8 pixels, 4 apart, become 4 x 4 in the first convolution and the
-  first stage, 2 x 2 in the second, 1 x 1 in the third. `local` and the tap
-  `conv` are the map of crops, 7 x 7 x 1024; a layer of 1024 (tap `fc`) leads
-  to y (tap `y`, `global_`).
+  Crops have 8 x 8 pixels and are 4 pixels apart. Their maps are 4 x 4 after the
+  first convolution and stage 1, 2 x 2 after stage 2, 1 x 1 after stage 3.
+  `local` and the tap `conv` are the map of crops, 7 x 7 x 1024. A layer of 1024
+  units (tap `fc`) and a linear layer y (tap `y`, `global_`) follow.
 
-  Differs from the paper: convolutions start as torchvision's ResNets do, from
-  Kaiming normal numbers; the authors' start as PyTorch's layers do. Depth 37
-  is what their code calls 34 and their paper 50.
+  Differs from the paper: initial weights of convolutions are Kaiming normal, as
+  in torchvision's ResNets; the authors use PyTorch's default. Depth 37 is
+  called 34 in their code and 50 in their paper.
 
   Attributes:
     depth: 19 or 37 convolutions.
     dim: units of y.
     width: channels of the first convolution.
     hidden: units of the hidden layer.
-    dtype: what it computes in, `float32` or `bfloat16`.
+    dtype: dtype of the computation, `float32` or `bfloat16`.
 
   References:
     Hjelm et al., `Learning deep representations by mutual information
@@ -220,7 +234,7 @@ class FoldedResNet(nn.Module):
   def __call__(self, images: jax.Array, train: bool) -> Features:
     x = prepare(images, f"foldresnet{self.depth}_32x32", self.dtype, 32)
     crops = unfold(x, 8, 4)  # [b, 7, 7, 8, 8, c]
-    x = crops.reshape(-1, *crops.shape[3:])  # a sharded batch stays in place
+    x = crops.reshape(-1, *crops.shape[3:])  # batch first, as in `AlexCrops`
     x = conv(x, self.width, 3, 2, "conv1")
     x = nn.relu(batch_norm(x, train, "bn1"))
     for i, count in enumerate(BLOCKS[self.depth]):

@@ -1,11 +1,12 @@
-"""From a vector back to an image: the decoders of Deep InfoMax.
+"""Decoders of Deep InfoMax, from a vector to an image.
 
-`Decoder` is the decoder or generator of its baselines, `Reconstructor` shows
-how much of an image a trained encoder's features keep. Both start as PyTorch
-starts them. Vectors unfold to maps in the order h, w, c.
+`Decoder` is the decoder or generator of the paper's baselines. `Reconstructor`
+measures how much of an image can be reconstructed from features. Initial
+weights have PyTorch's default distribution. Vectors are reshaped to maps in the
+order h, w, c.
 
-Differs from the paper: its code unfolds in the order c, h, w, and draws biases
-that a batch norm follows; here they start at zero.
+Differs from the paper: its code reshapes in the order c, h, w. Initial biases
+before a batch norm are random there and zero here.
 """
 
 import flax.linen as nn
@@ -20,7 +21,7 @@ from infomin_jax.errors import UserError, lookup
 
 
 class Decoder(nn.Module):
-  """The decoder, or generator, of VAE, AAE and BiGAN.
+  """The decoder of VAE and AAE, and the generator of BiGAN.
 
   | size | linear      | transposed convolutions | parameters from 64 numbers |
   |------|-------------|-------------------------|----------------------------|
@@ -28,13 +29,13 @@ class Decoder(nn.Module):
   | 32   | 4 x 4 x 256 | 128, 64, 64             | 0.99 M                     |
   | 64   | 4 x 4 x 512 | 256, 128, 64, 64        | 3.35 M                     |
 
-  Each with batch norm and ReLU; then a 3x3 convolution and tanh.
+  Batch norm and ReLU follow each layer; a 3x3 convolution and tanh are last.
 
   Attributes:
     size: height and width of the images, 4 to 7 times a power of two.
-    channels: of the images.
+    channels: channels of the images.
     width: channels of the last transposed convolution.
-    dtype: what it computes in, `float32` or `bfloat16`.
+    dtype: dtype of the computation, `float32` or `bfloat16`.
 
   References:
     Hjelm et al., `Learning deep representations by mutual information
@@ -49,7 +50,7 @@ class Decoder(nn.Module):
 
   @nn.compact
   def __call__(self, y: jax.Array, train: bool) -> jax.Array:
-    """`[b, d] -> [b, size, size, channels]` float32 in [-1, 1]."""
+    """Decodes `[b, d]` to `[b, size, size, channels]`, in [-1, 1]."""
     side, doublings = first_map(self.size)
     widths = [self.width * 2**i for i in reversed(range(doublings))]
     x = Output(side * side * widths[0], name="linear")(vectors(y))
@@ -60,18 +61,18 @@ class Decoder(nn.Module):
 
 
 class Reconstructor(nn.Module):
-  """The decoder that measures what features keep, for the MS-SSIM of table 4.
+  """The decoder that reconstructs images from features, for MS-SSIM (table 4).
 
-  For 32 pixels: linear 4 x 4 x 512; transposed convolutions of 256, 128 and 64;
-  each with batch norm and ReLU; then a 3x3 convolution and tanh. 3.30 million
-  parameters from 64 numbers. Other sizes start as `Decoder` does, twice as
-  wide.
+  For 32 pixels it has a linear layer of 4 x 4 x 512 and transposed convolutions
+  of 256, 128 and 64 channels, each followed by batch norm and ReLU. A 3x3
+  convolution and tanh are last. It has 3.30 million parameters from 64 numbers.
+  For other sizes the first map has the side of `Decoder`'s and twice the width.
 
   Attributes:
     size: height and width of the images, 4 to 7 times a power of two.
-    channels: of the images.
+    channels: channels of the images.
     width: channels of the last transposed convolution.
-    dtype: what it computes in, `float32` or `bfloat16`.
+    dtype: dtype of the computation, `float32` or `bfloat16`.
 
   References:
     Hjelm et al., `Learning deep representations by mutual information
@@ -86,7 +87,7 @@ class Reconstructor(nn.Module):
 
   @nn.compact
   def __call__(self, y: jax.Array, train: bool) -> jax.Array:
-    """`[b, d] -> [b, size, size, channels]` float32 in [-1, 1]."""
+    """Decodes `[b, d]` to `[b, size, size, channels]`, in [-1, 1]."""
     side, doublings = first_map(self.size)
     widths = [self.width * 2**i for i in reversed(range(doublings + 1))]
     x = vectors(y).astype(lookup("dtype of the decoder", self.dtype, DTYPES))
@@ -96,7 +97,7 @@ class Reconstructor(nn.Module):
 
 
 def grow(x, widths, channels: int, bias: bool, train: bool) -> jax.Array:
-  """Transposed convolutions with batch norm and ReLU, then the image."""
+  """Applies transposed convolutions, then computes the image in [-1, 1]."""
   for i, width in enumerate(widths):
     x = Double(width, bias, name=f"tconv{i}")(x)
     x = nn.relu(batch_norm(x, train, f"tconv{i}_bn"))
@@ -113,19 +114,19 @@ def grow(x, widths, channels: int, bias: bool, train: bool) -> jax.Array:
 
 
 class Double(nn.Module):
-  """PyTorch's `ConvTranspose2d(.., 4, 2, 1)`: a map twice as high and wide.
+  """PyTorch's `ConvTranspose2d(.., 4, 2, 1)`: doubles height and width.
 
-  Input place i adds its kernel to the output from place `2 i - 1` on. So every
-  output place hears of 2 x 2 inputs through 2 x 2 weights, other ones for even
-  and odd rows and columns: one matmul, as XLA on a CPU takes ten times longer
-  for the gradient of a transposed convolution.
+  Input location i adds its kernel to the output from location `2 i - 1` on. So
+  every output location is a sum over 2 x 2 inputs with 2 x 2 weights. These
+  weights differ between even and odd rows, and between even and odd columns. It
+  is computed as one matmul.
 
-  The kernel is `[4, 4, width, c]`, PyTorch's with the axes (2, 3, 1, 0); so the
-  start's `fan_in` counts the channels of the output, as it does in PyTorch.
+  The kernel is `[4, 4, width, c]`, PyTorch's with the axes (2, 3, 1, 0). The
+  initializer's `fan_in` then counts the output channels, as in PyTorch.
 
   Attributes:
     width: channels of the output.
-    bias: whether it has one, which starts at zero.
+    bias: whether it has a bias, initially zero.
   """
 
   width: int
@@ -136,14 +137,16 @@ class Double(nn.Module):
     b, h, w, c = x.shape
     width = self.width
     kernel = self.param("kernel", torch_uniform, (4, 4, width, c))
+    # One matmul instead of a transposed convolution, whose gradient takes XLA
+    # ten times longer on a CPU.
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     pairs = [(i, j) for i in range(2) for j in range(2)]
-    places = [padded[:, i : i + h + 1, j : j + w + 1] for i, j in pairs]
-    # Rows of the kernel that an even and an odd output place hear.
+    inputs = [padded[:, i : i + h + 1, j : j + w + 1] for i, j in pairs]
+    # Rows of the kernel that contribute to an even and to an odd output row.
     rows = jnp.array([[3, 1], [2, 0]])
-    parts = kernel[rows][:, :, rows]  # [even or odd, 2, even or odd, 2, ...]
-    parts = parts.transpose(1, 3, 5, 0, 2, 4).reshape(4 * c, 4 * width)
-    y = matmul(jnp.concatenate(places, axis=-1), parts)
+    weights = kernel[rows][:, :, rows]  # [even or odd, 2, even or odd, 2, ...]
+    weights = weights.transpose(1, 3, 5, 0, 2, 4).reshape(4 * c, 4 * width)
+    y = matmul(jnp.concatenate(inputs, axis=-1), weights)
     y = y.reshape(b, h + 1, w + 1, 2, 2, width)
     y = jnp.stack([y[:, :h, :, 0], y[:, 1:, :, 1]], axis=2)
     y = jnp.stack([y[:, :, :, :w, 0], y[:, :, :, 1:, 1]], axis=4)
@@ -155,7 +158,11 @@ class Double(nn.Module):
 
 
 def first_map(size: int) -> tuple[int, int]:
-  """The side to start from, 4 to 7, and how often to double it."""
+  """Returns the side of the first map, 4 to 7, and the number of doublings.
+
+  Raises:
+    UserError: `size` is not 4 to 7 times a power of two.
+  """
   side, doublings = size, 0
   while side > 7 and side % 2 == 0:
     side, doublings = side // 2, doublings + 1
@@ -168,7 +175,7 @@ def first_map(size: int) -> tuple[int, int]:
 
 
 def vectors(y: jax.Array) -> jax.Array:
-  """y, checked to be `[b, d]`."""
+  """Checks that y is `[b, d]` and returns it."""
   if y.ndim != 2:
     raise UserError(
       f"decoder: expected vectors of shape [b, d], got {y.shape}. "

@@ -1,23 +1,27 @@
-"""What every encoder takes and returns: float images in, `Features` out."""
+"""The contract of encoders: they take float images and return `Features`."""
 
+from typing import Any
+
+import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
 
-from infomin_jax.errors import UserError, lookup
+from infomin_jax.errors import UserError, check_declared, lookup
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 @flax.struct.dataclass
 class Features:
-  """The outputs of an encoder, all float32 whatever it computes in.
+  """The outputs of an encoder, float32 for any dtype of the computation.
 
   Attributes:
-    local: one vector per place of the image, `[b, h, w, c]`; None where the
+    local: one vector per location of the image, `[b, h, w, c]`; None if the
       encoder has no map.
     global_: one vector per image, `[b, d]`.
-    taps: what probes may read, by name, `[b, ...]` each; maps not flattened.
+    taps: outputs of layers that probes may use, by name, `[b, ...]` each. Maps
+      are not flattened.
   """
 
   local: jax.Array | None
@@ -25,16 +29,59 @@ class Features:
   taps: dict[str, jax.Array]
 
 
+class Defaults:
+  """The attributes of `Encoder`; a plain class, so that none is a field."""
+
+  sequence: Any = None
+  frozen: Any = False
+  adversary: Any = None
+  generator_from: Any = ""
+
+  @property  # since `Split` computes it from its fields
+  def count(self) -> Any:
+    """Pieces into which the encoder splits an image."""
+    return 1
+
+
+class Encoder(Defaults, nn.Module):
+  """An encoder: a subclass with `__call__` and its own fields.
+
+  Each attribute and method below has a default; most encoders need none. A
+  public name that nearly equals one of them is refused when the class is
+  defined.
+
+  Attributes:
+    count: pieces into which it splits an image, each with its own features.
+    sequence: `(frames [b, t, h, w, c], train) -> Features` of an encoder that
+      reads a view of several images as a sequence; None reads them one by one.
+    frozen: whether nothing of it is trained.
+    adversary: optimizer of its generator, if that plays against the loss.
+    generator_from: folder of the run whose generator it starts with.
+  """
+
+  def __init_subclass__(cls, **options):
+    super().__init_subclass__(**options)
+    check_declared(cls, (Defaults, Encoder))
+
+  def __call__(self, images: jax.Array, train: bool) -> Features:
+    """Encodes float images `[b, h, w, c]`."""
+    raise NotImplementedError(f"{type(self).__name__} has no __call__.")
+
+  def parts_of(self, images: jax.Array, train: bool) -> tuple[Features, ...]:
+    """Returns the features of each of the `count` pieces of the images."""
+    return (self(images, train),)
+
+
 def named_taps(features: Features) -> dict[str, jax.Array]:
-  """`global`, `local` (where there is a map) and the taps, `[b, ...]` each."""
-  known = {"global": features.global_, **features.taps}
-  return known if features.local is None else {**known, "local": features.local}
+  """Returns `global`, `local` (if there is a map) and the taps, `[b, ...]`."""
+  taps = {"global": features.global_, **features.taps}
+  return taps if features.local is None else {**taps, "local": features.local}
 
 
 def make_features(
   local: jax.Array | None, global_: jax.Array, taps: dict[str, jax.Array]
 ) -> Features:
-  """`Features` with every array cast to float32."""
+  """Makes `Features` with every array cast to float32."""
   features = Features(local, global_, taps)
   return jax.tree.map(lambda a: a.astype(jnp.float32), features)
 
@@ -42,13 +89,13 @@ def make_features(
 def prepare(
   images: jax.Array, encoder: str, dtype: str, size: int | None = None
 ) -> jax.Array:
-  """Checks images and casts them to the compute dtype; free under jit.
+  """Checks images and casts them to the dtype of the computation.
 
   Args:
-    images: `[b, h, w, c]` floats, any number of channels.
+    images: floats `[b, h, w, c]`, any number of channels.
     encoder: the name in `ENCODERS`, for the message.
     dtype: `float32` or `bfloat16`.
-    size: the only height and width the encoder takes; None takes all.
+    size: the only height and width that the encoder takes; None for any.
 
   Raises:
     UserError: another rank, integers, another size, or an unknown dtype.

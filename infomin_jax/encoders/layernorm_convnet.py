@@ -1,30 +1,35 @@
 """A small convolutional encoder with layer norm, for bounds with heavy tails.
 
-Layer norm sees one image at a time. Batch norm would leak one example of a
-batch into another, which a critic can exploit.
+Layer norm normalizes each image separately. Batch norm would leak information
+about one example of a batch into another, which a critic can exploit.
 """
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.encoders.features import (
+  Encoder,
+  Features,
+  make_features,
+  prepare,
+)
 from infomin_jax.encoders.layers import Conv
 from infomin_jax.encoders.mlp import dense
 
 _glorot = nn.initializers.glorot_uniform()
 
 
-class LayerNormConvNet(nn.Module):
-  """Two 5x5 convolutions, layer norm, mean over places, y.
+class LayerNormConvNet(Encoder):
+  """Two 5x5 convolutions, layer norm, mean over locations, linear y.
 
-  219,748 parameters on half a 28x28 digit. `local` and the tap `conv` are the
-  normalized map, `[b, h / 4, w / 4, 128]`; y is `global_`.
+  219,748 parameters on half of a 28x28 digit. `local` and the tap `conv` are
+  the normalized map, `[b, h / 4, w / 4, 128]`. y is `global_`.
 
   Attributes:
     widths: channels of the convolutions, each of stride 2.
     dim: units of y, linear.
-    dtype: what it computes in, `float32` or `bfloat16`; y is float32.
+    dtype: dtype of the computation, `float32` or `bfloat16`; y is float32.
 
   References:
     Tschannen et al., `On Mutual Information Maximization for Representation
@@ -50,11 +55,11 @@ class LayerNormConvNet(nn.Module):
 
 
 class ImageNorm(nn.Module):
-  """Zero mean and unit deviation of each image, `[b, h, w, c]` to the same.
+  """Normalizes each image to mean 0 and deviation 1, `[b, h, w, c]`.
 
-  The statistics are over height, width and channels; the scale and the bias
-  are one number a channel. As published, 1e-6 is added to the deviation, not
-  to the variance.
+  Mean and deviation are over height, width and channels. Scale and bias are one
+  number per channel. As published, 1e-6 is added to the deviation, not to the
+  variance.
   """
 
   @nn.compact
@@ -65,7 +70,7 @@ class ImageNorm(nn.Module):
     wide = x.astype(jnp.float32)
     mean = jnp.mean(wide, axis=(1, 2, 3), keepdims=True)
     variance = jnp.mean((wide - mean) ** 2, axis=(1, 2, 3), keepdims=True)
-    # A blank image has no deviation, and a root no gradient at zero.
+    # The variance of a blank image is 0, where sqrt has an infinite gradient.
     deviation = jnp.sqrt(jnp.maximum(variance, 1e-12)) + 1e-6
     normed = (wide - mean) / deviation
     return (normed * scale[None, None, None] + bias[None, None, None]).astype(

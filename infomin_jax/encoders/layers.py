@@ -1,9 +1,9 @@
-"""Convolutions and dense layers whose weights learn in float32.
+"""Convolutions and dense layers whose weight gradients are float32.
 
-Flax casts weights to the compute dtype, so that a gradient of bfloat16 is
-rounded before devices add theirs, and each addition rounds again. Here the
-products are of bfloat16, but the gradients of weights and biases are sums in
-float32, on a device and between devices.
+Flax casts weights to the compute dtype. A bfloat16 gradient is then rounded
+before devices add theirs, and each addition rounds again. These layers multiply
+in bfloat16, but the gradients of weights and biases are summed in float32, both
+on a device and between devices.
 """
 
 import functools
@@ -16,13 +16,13 @@ import jax.numpy as jnp
 
 
 def _uncast(x, kernel, bias, *, dtype, inexact=True):
-  """Flax's `promote_dtype`, for the input alone."""
+  """Replaces Flax's `promote_dtype`: casts the input only."""
   del inexact
   return x.astype(dtype), kernel, bias
 
 
 def _with_wide_gradient(product: Callable) -> Callable:
-  """`product(x, kernel, ...)` in x's dtype, from a kernel in float32."""
+  """Makes `product` compute in x's dtype, with a float32 kernel gradient."""
 
   @functools.wraps(product)
   def wide(x, kernel, *args, **kwargs):
@@ -51,8 +51,8 @@ def _backward(of, residuals, slope):
   (dx,) = jax.linear_transpose(lambda x: of(x, narrow), x)(slope)
 
   def wide(x, slope):
-    # A TPU multiplies float32 in bfloat16 by default: nothing is lost, as that
-    # is what these were, and it adds in float32.
+    # A TPU multiplies float32 in bfloat16 by default. That loses nothing here:
+    # these arrays were bfloat16. It adds in float32.
     x, slope = x.astype(jnp.float32), slope.astype(jnp.float32)
     return jax.linear_transpose(lambda k: of(x, k), kernel)(slope)[0]
 
@@ -60,7 +60,7 @@ def _backward(of, residuals, slope):
     (dk,) = jax.linear_transpose(lambda k: of(x, k), narrow)(slope)
     return dk.astype(kernel.dtype)
 
-  # cuDNN has no kernels of bfloat16 that give float32.
+  # cuDNN has no kernels with bfloat16 inputs and float32 outputs.
   dk = jax.lax.platform_dependent(x, slope, cuda=rounded, default=wide)
   return dx, dk
 
@@ -73,12 +73,12 @@ _DOT = _with_wide_gradient(jax.lax.dot_general)
 
 
 def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """`x @ kernel` of a `[d, e]` float32 kernel, in x's dtype: `[..., e]`."""
+  """Computes `x @ kernel` in x's dtype, `[..., d], [d, e] -> [..., e]`."""
   return _DOT(x, kernel, (((x.ndim - 1,), (0,)), ((), ())))
 
 
 class Conv(nn.Conv):
-  """`flax.linen.Conv`; `dtype` must be given, parameters are float32."""
+  """`flax.linen.Conv` with float32 parameters; `dtype` must be set."""
 
   promote_dtype: Any = _uncast
   conv_general_dilated_cls: Any = lambda: _CONV
@@ -89,7 +89,7 @@ class Conv(nn.Conv):
 
 
 class Dense(nn.Dense):
-  """`flax.linen.Dense`; `dtype` must be given, parameters are float32."""
+  """`flax.linen.Dense` with float32 parameters; `dtype` must be set."""
 
   promote_dtype: Any = _uncast
   dot_general_cls: Any = lambda: _DOT

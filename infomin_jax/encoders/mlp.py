@@ -1,25 +1,30 @@
-"""Multilayer perceptrons, on whatever the images flatten to."""
+"""Multilayer perceptrons on flattened images."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.encoders.features import (
+  Encoder,
+  Features,
+  make_features,
+  prepare,
+)
 from infomin_jax.encoders.layers import Dense
 from infomin_jax.encoders.realnvp import near_zero
 
 
-class MLP(nn.Module):
+class MLP(Encoder):
   """Dense layers with ReLU between them, on `[b, h w c]`; no local map.
 
   The defaults are the encoder of "On MI maximization", 238,300 parameters on
-  half a 28x28 digit. It has no batch norm, whose statistics would leak one
-  example of a batch into another.
+  half of a 28x28 digit. It has no batch norm: batch statistics would leak
+  information about one example of a batch into another.
 
   Attributes:
     hidden: units of each hidden layer; the last one is the tap `hidden`.
-    dim: units of y, linear (tap `y`, `global_`).
-    dtype: what it computes in, `float32` or `bfloat16`; y is float32.
+    dim: units of the linear layer y (tap `y`, `global_`).
+    dtype: dtype of the computation, `float32` or `bfloat16`; y is float32.
 
   References:
     Tschannen et al., `On Mutual Information Maximization for Representation
@@ -41,14 +46,15 @@ class MLP(nn.Module):
     return make_features(None, y, {"hidden": x, "y": y})
 
 
-class SkipMLP(nn.Module):
-  """h <- ReLU(W h + b) + h, the last layer linear; it starts as the identity.
+class SkipMLP(Encoder):
+  """Layers h <- ReLU(W h + b) + h, the last one without ReLU.
 
-  As wide as the image, 770,280 parameters on half a 28x28 digit. It can become
-  invertible, and it can become ill-conditioned.
+  Layers are as wide as the image, 770,280 parameters on half of a 28x28 digit.
+  Initially the network is nearly the identity. In training it can become
+  ill-conditioned or not invertible.
 
   Attributes:
-    layers: how many, the linear one included.
+    layers: number of layers, including the linear one.
 
   References:
     Tschannen et al., `On Mutual Information Maximization for Representation
@@ -69,6 +75,6 @@ class SkipMLP(nn.Module):
 
 
 def dense(width: int, name: str, dtype) -> Dense:
-  """A layer started as Keras does: Glorot uniform weights, biases at zero."""
+  """Makes a layer with Keras's initial values: Glorot uniform, zero biases."""
   glorot = nn.initializers.glorot_uniform()
   return Dense(width, kernel_init=glorot, dtype=dtype, name=name)

@@ -1,4 +1,4 @@
-"""Batch norm whose statistics are those of a part of the batch."""
+"""Batch norm with statistics over groups of the batch."""
 
 import flax.linen as nn
 import jax
@@ -10,14 +10,15 @@ from infomin_jax.errors import UserError
 class GroupedBatchNorm(nn.Module):
   """Batch norm of consecutive groups of the batch, `[b, ..., c]`.
 
-  What many devices do that do not share statistics; parameters and running
-  statistics have the names of `nn.BatchNorm`'s, the latter move towards the
-  mean over the groups (on devices apart, each keeps its own). If groups are a
-  multiple of the devices, nothing is sent between them.
+  In training it equals batch norm on many devices that do not share statistics.
+  Parameters and running statistics have the names of `nn.BatchNorm`'s. The
+  running statistics move toward the mean over the groups; separate devices
+  would each keep their own. If the number of groups is a multiple of the number
+  of devices, the devices exchange nothing.
 
   Attributes:
-    groups: a divisor of the batch size.
-    momentum: how much of the running statistics a step keeps.
+    groups: number of groups, a divisor of the batch size.
+    momentum: fraction of the running statistics that a step keeps.
     epsilon: added to the variance.
 
   References:
@@ -36,7 +37,7 @@ class GroupedBatchNorm(nn.Module):
     var = self.variable("batch_stats", "var", jnp.ones, size)
     scale = self.param("scale", nn.initializers.ones, size)
     bias = self.param("bias", nn.initializers.zeros, size)
-    # Parameters are made with two images, whatever the batch will be.
+    # Initialization uses a batch of two images, which `groups` need not divide.
     if not train or self.is_initializing():
       center, spread = mean.value[None], var.value[None]  # [1, c]
     else:

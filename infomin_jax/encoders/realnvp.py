@@ -1,14 +1,20 @@
-"""RealNVP: an invertible encoder, with its inverse and its volume change."""
+"""RealNVP: an invertible encoder, its inverse and its log determinant."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.encoders.features import (
+  Encoder,
+  Features,
+  make_features,
+  prepare,
+)
 from infomin_jax.errors import UserError
 
-# Cut at two standard deviations, as TensorFlow's: the true one is 0.88e-4.
+# Truncated at two standard deviations, as in TensorFlow: the standard deviation
+# of the truncated numbers is 0.88e-4.
 near_zero = nn.initializers.truncated_normal(1e-4)
 
 
@@ -16,9 +22,9 @@ class Coupling(nn.Module):
   """The MLP of one coupling: `[b, k] -> shift, log_scale [b, size]`.
 
   Attributes:
-    size: how many coordinates it changes.
-    width: units of its two hidden layers.
-    affine: scale too; otherwise `log_scale` is 0 and volume is kept.
+    size: number of coordinates that it changes.
+    width: units of each of its two hidden layers.
+    affine: also scale; otherwise `log_scale` is 0 and volume is preserved.
   """
 
   size: int
@@ -37,24 +43,25 @@ class Coupling(nn.Module):
     return shift, jnp.log(1e-7 + jax.nn.softplus(raw))
 
 
-class RealNVP(nn.Module):
-  """Permutations and couplings in turn, `[b, h, w, c] -> [b, h w c]`.
+class RealNVP(Encoder):
+  """Alternating permutations and couplings, `[b, h, w, c] -> [b, h w c]`.
 
-  Every coupling keeps the first half of the coordinates and shifts (and, with
-  `affine`, scales) the second half by a function of the first. Weights start
-  near zero: without `affine`, the network starts as a permutation. With it,
-  each coupling starts by scaling with softplus(0) = 0.69.
+  Every coupling keeps the first half of the coordinates and shifts the second
+  half by a function of the first. With `affine` it also scales it. Initial
+  weights are near zero. So without `affine` the initial network is nearly a
+  permutation. With `affine` every coupling initially scales by softplus(0) =
+  0.69.
 
   Attributes:
-    size: numbers an image flattens to, h w c.
-    couplings: pairs of a permutation and a coupling.
-    width: units of the couplings' two hidden layers.
-    affine: scale as well as shift (softplus in the place of exp).
-    seed: of the permutations, which are fixed, never trained.
+    size: number of values per image, h w c.
+    couplings: number of pairs of a permutation and a coupling.
+    width: units of each of the two hidden layers of a coupling.
+    affine: scale as well as shift (with softplus instead of exp).
+    seed: seed of the permutations, which are fixed and not trained.
 
   References:
     Dinh et al., `Density estimation using Real NVP
-    <https://arxiv.org/abs/1605.08803>`_, 2017; the sizes are those of
+    <https://arxiv.org/abs/1605.08803>`_, 2017. The sizes are from
     Tschannen et al., `On Mutual Information Maximization for Representation
     Learning <https://arxiv.org/abs/1907.13625>`_, 2020, section 3.1.
   """
@@ -74,7 +81,7 @@ class RealNVP(nn.Module):
     self.orders = [rng.permutation(self.size) for _ in range(self.couplings)]
 
   def forward(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """`[b, size] -> z [b, size], log |det dz/dx| [b]`."""
+    """Returns `z [b, size]` and `log |det dz/dx|`, `[b]`, in nats."""
     half = self.size // 2
     log_det = jnp.zeros(x.shape[0])
     for order, network in zip(self.orders, self.networks, strict=True):
@@ -87,7 +94,7 @@ class RealNVP(nn.Module):
     return x, log_det
 
   def inverse(self, z: jax.Array) -> jax.Array:
-    """`[b, size] -> x [b, size]`, with `forward(x)[0] == z`."""
+    """Inverts `forward`: `z [b, size] -> x [b, size]`."""
     half = self.size // 2
     steps = list(zip(self.orders, self.networks, strict=True))
     for order, network in reversed(steps):

@@ -1,9 +1,10 @@
-"""ResNets as torchvision builds them, so that weights can be exchanged.
+"""ResNets with torchvision's layers, so that weights can be exchanged.
 
-Names follow torchvision with `_` for `.`: `layer1_0/downsample_1/scale` is
-`layer1.0.downsample.1.weight`. Version 1.5: a bottleneck's stride is in its
-3x3. Convolutions start from Kaiming normal numbers (fan-out), every batch norm
-at one, the last of a block too. There is no classifier.
+Names are torchvision's with `_` for `.`: `layer1_0/downsample_1/scale` is
+`layer1.0.downsample.1.weight`. This is version 1.5, where the 3x3 convolution
+of a bottleneck has the stride. Initial weights of convolutions are Kaiming
+normal (fan-out). Initial scales of all batch norms are one, also the last one
+of a block. There is no classifier.
 """
 
 from typing import ClassVar
@@ -12,7 +13,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from infomin_jax.encoders.features import Features, make_features, prepare
+from infomin_jax.encoders.features import (
+  Encoder,
+  Features,
+  make_features,
+  prepare,
+)
 from infomin_jax.encoders.layers import Conv
 from infomin_jax.encoders.norm import GroupedBatchNorm
 from infomin_jax.errors import lookup
@@ -21,7 +27,7 @@ kaiming_fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
 def conv(x, width: int, kernel: int, stride: int, name: str) -> jax.Array:
-  """Convolution without bias, padded by `kernel // 2` zeros on each side."""
+  """Applies a convolution without bias, padded by `kernel // 2` zeros."""
   return Conv(
     width,
     (kernel, kernel),
@@ -35,7 +41,8 @@ def conv(x, width: int, kernel: int, stride: int, name: str) -> jax.Array:
 
 
 def batch_norm(x, train: bool, name: str, groups: int = 1) -> jax.Array:
-  """Batch norm, of each group of the batch apart; 0.9 is PyTorch's 0.1."""
+  """Applies batch norm, separately to each of `groups` parts of the batch."""
+  # Flax's momentum 0.9 is PyTorch's 0.1: it weighs the old statistics.
   if groups > 1:
     norm = GroupedBatchNorm(groups, momentum=0.9, name=name)
     return norm(x, train)
@@ -45,7 +52,7 @@ def batch_norm(x, train: bool, name: str, groups: int = 1) -> jax.Array:
 def shortcut(
   x, width: int, stride: int, train: bool, groups: int = 1
 ) -> jax.Array:
-  """x itself, or its projection where the block changes the shape."""
+  """Returns x, or its projection if the block changes the shape."""
   if stride == 1 and x.shape[-1] == width:
     return x
   x = conv(x, width, 1, stride, "downsample_0")
@@ -57,8 +64,8 @@ class BasicBlock(nn.Module):
 
   Attributes:
     width: channels of the output.
-    stride: of the first convolution; 2 halves the map.
-    groups: of the batch, each with statistics of its own.
+    stride: stride of the first convolution; 2 halves the map.
+    groups: number of groups of the batch with separate statistics.
   """
 
   width: int
@@ -80,8 +87,8 @@ class Bottleneck(nn.Module):
 
   Attributes:
     width: channels inside the block, a quarter of the output's.
-    stride: of the 3x3 convolution; 2 halves the map.
-    groups: of the batch, each with statistics of its own.
+    stride: stride of the 3x3 convolution; 2 halves the map.
+    groups: number of groups of the batch with separate statistics.
   """
 
   width: int
@@ -101,7 +108,7 @@ class Bottleneck(nn.Module):
     return nn.relu(y + shortcut(x, wide, self.stride, train, self.groups))
 
 
-# Depth -> block and blocks in each of the four stages.
+# Depth -> class of the blocks, and blocks in each of the four stages.
 DEPTHS = {
   18: (BasicBlock, (2, 2, 2, 2)),
   34: (BasicBlock, (3, 4, 6, 3)),
@@ -113,25 +120,26 @@ DEPTHS = {
 STEMS = {"imagenet": (7, 2, True), "small": (3, 1, False)}
 
 
-class ResNet(nn.Module):
-  """A residual network; takes images of any size.
+class ResNet(Encoder):
+  """A residual network for images of any size.
 
-  `global_` and the tap `pool` are the mean of the last map over places, 512
-  numbers (18, 34) or 2048 (50 and more) at the usual width; the tap `conv` is
-  that map, and `layer1` to `layer3` are those before it.
+  `global_` and the tap `pool` are the mean of the last map over locations. At
+  the usual width these are 512 numbers (depth 18, 34) or 2048 (50 and more).
+  The tap `conv` is the last map, the taps `layer1` to `layer3` are the maps of
+  the stages before it.
 
   Attributes:
     depth: 18, 34, 50, 101 or 152.
-    stem: `imagenet` (7x7 stride 2, max pool: the last map is the image's size
-      / 32) or `small` (3x3, for images of 32 pixels: size / 8).
+    stem: `imagenet` (7x7 with stride 2 and a max pool: the last map has 1/32 of
+      the image's side) or `small` (3x3, for images of 32 pixels: 1/8).
     local: the stage whose map is `local`, `layer1` to `layer4`.
-    width: channels of the first stage; 32 gives the half-width copies that
+    width: channels of the first stage; 32 gives the half-width networks that
       CMC trains on split channels.
-    groups: parts of the batch, each normalized by statistics of its own in
-      training, as on devices that do not share theirs; 1 is the whole batch.
-    remat: recompute each block in the backward pass: less memory, more time,
-      the same parameters.
-    dtype: what it computes in, `float32` or `bfloat16`.
+    groups: number of groups of the batch with separate batch-norm statistics in
+      training, as on devices that do not share them; 1 is the whole batch.
+    remat: recompute each block in the backward pass, which takes less memory
+      and more time; parameters are the same.
+    dtype: dtype of the computation, `float32` or `bfloat16`.
 
   References:
     He et al., `Deep Residual Learning for Image Recognition
@@ -162,13 +170,13 @@ class ResNet(nn.Module):
     for i, count in enumerate(counts):
       for j in range(count):
         stride = 2 if i > 0 and j == 0 else 1
-        # A name of our own, for remat would change the one that Flax chooses.
-        made = block(
+        # An explicit name: with remat, Flax's automatic names would differ.
+        layer = block(
           self.width * 2**i, stride, self.groups, name=f"layer{i + 1}_{j}"
         )
-        x = made(x, train)
+        x = layer(x, train)
       maps[f"layer{i + 1}"] = x
     local = lookup("local of config.encoder", self.local, maps)
     pool = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
-    maps.popitem()  # the last one is `conv`
+    maps.popitem()  # the last stage, whose tap is `conv`
     return make_features(local, pool, {**maps, "conv": x, "pool": pool})

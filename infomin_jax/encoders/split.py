@@ -1,7 +1,7 @@
-"""An encoder that splits an image into parts, each with a network of its own.
+"""An encoder that splits an image into parts and has one network per part.
 
-Contrasting the parts' features with one another is Contrastive Multiview
-Coding; the parts may be those of a color space that is learned.
+Contrasting the features of the parts is Contrastive Multiview Coding. The parts
+may be the channels of a learned color space.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,44 +11,44 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from infomin_jax.encoders.features import Features, make_features
+from infomin_jax.encoders.features import Encoder, Features, make_features
 from infomin_jax.errors import UserError, build
 from infomin_jax.views.color_flow import ColourFlow
 from infomin_jax.views.splits import PARTS, first_and_rest
 
-COUNT = 2  # parts that every split of `PARTS` has
+COUNT = 2  # parts of every split in `PARTS`
 
 
-class Split(nn.Module):
-  """Splits images into parts and encodes each by its own network.
+class Split(Encoder):
+  """Splits images into parts and encodes each part with its own network.
 
-  Takes images in [0, 1], so `config.normalize` is mean 0 and std 1 (others are
-  refused where a config's network is made); color splits center their
-  channels themselves.
+  Images are in [0, 1], so `config.normalize` must be mean 0 and std 1. Color
+  splits center their channels themselves.
 
-  `global_`, and `local` where the maps agree, are those of the parts side by
-  side (last axis); so is every tap that all parts have. The taps `part0` and
-  `part1` are `global_` of each part; `view0` and `view1` are the parts as
-  images, through which a classifier's gradient reaches the generator as it
-  is, `adversarial` or not.
+  `global_` is the concatenation of the parts' (last axis). The same holds for
+  `local`, if the maps have one shape, and for every tap that all parts have.
+  The taps `part0` and `part1` are `global_` of each part. The taps `view0` and
+  `view1` are the parts as images. Through these the gradient of a classifier
+  reaches the generator unchanged, for any `adversarial`.
 
-  Differs from the paper: a generator's channels are brought to mean 0 and
-  variance 1 over the batch (in evaluation by running averages), so that it
-  cannot hide a channel by making it small; one that it all but wiped out, of
-  variance below 1e-5, stays small. Generator and networks move in the same
-  step, by a turned gradient, where the paper alternates.
+  Differs from the paper: the channels of a generator are normalized to mean 0
+  and variance 1 over the batch (in evaluation by running averages). So the
+  generator cannot hide a channel by scaling it down. A channel with variance
+  below 1e-5 stays small nevertheless. Generator and networks are updated in the
+  same step, through a reversed gradient; the paper alternates.
 
   Attributes:
-    split: `images -> parts`, a pure function; of the generator's output if
-      there is one.
-    encoders: one network a part.
+    split: `images -> parts`, a pure function. It is applied to the generator's
+      output if there is a generator.
+    encoders: one network per part.
     generator: an invertible map of the images, or None.
-    frozen: no gradient reaches the generator at all.
-    adversarial: the gradient that the networks send to the generator, times
-      minus this: what they raise, it lowers. 0 sends none.
-    adversary: the generator's own optimizer, as a term's `adversary`; None is
-      the networks'.
-    generator_from: the folder of a run whose generator this one starts with.
+    frozen: stop all gradients of the generator.
+    adversarial: the gradient from the networks to the generator is multiplied
+      by minus this number, so the generator decreases what the networks
+      increase. 0 stops this gradient.
+    adversary: optimizer of the generator, in the form of a term's `adversary`;
+      None uses the networks' optimizer.
+    generator_from: folder of a run whose generator gives the initial weights.
 
   References:
     Tian et al., `Contrastive Multiview Coding
@@ -72,11 +72,16 @@ class Split(nn.Module):
 
   @property
   def count(self) -> int:
-    """The number of parts."""
+    """Number of parts."""
     return len(self.encoders)
 
   def views_of(self, images: jax.Array, train: bool) -> tuple[jax.Array, ...]:
-    """The parts as images, `[b, h', w', c']` each, of images in [0, 1]."""
+    """Returns the parts as images, `[b, h', w', c']` each.
+
+    Args:
+      images: `[b, h, w, c]` in [0, 1].
+      train: normalize a generator's channels by statistics of the batch.
+    """
     if self.generator is not None:
       images = self.generator(images)
       if self.frozen:
@@ -85,10 +90,10 @@ class Split(nn.Module):
     return self.split(images)
 
   def parts_of(self, images: jax.Array, train: bool) -> tuple[Features, ...]:
-    """Features of each part by its own network.
+    """Encodes each part with its own network.
 
-    Beside the network's own taps there is `view`, the part as an image. The
-    gradient that reaches the generator is turned, if it is `adversarial`.
+    In addition to the network's taps there is `view`, the part as an image.
+    The gradient to the generator is multiplied by `-adversarial`.
     """
     return self._features(images, train, self.adversarial)
 
@@ -96,16 +101,17 @@ class Split(nn.Module):
     views = self.views_of(images, train)
     features = []
     for encoder, view in zip(self.encoders, views, strict=True):
-      seen = view
+      inputs = view
       if self.generator is not None:
-        seen = reversed_gradient(view, turned)
-      part: Any = encoder(seen, train)
+        inputs = reversed_gradient(view, turned)
+      part: Any = encoder(inputs, train)
       taps = {**part.taps, "view": view}
       features.append(make_features(part.local, part.global_, taps))
     return tuple(features)
 
   def __call__(self, images: jax.Array, train: bool) -> Features:
-    # Who trains the whole, such as fine-tuning, plays against nobody.
+    # -1 leaves the gradient as it is: training the whole encoder, as in
+    # fine-tuning, has no adversary.
     parts = self._features(images, train, -1.0)
     taps = {}
     for name in parts[0].taps:
@@ -127,25 +133,25 @@ def make_split(
   adversary: Mapping[str, Any] | None = None,
   generator_from: str = "",
 ) -> Split:
-  """`Split` from config entries.
+  """Makes a `Split` from config entries.
 
   Args:
-    table: `ENCODERS`, for the parts' networks.
-    parts: `name`, a key of `views.splits.PARTS` or `learned`, and that split's
-      options; `learned` takes those of `views.color_flow.ColourFlow` and gives
-      the first channel and the other two.
-    encoder: `name` and options of each part's network, the parameters apart.
-      The published ones have half the usual width.
+    table: `ENCODERS`, for the networks of the parts.
+    parts: `name`, a key of `views.splits.PARTS` or `learned`, and the split's
+      options. `learned` takes the options of `views.color_flow.ColourFlow`;
+      its parts are the first channel and the other two.
+    encoder: `name` and options of the parts' networks, which do not share
+      parameters. The published ones have half the usual width.
     frozen: as in `Split`; for `learned` only.
     adversarial: as in `Split`; for `learned` only.
     adversary: as in `Split`; for `learned` only.
     generator_from: as in `Split`; for `learned` only.
 
   Raises:
-    UserError: an unknown name or option, or one that does nothing here.
+    UserError: an unknown name or option, or one without effect here.
   """
-  made = build("encoder.parts", parts, {**PARTS, "learned": ColourFlow})
-  generator = made if isinstance(made, ColourFlow) else None
+  split = build("encoder.parts", parts, {**PARTS, "learned": ColourFlow})
+  generator = split if isinstance(split, ColourFlow) else None
   only = dict(
     frozen=frozen,
     adversarial=adversarial,
@@ -162,10 +168,10 @@ def make_split(
   if adversarial < 0:
     raise UserError(
       f"config.encoder.adversarial is {adversarial}: give 0 or more; the sign "
-      "of the generator's gradient is turned already."
+      "of the generator's gradient is already reversed."
     )
   return Split(
-    made if generator is None else first_and_rest,
+    split if generator is None else first_and_rest,
     tuple(build("encoder.encoder", encoder, table) for _ in range(COUNT)),
     generator,
     **only,
@@ -173,13 +179,16 @@ def make_split(
 
 
 def reversed_gradient(x: jax.Array, factor: jax.Array | float) -> jax.Array:
-  """x itself; its gradient comes back times `-factor`."""
-  held = jax.lax.stop_gradient(x)
-  return held - factor * (x - held)
+  """Returns x; multiplies its gradient by `-factor`."""
+  constant = jax.lax.stop_gradient(x)
+  return constant - factor * (x - constant)
 
 
 def _side_by_side(arrays) -> jax.Array | None:
-  """Joined on the last axis; None if one is missing or the rest differs."""
+  """Concatenates on the last axis.
+
+  Returns None if an array is missing or the other axes differ.
+  """
   if any(x is None or x.shape[:-1] != arrays[0].shape[:-1] for x in arrays):
     return None
   return jnp.concatenate(arrays, axis=-1)

@@ -1,8 +1,8 @@
-"""ResNet weights under the names that other libraries have for them.
+"""ResNet weights under the names of other libraries.
 
-torchvision's names are the hub: timm's are the same, Detectron2's follow from
-them, and checkpoints of other tools have them behind a prefix. Arrays are
-numpy's, in PyTorch's layout: convolutions `[out, in, h, w]`.
+All conversions go through torchvision's names. timm's are the same,
+Detectron2's follow from them, and checkpoints of other tools have them after a
+prefix. Arrays are NumPy's in PyTorch's layout: convolutions `[out, in, h, w]`.
 """
 
 import functools
@@ -19,41 +19,41 @@ from infomin_jax.encoders.resnet import DEPTHS, STEMS, BasicBlock, Bottleneck
 from infomin_jax.errors import UserError
 
 Arrays = dict[str, np.ndarray]
-# Ours, by kind of layer -> torchvision's.
+# Our names of parameters and of statistics -> torchvision's.
 _PARAMS = {"kernel": "weight", "scale": "weight", "bias": "bias"}
 _STATS = {"mean": "running_mean", "var": "running_var"}
 
 
 def to_torchvision(params: Mapping, stats: Mapping) -> Arrays:
-  """A ResNet's state dict, `layer1.0.conv1.weight` and so on, without `fc`.
+  """Returns a ResNet's state dict with torchvision's names, without `fc`.
 
   Args:
     params: the encoder's parameters.
-    stats: its batch statistics.
+    stats: the encoder's batch statistics.
   """
-  found = {}
+  result = {}
   for names, tree in ((_PARAMS, params), (_STATS, stats)):
     for path, array in traverse_util.flatten_dict(tree).items():
       *layer, kind = path
       array = np.asarray(array, np.float32)
       if array.ndim == 4:
         array = array.transpose(3, 2, 0, 1)  # h, w, in, out
-      found[f"{_dotted(layer)}.{names[kind]}"] = np.ascontiguousarray(array)
-  return found
+      result[f"{_dotted(layer)}.{names[kind]}"] = np.ascontiguousarray(array)
+  return result
 
 
 def from_torchvision(
   arrays: Mapping[str, np.ndarray], params: Mapping, stats: Mapping
 ) -> tuple[Mapping, Mapping]:
-  """Parameters and statistics of a ResNet from a state dict.
+  """Returns parameters and statistics of a ResNet from a state dict.
 
   Args:
     arrays: named as in `to_torchvision`.
-    params: parameters whose names and shapes are to be filled.
-    stats: likewise.
+    params: parameters of the ResNet, for names and shapes.
+    stats: batch statistics of the ResNet, for names and shapes.
 
   Raises:
-    UserError: a layer is missing, has another shape, or has no place.
+    UserError: a layer is missing, has another shape, or is not in the ResNet.
   """
   left = dict(arrays)
 
@@ -78,8 +78,8 @@ def from_torchvision(
     if array.shape != like.shape:
       raise UserError(
         f"the checkpoint's {name} has shape {array.shape}, expected "
-        f"{like.shape}: choose the config.encoder that it is of. Wide ResNets "
-        "and ResNeXts are not here."
+        f"{like.shape}: choose the config.encoder of the checkpoint. Wide "
+        "ResNets and ResNeXts are not supported."
       )
     return array
 
@@ -89,14 +89,14 @@ def from_torchvision(
   if left:
     raise UserError(
       f"the checkpoint has {', '.join(sorted(left)[:5])} ... without a place: "
-      "choose the config.encoder that it is of."
+      "choose the config.encoder of the checkpoint."
     )
   return params, stats
 
 
 def to_detectron2(arrays: Mapping[str, np.ndarray]) -> Arrays:
-  """torchvision's names as Detectron2's `build_resnet_backbone` has them."""
-  found = {}
+  """Renames arrays as in Detectron2's `build_resnet_backbone`."""
+  result = {}
   for name, array in arrays.items():
     name = re.sub(r"^(conv1|bn1)\.", r"stem.\1.", name)
     name = re.sub(
@@ -105,21 +105,21 @@ def to_detectron2(arrays: Mapping[str, np.ndarray]) -> Arrays:
     name = name.replace("downsample.0", "shortcut")
     name = name.replace("downsample.1", "shortcut.norm")
     name = re.sub(r"\bbn(\d)", r"conv\1.norm", name)
-    found[name] = array
-  return found
+    result[name] = array
+  return result
 
 
 def encoder_arrays(
   arrays: Mapping[str, Any], prefix: str | None = None
 ) -> Arrays:
-  """Returns a checkpoint's ResNet as float32, under torchvision's names.
+  """Returns a checkpoint's ResNet as float32, with torchvision's names.
 
-  Finds it behind any prefix, also that of MoCo's `encoder_q`, of wrappers and
-  of nested dicts. Classifiers and projection heads are left out.
+  The names may have any prefix, such as MoCo's `encoder_q`, a wrapper's or a
+  nested dict's. Classifiers and projection heads are dropped.
 
   Args:
-    arrays: numpy's, or what `np.asarray` makes such, by name.
-    prefix: which ResNet, if there are several; see `chosen`.
+    arrays: name -> array, or an object that `np.asarray` converts.
+    prefix: prefix of the ResNet, if there are several; see `chosen`.
 
   Raises:
     UserError: as `chosen` and `backbone_arrays`.
@@ -128,31 +128,31 @@ def encoder_arrays(
 
 
 def backbone_arrays(arrays: Mapping[str, Any], backbone: Backbone) -> Arrays:
-  """Returns the arrays of one ResNet of a checkpoint, as `encoder_arrays`.
+  """Returns the arrays of one ResNet of a checkpoint, as `encoder_arrays` does.
 
   Raises:
-    UserError: one of them is no plain array of finite numbers, or the first
-      layer ignores the image.
+    UserError: one of them is not an array of finite floats, or all weights of
+      the first layer are equal.
   """
   names = backbone.names
-  found = {name: _float32(arrays, theirs) for name, theirs in names.items()}
-  first = found["conv1.weight"]
+  result = {name: _float32(arrays, theirs) for name, theirs in names.items()}
+  first = result["conv1.weight"]
   if first.size and np.ptp(first) == 0:
     raise UserError(
       f"all numbers of the checkpoint's {names['conv1.weight']} are "
       f"{first.flat[0]:g}: it was saved before its weights were drawn or "
       "loaded."
     )
-  return found
+  return result
 
 
 def _float32(arrays: Mapping[str, Any], name: str) -> np.ndarray:
-  """An array as finite float32."""
+  """Returns an array as float32, after checking that it is finite."""
   array = plain(arrays, name)
   if not jnp.issubdtype(array.dtype, jnp.floating):
     raise UserError(
       f"the checkpoint's {name} is of {array.dtype}, expected floating point: "
-      "is it quantized? Save the model that it was made of."
+      "is it quantized? Save the model from before quantization."
     )
   with np.errstate(over="ignore"):
     array = array.astype(np.float32)
@@ -169,7 +169,7 @@ def _float32(arrays: Mapping[str, Any], name: str) -> np.ndarray:
 
 
 def architecture(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-  """Returns `depth`, `stem` and `width` of the ResNet that has these arrays.
+  """Returns `depth`, `stem` and `width` of the ResNet with these arrays.
 
   Args:
     arrays: named as in `to_torchvision`.
@@ -177,12 +177,12 @@ def architecture(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
   Raises:
     UserError: torchvision has no such ResNet.
   """
-  # ResNets with more layers in the stem, or more stages.
+  # Other ResNets have more layers in the stem, or more stages.
   more = [x for x in arrays if not re.match(r"(conv1|bn1|layer[1-4])\.", x)]
   if more:
     raise UserError(
       f"its ResNet has {more[0]}, which no ResNet of torchvision has: another "
-      "kind of stem or stage, which is not here."
+      "kind of stem or stage, which is not supported."
     )
   blocks = {".".join(x.split(".")[:2]) for x in arrays if x[:5] == "layer"}
   counts = tuple(
@@ -196,10 +196,10 @@ def architecture(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
         return {"depth": depth, "stem": stem, "width": width}
   raise UserError(
     f"its ResNet has a {kernel}x{kernel} convolution first and {counts} blocks "
-    f"of the kind {kind.__name__}, as no ResNet that is known here."
+    f"of the kind {kind.__name__}: no supported ResNet has these."
   )
 
 
 def _dotted(layer: list[str]) -> str:
-  """`layer1_0`, `downsample_1` -> `layer1.0.downsample.1`."""
+  """Returns the dotted name: `layer1_0`, `bn1` -> `layer1.0.bn1`."""
   return ".".join(layer).replace("_", ".")

@@ -1,9 +1,9 @@
 """Estimates from log densities of pairs, given or fitted: `[b] -> nats`.
 
-`mask` and `weights` are those of scores, `[b, n]`; their diagonal is used. Of
-a matrix of scores the densities of pairs are its `positives`; `densities.py`
-has some to fit. Fit on other samples than those that are averaged: on its own
-a fitted density looks better than it is, and MI larger.
+`mask` is that of scores, `[b, n]`; its diagonal is used. The densities of the
+pairs of a score matrix are its `positives`; `densities.py` fits some. Fit a
+density on samples other than those averaged here: on its own samples it scores
+too high, and MI comes out too large.
 """
 
 import jax
@@ -17,7 +17,6 @@ def barber_agakov(
   log_conditional: Array,
   entropy: float | Array,
   mask: Array | None = None,
-  weights: Array | None = None,
 ) -> Array:
   """Barber-Agakov lower bound E[log q(y|x)] + h(Y) on I(X; Y), in nats.
 
@@ -26,7 +25,6 @@ def barber_agakov(
       fitted, `[b]`.
     entropy: h(Y) in nats, known; with an estimate it is no bound.
     mask: pairs that count, `[b, n]`.
-    weights: of pairs, `[b, n]`.
 
   Returns:
     Scalar, below I(X; Y) by the mean of KL(p(y|x) || q(y|x)) in expectation.
@@ -35,14 +33,13 @@ def barber_agakov(
   References:
     Barber, Agakov, The IM algorithm, 2003, eq. 3.
   """
-  return mean_positives(log_conditional, mask, weights) + entropy
+  return mean_positives(log_conditional, mask) + entropy
 
 
 def variational_upper(
   log_conditional: Array,
   log_marginal: Array,
   mask: Array | None = None,
-  weights: Array | None = None,
 ) -> Array:
   """Variational upper bound E[log p(y|x)/m(y)] on I(X; Y), in nats.
 
@@ -50,7 +47,6 @@ def variational_upper(
     log_conditional: log p(y_i|x_i) of the true conditional, `[b]`.
     log_marginal: log m(y_i) of any density m, `[b]`.
     mask: pairs that count, `[b, n]`.
-    weights: of pairs, `[b, n]`.
 
   Returns:
     Scalar without a ceiling, above I(X; Y) by KL(p(y) || m(y)) in expectation.
@@ -59,14 +55,13 @@ def variational_upper(
     Poole et al., `On Variational Bounds of Mutual Information
     <https://arxiv.org/abs/1905.06922>`_, 2019, section 2.1.
   """
-  return mean_positives(log_conditional - log_marginal, mask, weights)
+  return mean_positives(log_conditional - log_marginal, mask)
 
 
 def difference_of_entropies(
   log_conditional: Array,
   log_marginal: Array,
   mask: Array | None = None,
-  weights: Array | None = None,
 ) -> Array:
   """I(X; Y) as h(Y) - h(Y|X), each a fitted cross-entropy, in nats.
 
@@ -78,7 +73,6 @@ def difference_of_entropies(
     log_conditional: log q(y_i|x_i) of a fitted conditional, `[b]`.
     log_marginal: log m(y_i) of a fitted marginal, `[b]`.
     mask: pairs that count, `[b, n]`.
-    weights: of pairs, `[b, n]`.
 
   Returns:
     Scalar; I(X; Y) in expectation for the true densities.
@@ -87,4 +81,4 @@ def difference_of_entropies(
     McAllester, Stratos, `Formal Limitations on the Measurement of Mutual
     Information <https://arxiv.org/abs/1811.04251>`_, 2020, section 5.
   """
-  return variational_upper(log_conditional, log_marginal, mask, weights)
+  return variational_upper(log_conditional, log_marginal, mask)

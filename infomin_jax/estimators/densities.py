@@ -57,7 +57,7 @@ class LinearGaussian:
     return standard_normal(rest) - self.log_volume
 
   def scores(self, x: Array, y: Array) -> Factored:
-    """log q(y_j|x_i), `[b, n]`, for `club`, `leave_one_out` and `tnce`."""
+    """log q(y_j|x_i), `[b, n]`, for `club` and `leave_one_out`."""
     own, expected = self.whiten_y(y), self.whiten_x(x)
     per_x = standard_normal(expected) - self.log_volume
     per_y = -0.5 * jnp.sum(own * own, axis=1)

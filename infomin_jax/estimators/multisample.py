@@ -1,10 +1,10 @@
-"""Lower bounds whose baseline is made of the batch: I_alpha and TNCE."""
+"""I_alpha: a lower bound whose baseline is taken from the batch."""
 
 import jax
 import jax.numpy as jnp
 
 from infomin_jax.estimators.divergences import exp
-from infomin_jax.estimators.lower import infonce, minus_column, per_column
+from infomin_jax.estimators.lower import minus_column, per_column
 from infomin_jax.estimators.scores import (
   Scores,
   count,
@@ -21,32 +21,11 @@ Array = jax.Array
 _LOG_DOMINANT = -0.5108256  # log 0.6
 
 
-def tnce(
-  scores: Scores, mask: Array | None = None, weights: Array | None = None
-) -> Array:
-  """InfoNCE with the true conditional: a lower bound on I(X; Y), in nats.
-
-  Args:
-    scores: `log p(y_j|x_i) + c(y_j)`, `[b, n]`; columns past b are unused.
-    mask: pairs that count, `[b, n]`.
-    weights: of pairs and of negatives, `[b, n]`.
-
-  Returns:
-    Scalar, never above `log b`. Its best critic is what it is given.
-
-  References:
-    Poole et al., `On Variational Bounds of Mutual Information
-    <https://arxiv.org/abs/1905.06922>`_, 2019, section 2.5.
-  """
-  return infonce(scores, "columns", mask, weights)
-
-
 def i_alpha(
   scores: Scores,
   alpha_logit: float = 0.0,
   log_baseline: float | Array = 0.0,
   mask: Array | None = None,
-  weights: Array | None = None,
 ) -> Array:
   """I_alpha lower bound on I(X; Y), in nats, between TUBA and InfoNCE.
 
@@ -63,12 +42,16 @@ def i_alpha(
       leave-one-out baseline.
     log_baseline: log a(y): a constant, or one value a column, `[n]`, `[n, l]`.
     mask: pairs that count, `[b, n]`.
-    weights: of pairs and of negatives, `[b, n]`, in both expectations; m weighs
-      its rows alike.
 
   Returns:
     Scalar, never above `1 + log((b - 1) / alpha)`. Best critic for a = 1:
     `log p(y|x)/p(y)`; for alpha = 1, with any c(y).
+
+  Example:
+    >>> import jax.numpy as jnp
+    >>> scores = jnp.array([[1.0, 0.2, -0.3], [0.1, 1.5, 0.4], [-0.2, 0.3, 2]])
+    >>> round(float(i_alpha(scores, alpha_logit=0.0)), 4)
+    0.7868
 
   References:
     Poole et al., `On Variational Bounds of Mutual Information
@@ -79,12 +62,12 @@ def i_alpha(
   log_alpha = jax.nn.log_sigmoid(jnp.float32(alpha_logit))
   given = per_column(jnp.asarray(log_baseline, jnp.float32), scores)
   given = given + jax.nn.log_sigmoid(-jnp.float32(alpha_logit))  # [n, *l]
-  number = per_column(count(scores, 0, mask=mask), scores)
+  number = per_column(count(scores.shape, 0, mask), scores)
 
   # Without the pair: what negatives are measured against.
   apart = log_sum_exp(scores, 0, mask=mask) - _log(number)
   apart = jnp.logaddexp(log_alpha + apart, given)
-  partition = log_mean_exp(scores, mask, weights, fn=minus_column, cols=apart)
+  partition = log_mean_exp(scores, mask, fn=minus_column, cols=apart)
 
   # With the pair, but without row l: what pairs are measured against.
   whole = log_sum_exp(scores, 0, mask=mask, joint=True)
@@ -93,12 +76,10 @@ def i_alpha(
   )
   # The pair and `number` negatives are number + 1, less the row left out.
   cols = (whole, rest, log_alpha - _log(number), given)
-  sums = total(
-    scores, 0, fn=_leave_one_out, cols=cols, mask=mask, weights=weights
-  )
-  share = per_column(count(scores, 0, mask=mask, weights=weights), scores)
-  baseline = sums / jnp.where(share > 0, share, 1)
-  nats = mean_positives(joint - baseline[: len(joint)], mask, weights)
+  sums = total(scores, 0, fn=_leave_one_out, cols=cols, mask=mask)
+  # Columns without negatives have a sum of 0, and are used nowhere.
+  baseline = sums / jnp.maximum(number, 1)
+  nats = mean_positives(joint - baseline[: len(joint)], mask)
   return 1 + nats - exp(partition)
 
 

@@ -1,25 +1,21 @@
 """The contract of every estimator: which entries of a score tensor are pairs.
 
-`scores[i, j] = f(x_i, y_j)`, shape `[b, n]` with `n >= b`: pair `i` was drawn
-jointly, so the diagonal holds the positives; every other column is a negative,
-also those past `b` (a queue, a memory bank).
+`scores[i, j] = f(x_i, y_j)` has shape `[b, n]` with `n >= b`. Pair `i` was
+drawn jointly, so the diagonal holds the positives. Every other entry is a
+negative, including the columns past `b` (a queue, a memory bank).
 
-Scores may carry locations: `scores[i, j, l]`, shape `[b, n, l]`, is the score
-of `x_i` and location `l` of `y_j`. All locations of `y_i` are positives of
-`x_i`, each on its own, and all locations of the others its negatives (Deep
-InfoMax). `[b, n]` is the case of one location, and the code is the same.
+Scores may have locations: `scores[i, j, l]`, shape `[b, n, l]`, is the score
+of `x_i` and location `l` of `y_j`. Each location of `y_i` is a positive of
+`x_i`, and all locations of the other images are its negatives (Deep InfoMax).
+`[b, n]` is the case of one location, and the code is the same.
 
-Two forms, one meaning: an array, or `Factored`, the two embeddings of a
-factored critic, whose matrix is reduced strip by strip and never held
-(`streaming.py`). An estimator asks for the reductions below and does not know
-which form it was given. Besides scores, every estimator takes
+Scores come in two forms with one meaning: an array, or `Factored`, the two
+embeddings of a factored critic. The matrix of the latter is reduced in strips
+and never held (`streaming.py`). Estimators use the reductions below, which
+accept both forms.
 
-  mask     bool `[b, n]`, False where a pair does not count: on the diagonal
-           pair i is left out, elsewhere y_j is no negative of x_i;
-  weights  floats >= 0, `[b, n]`: on the diagonal those of the pairs in a mean
-           over pairs, elsewhere those of the negatives among their like.
-
-Neither is differentiated.
+Every estimator also takes `mask`, bool `[b, n]`. False on the diagonal leaves
+pair i out; False elsewhere means that y_j is no negative of x_i.
 """
 
 import dataclasses
@@ -36,11 +32,19 @@ from infomin_jax.estimators.streaming import stream
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Factored:
-  """The scores `<x_i, y_j>`, not computed yet.
+  """The scores `<x_i, y_j>` as two embeddings; the products are not computed.
 
   Attributes:
     x: `[b, d]`.
     y: `[n, d]`, or `[n, l, d]` with locations.
+
+  Example:
+    >>> import jax
+    >>> from infomin_jax.estimators import infonce
+    >>> x, y = jax.random.normal(jax.random.key(0), (2, 64, 8))
+    >>> streamed, held = infonce(Factored(x, y)), infonce(x @ y.T)
+    >>> bool(abs(streamed - held) < 1e-5)
+    True
   """
 
   x: jax.Array
@@ -81,23 +85,15 @@ def positives(scores: Scores) -> jax.Array:
 
 
 def mean_positives(
-  values: jax.Array,
-  mask: jax.Array | None = None,
-  weights: jax.Array | None = None,
+  values: jax.Array, mask: jax.Array | None = None
 ) -> jax.Array:
   """Mean over the pairs of values `[b, *l]`, a scalar in float32."""
   values = jnp.mean(values, axis=tuple(range(1, values.ndim)))  # [b]
-  if mask is None and weights is None:
+  if mask is None:
     return jnp.mean(values)
-  share = jnp.ones_like(values)
-  if weights is not None:
-    share = share * jnp.diagonal(weights)
-  if mask is not None:
-    share = jnp.where(jnp.diagonal(mask), share, 0)
-  share = jax.lax.stop_gradient(share)
-  # A pair that does not count may hold anything, also infinities.
-  values = jnp.where(share > 0, values, 0)
-  return jnp.sum(share * values) / jnp.sum(share)
+  pairs = jnp.diagonal(mask)
+  # `where`, not a product: pairs that are left out may hold infinities.
+  return jnp.sum(jnp.where(pairs, values, 0)) / jnp.sum(pairs)
 
 
 def reduce(
@@ -109,51 +105,42 @@ def reduce(
   rows: Any = None,
   cols: Any = None,
   mask: jax.Array | None = None,
-  weights: jax.Array | None = None,
   joint: bool = False,
 ) -> Any:
-  """Reduces `fn(scores)` over the negatives, without or with the matrix.
+  """Reduces `fn(scores)` over the negatives, for either form of scores.
 
   Args:
     kind: `log_sum_exp` or `sum`.
     scores: `[b, n]` or `[b, n, l]`, in either form.
-    axis: 1 for a value a row, `[b]`; 0 for one a column, `[n, *l]`; `(1, 0)`
-      for both from one pass.
-    fn: elementwise `(score, row, col) -> value`, the identity if None. A
-      function of a module, not a lambda made anew at each call (it would be
-      compiled anew); what varies comes through `rows` and `cols`.
-    rows: a pytree of arrays `[b]`, given to `fn` next to each row's scores.
-    cols: a pytree of arrays `[n, *l]`, likewise for columns.
+    axis: 1 for one value per row, `[b]`; 0 for one per column, `[n, *l]`;
+      `(1, 0)` for both from one pass.
+    fn: elementwise `(score, row, col) -> value`, the identity if None. Pass a
+      function of a module: a new lambda at each call compiles at each call.
+      Values that vary are passed through `rows` and `cols`.
+    rows: a pytree of arrays `[b]`, passed to `fn` with each row's scores.
+    cols: a pytree of arrays `[n, *l]`, passed with each column's scores.
     mask: bool `[b, n]`, pairs that count.
-    weights: floats `[b, n]`, of the negatives.
-    joint: the positives are reduced too, as if they were negatives.
+    joint: whether positives are reduced too, as if they were negatives.
 
   Returns:
     float32; -inf or 0 where there is nothing to reduce.
   """
   check_scores(scores)
   if isinstance(scores, Factored):
-    return stream(
-      kind, fn, axis, joint, scores.x, scores.y, rows, cols, mask, weights
-    )
+    return stream(kind, fn, axis, joint, scores.x, scores.y, rows, cols, mask)
   values = scores.astype(jnp.float32)
-  places = tuple(range(2, scores.ndim))  # of the locations, if any
+  locations = tuple(range(2, scores.ndim))  # axes
   if fn is not None:
-    rows = jax.tree.map(lambda r: jnp.expand_dims(r, (1, *places)), rows)
+    rows = jax.tree.map(lambda r: jnp.expand_dims(r, (1, *locations)), rows)
     values = fn(values, rows, jax.tree.map(lambda c: c[None], cols))
   counts = jnp.ones(scores.shape[:2], bool) if joint else negatives(scores)
   if mask is not None:
     counts &= mask
-  counts = jnp.expand_dims(counts, places)
-  if weights is not None:
-    weights = jnp.expand_dims(jax.lax.stop_gradient(weights), places)
+  counts = jnp.expand_dims(counts, locations)
+  reduction = jax.nn.logsumexp if kind == "log_sum_exp" else jnp.sum
 
   def along(axis):
-    over = 0 if axis == 0 else (1, *places)
-    if kind == "log_sum_exp":
-      return jax.nn.logsumexp(values, over, b=weights, where=counts)
-    weighted = values if weights is None else weights * values
-    return jnp.sum(weighted, over, where=counts)
+    return reduction(values, 0 if axis == 0 else (1, *locations), where=counts)
 
   return along(axis) if isinstance(axis, int) else tuple(map(along, axis))
 
@@ -168,52 +155,56 @@ def total(scores: Scores, axis: Any = 1, **options) -> Any:
   return reduce("sum", scores, axis, **options)
 
 
-def log_mean_exp(scores: Scores, mask=None, weights=None, **options):
+def log_mean_exp(scores: Scores, mask=None, **options) -> jax.Array:
   """log mean exp of `fn(scores)` over all negatives, a scalar."""
-  rows = log_sum_exp(scores, mask=mask, weights=weights, **options)
-  number = jnp.sum(count(scores, mask=mask, weights=weights))
+  rows = log_sum_exp(scores, mask=mask, **options)
+  number = jnp.sum(count(scores.shape, mask=mask))
   return jax.nn.logsumexp(rows) - jnp.log(number)
 
 
-def mean(scores: Scores, mask=None, weights=None, **options) -> jax.Array:
+def mean(scores: Scores, mask=None, **options) -> jax.Array:
   """Mean of `fn(scores)` over all negatives, a scalar."""
-  rows = total(scores, mask=mask, weights=weights, **options)
-  return jnp.sum(rows) / jnp.sum(count(scores, mask=mask, weights=weights))
+  rows = total(scores, mask=mask, **options)
+  return jnp.sum(rows) / jnp.sum(count(scores.shape, mask=mask))
 
 
 def count(
-  scores: Scores,
-  axis: int = 1,
-  *,
-  mask: jax.Array | None = None,
-  weights: jax.Array | None = None,
+  shape: tuple[int, ...], axis: int = 1, mask: jax.Array | None = None
 ) -> jax.Array:
-  """Counts the negatives of rows, `[b]`, or columns, `[n]`, or their weight."""
-  check_scores(scores)
-  b, n = scores.shape[:2]
-  locations = scores.shape[2] if scores.ndim == 3 and axis == 1 else 1
-  if mask is None and weights is None:
-    if axis == 1:
-      return jnp.full(b, float((n - 1) * locations))
-    return b - (jnp.arange(n) < b).astype(jnp.float32)
-  apart = negatives(scores)
+  """Counts the negatives of rows, `[b]`, or columns, `[n]`.
+
+  Args:
+    shape: of the scores, `(b, n)` or `(b, n, l)`.
+    axis: 1 for rows, 0 for columns.
+    mask: bool `[b, n]`, pairs that count.
+  """
+  check_shape(shape)
+  b, n, *locations = shape
   if mask is not None:
-    apart &= mask
-  share = jnp.ones((b, n)) if weights is None else weights
-  share = jax.lax.stop_gradient(share.astype(jnp.float32))
-  return jnp.sum(share, axis=axis, where=apart) * locations
+    apart = ~jnp.eye(b, n, dtype=bool) & mask
+    number = jnp.sum(apart, axis).astype(jnp.float32)
+  elif axis == 1:
+    number = jnp.full(b, float(n - 1))
+  else:
+    number = b - (jnp.arange(n) < b).astype(jnp.float32)
+  return number * (locations[0] if locations and axis == 1 else 1)
 
 
 def negatives(scores: Scores) -> jax.Array:
-  """True where a pair was drawn apart, bool `[b, n]`."""
+  """True where x and y were not drawn together, bool `[b, n]`."""
   check_scores(scores)
   return ~jnp.eye(*scores.shape[:2], dtype=bool)
 
 
 def check_scores(scores: Scores) -> None:
   """Refuses what cannot be a score tensor `[b, n]` or `[b, n, l]`."""
-  if scores.ndim not in (2, 3) or scores.shape[1] < scores.shape[0]:
+  check_shape(scores.shape)
+
+
+def check_shape(shape: tuple[int, ...]) -> None:
+  """Refuses a shape that is not `(b, n)` or `(b, n, l)` with `n >= b`."""
+  if len(shape) not in (2, 3) or shape[1] < shape[0]:
     raise UserError(
       "Expected scores of shape [b, n] or [b, n, l], n >= b, with joint pairs "
-      f"on the diagonal; got {scores.shape}. Are rows and columns swapped?"
+      f"on the diagonal; got {shape}. Are rows and columns swapped?"
     )

@@ -22,7 +22,6 @@ from infomin_jax.estimators import tiles
 from infomin_jax.estimators.tiles import Plan
 
 AXIS = "data"  # of the mesh
-_ALL = (None, None)  # neither mask nor weights
 # Scores within this of zero need no shift: their exponentials, sums of 2^32 of
 # them and the inverses of such sums are all normal numbers of float32.
 _SPAN = 40.0
@@ -38,7 +37,6 @@ def stream(
   rows: Any,
   cols: Any,
   mask: jax.Array | None,
-  weights: jax.Array | None,
 ) -> Any:
   """`scores.reduce` of the matrix `<x_i, y_j>`, from its two factors.
 
@@ -52,7 +50,6 @@ def stream(
     rows: pytree of `[b]`.
     cols: pytree of `[n, *l]`.
     mask: bool `[b, n]` or None.
-    weights: `[b, n]` or None.
   """
   axes = (axis,) if isinstance(axis, int) else axis
   n, *places = y.shape[:-1]
@@ -61,7 +58,7 @@ def stream(
   x = x.astype(jnp.float32)
   y = y.reshape(-1, y.shape[-1]).astype(jnp.float32)  # [n l, d]
   cols = jax.tree.map(lambda c: c.reshape(-1), cols)
-  operands = (x, y, rows, cols, (mask, weights))
+  operands = (x, y, rows, cols, mask)
   if kind == "log_sum_exp" and fn is None:
     found = jax.lax.cond(
       _longest(x) * _longest(y) < _SPAN,
@@ -103,23 +100,23 @@ def _log(total):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _reduce(plan, x, y, rows, cols, kept):
+def _reduce(plan, x, y, rows, cols, mask):
   """`([b] or None, [n l] or None)`."""
-  return _forward(plan, x, y, rows, cols, kept)[0]
+  return _forward(plan, x, y, rows, cols, mask)[0]
 
 
-def _forward(plan, x, y, rows, cols, kept):
-  if ring_size(len(x), plan.columns, kept) > 1:
+def _forward(plan, x, y, rows, cols, mask):
+  if ring_size(len(x), plan.columns, mask) > 1:
     turn = functools.partial(_ring_forward, plan)
     found = _on_ring(turn, 2)(x, y, rows, cols)
   else:
-    found = tiles.forward(plan, x, y, rows, cols, kept)
-  return found, (x, y, rows, cols, kept, found)
+    found = tiles.forward(plan, x, y, rows, cols, mask)
+  return found, (x, y, rows, cols, mask, found)
 
 
 def _backward(plan, residuals, cotangents):
-  x, y, rows, cols, kept, found = residuals
-  if ring_size(len(x), plan.columns, kept) > 1:
+  x, y, rows, cols, mask, found = residuals
+  if ring_size(len(x), plan.columns, mask) > 1:
     turn = functools.partial(_ring_backward, plan)
     got = _on_ring(turn, 4)(x, y, rows, cols, found, cotangents)
   else:
@@ -130,14 +127,14 @@ def _backward(plan, residuals, cotangents):
 _reduce.defvjp(_forward, _backward)
 
 
-def ring_size(b: int, n: int, kept: tuple = (None, None)) -> int:
+def ring_size(b: int, n: int, mask: jax.Array | None = None) -> int:
   """Devices of the mesh that share a reduction of `[b, n]`; 1 without a ring.
 
-  Every device takes the same numbers of rows and columns, of which a mask or
-  weights would have to be cut too: such reductions are not shared.
+  Every device takes equally many rows and columns. A mask would have to be cut
+  in the same way at each turn of the ring: reductions with one are not shared.
   """
   size = dict(jax.sharding.get_abstract_mesh().shape).get(AXIS, 1)
-  shared = not (b % size or n % size) and all(x is None for x in kept)
+  shared = not (b % size or n % size) and mask is None
   return size if shared else 1
 
 
@@ -159,7 +156,7 @@ def _ring_forward(plan, x, y, rows, cols):
   def turn(carry, k):
     by_row, moving = carry
     y, cols, by_col = moving
-    more = tiles.forward(block, x, y, rows, cols, _ALL, offset_of(k))
+    more = tiles.forward(block, x, y, rows, cols, None, offset_of(k))
     if plan.by_row:
       by_row = add(by_row, more[0])
     if plan.by_col:
@@ -182,7 +179,7 @@ def _ring_backward(plan, x, y, rows, cols, found, cotangents):
   def turn(carry, k):
     own, moving = carry
     y, cols, by_col, col_slope, theirs = moving
-    residuals = x, y, rows, cols, _ALL, (by_row, by_col)
+    residuals = x, y, rows, cols, None, (by_row, by_col)
     slopes = row_slope, col_slope
     dx, dy, drows, dcols = tiles.backward(
       block, residuals, slopes, offset_of(k)

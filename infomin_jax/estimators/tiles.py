@@ -29,7 +29,7 @@ class Plan(NamedTuple):
   locations: int
 
 
-def forward(plan: Plan, x, y, rows, cols, kept, offset=0):
+def forward(plan: Plan, x, y, rows, cols, mask, offset=0):
   """`(by row [b] or None, by column [n l] or None)`, before they are shaped.
 
   Args:
@@ -38,7 +38,7 @@ def forward(plan: Plan, x, y, rows, cols, kept, offset=0):
     y: `[n l, d]`.
     rows: pytree of `[b]`.
     cols: pytree of `[n l]`.
-    kept: mask and weights, `[b, n]` or None each.
+    mask: bool `[b, n]`, or None.
     offset: row i's positive is column i + offset.
   """
   exponential = plan.kind == "log_sum_exp"
@@ -49,11 +49,11 @@ def forward(plan: Plan, x, y, rows, cols, kept, offset=0):
   def step(carry, strip):
     y, cols, ids = strip
     values = _values(plan, x, y, rows, cols)  # [b, t]
-    counts, weights = _which(plan, len(x), ids, kept, offset)
+    counts = _counts(plan, len(x), ids, mask, offset)
     if exponential:
       values = jnp.where(counts, values, -jnp.inf)
-      return _add_exponentials(plan, carry, values, weights)
-    values = jnp.where(counts, values, 0) * weights
+      return _add_exponentials(plan, carry, values)
+    values = jnp.where(counts, values, 0)
     by_row = carry + jnp.sum(values, 1) if plan.by_row else carry
     return by_row, jnp.sum(values, 0) if plan.by_col else None
 
@@ -74,7 +74,7 @@ def backward(plan: Plan, residuals, cotangents, offset=0):
     cotangents: of its two results.
     offset: as in `forward`.
   """
-  x, y, rows, cols, kept, (by_row, by_col) = residuals
+  x, y, rows, cols, mask, (by_row, by_col) = residuals
   float_rows = floats(rows)
 
   def step(carry, strip):
@@ -86,14 +86,14 @@ def backward(plan: Plan, residuals, cotangents, offset=0):
       return _values(plan, x, y, *rest)
 
     t, pull = jax.vjp(values, x, y, float_rows, floats(cols))
-    counts, weights = _which(plan, len(x), ids, kept, offset)
+    counts = _counts(plan, len(x), ids, mask, offset)
     t = jnp.where(counts, t, -jnp.inf)
     dt = jnp.zeros(())
     if plan.by_row:
       dt = dt + _slope(plan, t, by_row, cotangents[0], 1)
     if plan.by_col:
       dt = dt + _slope(plan, t, by_col, cotangent_col, 0)
-    more_x, dy, more_rows, dcols = pull(jnp.where(counts, dt, 0) * weights)
+    more_x, dy, more_rows, dcols = pull(jnp.where(counts, dt, 0))
     drows = jax.tree.map(jnp.add, drows, more_rows)
     return (dx + more_x, drows), (dy, dcols)
 
@@ -130,38 +130,34 @@ def _values(plan, x, y, rows, cols):
   return plan.fn(scores, rows, jax.tree.map(lambda c: c[None], cols))
 
 
-def _which(plan, b, ids, kept, offset):
-  """Marks the entries of a strip that are reduced, `[b, t]`, with weights."""
-  mask, weights = kept
+def _counts(plan, b, ids, mask, offset):
+  """Marks the entries of a strip that are reduced, bool `[b, t]`."""
   counts = jnp.broadcast_to(ids[None] < plan.columns, (b, len(ids)))
   if not plan.joint:
     counts &= ids[None] != jnp.arange(b)[:, None] + offset
   if mask is not None:
     counts &= jnp.take(mask, ids, axis=1, mode="clip")
-  if weights is None:
-    return counts, 1.0
-  weights = jnp.take(weights, ids, axis=1, mode="clip").astype(jnp.float32)
-  return counts & (weights > 0), weights
+  return counts
 
 
-def _add_exponentials(plan, carry, values, weights):
-  """One strip's sums of exponentials, added to those of the rows so far."""
+def _add_exponentials(plan, carry, values):
+  """Adds one strip's sums of exponentials to those of the rows so far."""
   by_col = None
   if plan.by_row:
     top, sums = carry
     new = jnp.maximum(top, jnp.max(values, 1))
     shift = _finite(new)
-    e = jnp.exp(values - shift[:, None]) * weights
+    e = jnp.exp(values - shift[:, None])
     carry = new, sums * jnp.exp(top - shift) + jnp.sum(e, 1)
   if plan.by_col:
     shift = _finite(jnp.max(values, 0))
-    e = jnp.exp(values - shift[None]) * weights
+    e = jnp.exp(values - shift[None])
     by_col = shift + jnp.log(jnp.sum(e, 0))
   return carry, by_col
 
 
 def _slope(plan, values, reduced, cotangent, axis):
-  """d (cotangent . reduction) / d values, before mask and weights."""
+  """d (cotangent . reduction) / d values, before the mask."""
   cotangent = jnp.expand_dims(cotangent, axis)
   if plan.kind == "sum":
     return cotangent

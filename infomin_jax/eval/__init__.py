@@ -1,1 +1,1 @@
-"""Evaluation: what did an encoder learn? Frozen features and probes of them."""
+"""Evaluation of encoders: frozen features, and probes of these features."""

@@ -1,4 +1,4 @@
-"""The cases of one encoder: its taps, read once for all protocols."""
+"""Builds the cases of an encoder: one per tap, shared by all protocols."""
 
 import functools
 import pathlib
@@ -24,17 +24,17 @@ def cases(
   folder: pathlib.Path = pathlib.Path(),
   reads_train: bool = True,
 ) -> Iterator[tuple[str, Case]]:
-  """Embeds both sets once and yields `(tap, what protocols see of it)`.
+  """Embeds the training and the test set once; yields `(tap, case)` per tap.
 
   Args:
     experiment: encoder, data and settings.
     features: `pixels`, `untrained` or `learned`.
     variables: the encoder's parameters and statistics.
-    taps: to read.
-    sources: `(source, how many)` of training and test set.
-    extras: what else their `Part`s have.
-    folder: where pictures go.
-    reads_train: whether a protocol reads `Case.train`.
+    taps: names of the taps.
+    sources: `(source, limit)` of the training and the test set.
+    extras: further fields of each set's `Part`, such as images.
+    folder: folder for pictures.
+    reads_train: whether any protocol reads `Case.train`.
   """
   config = experiment.config
   embedded = _embedded(experiment, variables, taps, sources, reads_train)
@@ -45,8 +45,8 @@ def cases(
       Part(
         x[tap],
         {
-          task: labels_of(y, field, len(x[tap]))
-          for task, (field, _) in source.tasks.items()
+          name: labels_of(y, task.field, len(x[tap]))
+          for name, task in source.tasks.items()
         },
         shape=shapes[tap],
         **extra,
@@ -64,33 +64,40 @@ def cases(
       own["augmented"] = augmented_features(
         experiment, variables, some_of(source, limit), tap
       )
-    classes = {task: count for task, (_, count) in source.tasks.items()}
-    name = "pixels" if features == "pixels" else f"{features}, tap {tap}"
     yield (
       tap,
-      Case(train, test, classes, config.seed, name=name, folder=folder, **own),
+      Case(
+        train,
+        test,
+        {name: task.classes for name, task in source.tasks.items()},
+        config.seed,
+        name="pixels" if features == "pixels" else f"{features}, tap {tap}",
+        folder=folder,
+        class_names={name: task.names for name, task in source.tasks.items()},
+        **own,
+      ),
     )
 
 
 def labels_of(fields, field: str, count: int) -> np.ndarray:
-  """Returns the labels `[count]` of records; -1, unknown, if they have none."""
+  """Returns the labels of records, `[count]`; -1 (unknown) if they lack any."""
   return fields.get(field, np.full(count, -1))
 
 
 def tap_shapes(
   experiment: Experiment, variables: dict
 ) -> dict[str, tuple[int, ...]]:
-  """The shape of every tap of one image, by name; nothing is computed."""
+  """Returns the shape of each tap of one image; only shapes are traced."""
   size, shape = experiment.config.views.size, experiment.source.image_shape
   channels = 3 if shape is None else shape[-1]
   images = jax.ShapeDtypeStruct((1, size, size, channels), np.float32)
   read = functools.partial(all_taps, experiment.learner)
-  found = jax.eval_shape(read, variables, images)
-  return {tap: x.shape[1:] for tap, x in found.items()}
+  outputs = jax.eval_shape(read, variables, images)
+  return {tap: x.shape[1:] for tap, x in outputs.items()}
 
 
 def _embedded(experiment, variables, taps, sources, reads_train) -> list[tuple]:
-  """`embed` of training and test set; no rows of one that nobody reads."""
+  """Embeds the training and the test set; no rows of an unread training set."""
   train, test = (
     functools.partial(
       embed,
@@ -104,8 +111,8 @@ def _embedded(experiment, variables, taps, sources, reads_train) -> list[tuple]:
     )
     for source, limit in sources
   )
-  found = test()
-  return [train() if reads_train else jax.tree.map(_none, found), found]
+  test_rows = test()
+  return [train() if reads_train else jax.tree.map(_none, test_rows), test_rows]
 
 
 def _none(x: np.ndarray) -> np.ndarray:
@@ -113,7 +120,7 @@ def _none(x: np.ndarray) -> np.ndarray:
 
 
 def _sample(experiment: Experiment) -> Callable | None:
-  """Returns how a run's generator makes images, if it has one."""
+  """Returns the sampling function of a run's image generator, or None."""
   learner, shape = experiment.learner, experiment.source.image_shape
   if not learner.makes_images:
     return None

@@ -1,4 +1,4 @@
-"""Frozen features of whole data sets, by tap."""
+"""Computes frozen features of whole data sets, by tap."""
 
 import functools
 from collections.abc import Callable
@@ -18,53 +18,53 @@ from infomin_jax.views.image_ops import nearest_center, to_float
 
 
 def encoder_variables(state: TrainState, weights: str) -> dict:
-  """The parameters and batch statistics that evaluation uses.
+  """Returns the parameters and batch statistics that evaluation uses.
 
   Args:
-    state: of the run.
+    state: the run's state.
     weights: `online`, or `ema` for the momentum copy.
   """
   online = {
     "params": state.params,
     "batch_stats": state.stats.get("batch_stats", {}),
   }
-  known = {"online": online}
+  choices = {"online": online}
   if "ema" in state.stats:
-    known["ema"] = state.stats["ema"]
-  return lookup("config.evaluate.weights", weights, known)
+    choices["ema"] = state.stats["ema"]
+  return lookup("config.evaluate.weights", weights, choices)
 
 
 def read_taps(learner, variables, images, taps) -> dict[str, jax.Array]:
-  """Flattened features of a batch in evaluation mode, `{tap: [b, d]}`.
+  """Returns flattened features of a batch in evaluation mode, `{tap: [b, d]}`.
 
-  Besides the encoder's own taps there are `global`, `local` and `pixels`, the
-  image as the encoder sees it.
+  In addition to the encoder's own taps there are `global`, `local` and
+  `pixels`, the normalized image.
 
   Raises:
-    UserError: a tap that the encoder does not have.
+    UserError: the encoder does not have such a tap.
   """
-  known = all_taps(learner, variables, images)
-  found = {tap: lookup("tap of this encoder", tap, known) for tap in taps}
-  return {tap: x.reshape(len(images), -1) for tap, x in found.items()}
+  outputs = all_taps(learner, variables, images)
+  features = {tap: lookup("tap of this encoder", tap, outputs) for tap in taps}
+  return {tap: x.reshape(len(images), -1) for tap, x in features.items()}
 
 
 def all_taps(learner, variables, images) -> dict[str, jax.Array]:
-  """Returns all that `read_taps` chooses from, `[b, ...]` each."""
+  """Returns all taps of a batch by name, `[b, ...]` each."""
   out = learner.apply(variables, images, method="encode")
   pixels = learner.apply(variables, images, method="normalize")
   return {"pixels": pixels, **named_taps(out)}
 
 
 def make_tap(learner, tap: str) -> Callable:
-  """One tap as a function to train through.
+  """Returns one tap as a function to differentiate.
 
   Args:
-    learner: has the encoder.
-    tap: one of the encoder's; not `pixels`.
+    learner: the network that contains the encoder.
+    tap: name of a tap, not `pixels`.
 
   Returns:
-    `(variables, images, key) -> (features [b, d], batch_stats)`: in training
-    mode, or in evaluation mode if the key is None.
+    `(variables, images, key) -> (features [b, d], batch_stats)`. It runs in
+    training mode, or in evaluation mode if the key is None.
   """
 
   def read(variables, images, key):
@@ -85,7 +85,7 @@ def make_tap(learner, tap: str) -> Callable:
 def make_features(learner, taps, config, mesh) -> Callable:
   """Returns jitted `(variables, images) -> {tap: [b, d]}`; see `embed`."""
 
-  # Every process gets the features of all images.
+  # Replicated, so that every process has the features of all images.
   @functools.partial(jax.jit, out_shardings=whole(mesh))
   def features(variables, images):
     return read_taps(learner, variables, _centerd(images, config), taps)
@@ -104,20 +104,20 @@ def embed(
   limit: int = 0,
   features: Callable | None = None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-  """Features of a source's images in evaluation mode.
+  """Computes features of a source's images in evaluation mode.
 
   Args:
-    learner: has the encoder.
+    learner: the network that contains the encoder.
     variables: its parameters and batch statistics.
     source: the images.
     taps: names of taps; see `read_taps`.
     config: gives the image size, batch size and host-side decoding.
     mesh: the devices to use.
-    limit: use this many images, spread evenly over the source; 0 for all.
-    features: of `make_features`, where several calls share one program.
+    limit: number of images, spread evenly over the source; 0 for all.
+    features: result of `make_features`, so that several calls share a program.
 
   Returns:
-    `{tap: float32 [n, d]}` and `{field: [n]}`, the records' other numbers.
+    `{tap: float32 [n, d]}` and `{field: [n]}`, the scalar fields of records.
   """
   features = features or make_features(learner, taps, config, mesh)
   collected, fields = [], []
@@ -125,7 +125,8 @@ def embed(
   for batch in held_out_batches(source, batch_size, config, limit):
     count = len(batch["index"])
     images = np.zeros((batch_size, *batch["image"].shape[1:]), np.uint8)
-    images[:count] = batch["image"]  # one shape, so one compilation
+    # The last batch is padded, so that one program is compiled.
+    images[:count] = batch["image"]
     out = features(variables, shard_whole(mesh, images))
     collected.append({k: np.asarray(v)[:count] for k, v in out.items()})
     fields.append({k: v for k, v in batch.items() if v.ndim == 1})
@@ -133,9 +134,9 @@ def embed(
 
 
 def small_images(source, config, limit: int = 0) -> np.ndarray:
-  """The images of `embed` before they are normalized, `[n, s, s, c]`.
+  """Returns the images of `embed` before normalization, uint8 `[n, s, s, c]`.
 
-  uint8, a quarter of the memory; where they were resized, pixels are rounded.
+  Pixels are rounded to uint8, which needs a quarter of float32's memory.
 
   Args:
     source: the images.
@@ -150,26 +151,26 @@ def small_images(source, config, limit: int = 0) -> np.ndarray:
 
 
 def small_masks(source, config, limit: int = 0) -> np.ndarray:
-  """The masks of `small_images`, cut alike: uint8 `[n, s, s]`."""
+  """Returns the masks of `small_images`, cut in the same way, `[n, s, s]`."""
   cut = jax.jit(
     lambda x: nearest_center(x, config.evaluate.resize, config.views.size)
   )
   if config.data.host_crops:
-    cut = np.asarray  # the host has cut them
+    cut = np.asarray  # the host has already cut them
   batches = held_out_batches(source, config.evaluate.batch_size, config, limit)
   return np.concatenate([np.asarray(cut(batch["mask"])) for batch in batches])
 
 
 def places(source, config, limit: int = 0) -> np.ndarray:
-  """The records' `place`, row and column of an object in pixels, `[n, 2]`."""
+  """Returns row and column of each record's object, in pixels, `[n, 2]`."""
   batches = held_out_batches(source, config.evaluate.batch_size, config, limit)
   return np.concatenate([batch["place"] for batch in batches])
 
 
 def _centerd(images: jax.Array, config) -> jax.Array:
-  """Returns what evaluation sees of images, float32 `[b, s, s, c]`."""
+  """Returns the resized central crops of images, float32 `[b, s, s, c]`."""
   if config.data.host_crops:
-    return to_float(images)  # the host has cut them
+    return to_float(images)  # the host has already cut them
   return resize_center(images, config.evaluate.resize, config.views.size)
 
 
@@ -180,16 +181,16 @@ def _joined(rows: list[dict]) -> dict[str, np.ndarray]:
 def held_out_batches(
   source, batch_size: int, config, limit: int = 0, crops: bool = False
 ):
-  """Batches of a source in a fixed order.
+  """Returns batches of a source in a fixed order.
 
   Args:
     source: the images.
     batch_size: the last batch may be smaller.
     config: gives the host-side decoding.
-    limit: take this many images, spread evenly, so that sets sorted by class
-      stay balanced; 0 for all.
-    crops: cut the training views' crops instead of one central crop, where
-      the host does so.
+    limit: number of images, spread evenly, so that a source sorted by class
+      stays balanced; 0 for all.
+    crops: whether a host that cuts crops cuts those of training views, instead
+      of one central crop.
   """
   source = some_of(source, limit)
   host = None
@@ -203,7 +204,7 @@ def held_out_batches(
 
 
 def some_of(source: Source, limit: int) -> Source:
-  """A source's images, or `limit` of them, spread evenly; 0 for all."""
+  """Returns `limit` of a source's images, spread evenly; all if it is 0."""
   if not limit or limit >= len(source):
     return source
   rows = np.linspace(0, len(source) - 1, limit).astype(int)

@@ -1,4 +1,4 @@
-"""`infomin evaluate`: probes of a run's encoder, beside pixels and no training.
+"""Probes a run's encoder and, for comparison, pixels and an untrained encoder.
 
 All probes of an encoder read the same features, which are computed once.
 """
@@ -19,9 +19,9 @@ from infomin_jax.eval.embed import (
   small_masks,
   some_of,
 )
+from infomin_jax.eval.probes import PROTOCOLS
 from infomin_jax.eval.probes.augmented import augmentation
 from infomin_jax.eval.probes.protocol import Protocol, say_new
-from infomin_jax.eval.probes.protocols import PROTOCOLS
 from infomin_jax.eval.probes.shares import Value
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.state import TrainState
@@ -38,25 +38,26 @@ def evaluate(
   folder: pathlib.Path = pathlib.Path(),
   features: Collection[str] = FEATURES,
 ) -> list[dict]:
-  """Rows of `evaluation.json`: every task x protocol x features x tap.
+  """Returns the rows of `evaluation.json`: task x protocol x features x tap.
 
   Args:
     experiment: encoder, data, and the settings in `config.evaluate`.
     state: the trained state.
-    untrained: the state before the first step, for the same probes.
-    say: gets a line as each protocol is done with a tap.
-    folder: where pictures go.
-    features: which of `FEATURES` to probe; `pixels` need no second look at the
-      same data and settings, nor `untrained` at the same seed's encoder.
+    untrained: the state before the first step.
+    say: called with a line when a protocol has finished with a tap.
+    folder: folder for pictures.
+    features: which of `FEATURES` to probe. Results of `pixels` depend on data
+      and settings only, those of `untrained` also on the seed and the encoder,
+      so several runs can share them.
 
   Returns:
     Rows with `task`, `protocol`, `tap`, `features` (`learned`, `untrained` or
     `pixels`), `metric`, `value` and `seed`. Accuracies and errors are in
-    [0, 1]; other metrics name their unit. A value that cannot be had is None,
-    and the row has a `note` that says why.
+    [0, 1]; other metrics include their unit. If a value cannot be computed, it
+    is None, and a `note` gives the reason.
 
   Raises:
-    UserError: the data set has no labels, or none of the kind to probe for.
+    UserError: the data set has no labels, or not what a protocol needs.
   """
   config, options = experiment.config, experiment.config.evaluate
   check_probes(experiment)
@@ -81,18 +82,18 @@ def evaluate(
       reads_train,
     ):
       say_new(case.remarks(), said, say)
-      found = []
+      tap_rows = []
       for protocol in protocols:
         about = {"protocol": protocol.name, "tap": tap, "features": kind}
-        found += _rows(protocol.run(case), about, config.seed)
+        tap_rows += _rows(protocol.run(case), about, config.seed)
         say(f"{case.name}: {protocol.name}")
-      order = [*case.classes, *(row["task"] for row in found)]
-      rows += sorted(found, key=lambda row: order.index(row["task"]))
+      order = [*case.classes, *(row["task"] for row in tap_rows)]
+      rows += sorted(tap_rows, key=lambda row: order.index(row["task"]))
   return rows
 
 
 def _extras(protocols, source, limit, config) -> dict[str, np.ndarray]:
-  """Returns what protocols need of a set besides features and labels."""
+  """Returns images, masks and places of a set, if a protocol needs them."""
   needs = _needs(protocols)
   readers = {"images": small_images, "masks": small_masks, "places": places}
   return {
@@ -121,7 +122,7 @@ def _rows(values: Mapping, about: dict, seed: int) -> list[dict]:
 
 
 def _value(value: Value) -> dict:
-  """`value` of a row; None and a `note` where there is no number."""
+  """Returns a row's `value`, or None and a `note` if there is no number."""
   if isinstance(value, str):
     return {"value": None, "note": value}
   if not np.isfinite(value):
@@ -130,7 +131,11 @@ def _value(value: Value) -> dict:
 
 
 def check_probes(experiment: Experiment) -> None:
-  """Refuses unknown protocols and taps, and bad numbers, before long work."""
+  """Checks protocols, taps and numbers of `config.evaluate` before long work.
+
+  Raises:
+    UserError: one of them is unknown or out of range.
+  """
   options = experiment.config.evaluate
   for name in options.protocols:
     lookup("protocol", name, PROTOCOLS)
@@ -146,13 +151,14 @@ def check_probes(experiment: Experiment) -> None:
   if not 0 < options.label_share <= 1:
     raise UserError(
       f"config.evaluate.label_share is {options.label_share}: expected a share "
-      "above 0, at most 1."
+      "above 0 and at most 1."
     )
   size = experiment.config.views.size
   if experiment.config.data.host_crops and not size <= options.resize:
     raise UserError(
       f"config.evaluate.resize is {options.resize}: the host cuts the middle "
-      f"of whole images, so give the shorter side, {size} (views.size) or more."
+      f"of whole images, so set it to the shorter side in pixels, {size} "
+      "(views.size) or more."
     )
   shapes = _shapes(experiment)
   for tap in options.taps:
@@ -160,22 +166,26 @@ def check_probes(experiment: Experiment) -> None:
 
 
 def _shapes(experiment: Experiment) -> dict[str, tuple[int, ...]]:
-  """`tap_shapes` of the encoder to evaluate."""
+  """Returns `tap_shapes` of the encoder to evaluate."""
   state = jax.eval_shape(experiment.init)
   weights = experiment.config.evaluate.weights
   return tap_shapes(experiment, encoder_variables(state, weights))
 
 
 def probe_sources(experiment: Experiment, protocols: list[Protocol]):
-  """`(source, how many)` of the train and the test set that probes use."""
+  """Returns `(source, limit)` of the training and the test set of the probes.
+
+  Raises:
+    UserError: the sets lack what a protocol needs.
+  """
   config, options = experiment.config.data, experiment.config.evaluate
   train = data.load(config, config.probe_split)
   needs = _needs(protocols)
   if "labels" in needs and not train.tasks:
     raise UserError(
       f"config.data.name {config.name!r} has no labels in split "
-      f"{config.probe_split!r}: probes need some. Sort the images into one "
-      "folder a class, or choose a labelled config.data.probe_split."
+      f"{config.probe_split!r}, and probes need them. Sort the images into one "
+      "folder per class, or choose a config.data.probe_split with labels."
     )
   counts = [task.classes for task in train.tasks.values()]
   if "binary" in needs and 2 not in counts:
@@ -199,12 +209,12 @@ def probe_sources(experiment: Experiment, protocols: list[Protocol]):
 
 
 def _check_masks(experiment, source) -> None:
-  """Records need a mask, and one of the taps must be a map."""
+  """Checks that records have a mask and that one of the taps is a map."""
   config = experiment.config
   if "mask" not in source[0]:
     raise UserError(
       f"config.data.name {config.data.name!r} has no classes of pixels, as the "
-      "protocol segmentation needs; of a TFDS set, config.data.mask names the "
+      "protocol segmentation needs. For a TFDS set, config.data.mask names the "
       "feature that holds them."
     )
   shapes = _shapes(experiment)
@@ -212,6 +222,6 @@ def _check_masks(experiment, source) -> None:
     maps = [tap for tap, shape in shapes.items() if len(shape) == 3]
     raise UserError(
       f"config.evaluate.taps is {tuple(config.evaluate.taps)}: the protocol "
-      f"segmentation reads maps, [h, w, c], and here these are: "
+      f"segmentation reads maps, [h, w, c]. The maps of this encoder are: "
       f"{', '.join(maps)}."
     )

@@ -1,4 +1,4 @@
-"""What is measured while training: held-out MI, collapse, two quick probes."""
+"""Measurements during training: held-out MI, collapse and two quick probes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,8 +17,8 @@ from infomin_jax.eval.embed import (
 )
 from infomin_jax.eval.evaluate import check_probes
 from infomin_jax.eval.held_out import effective_rank, make_held_out_bound
+from infomin_jax.eval.probes import PROTOCOLS
 from infomin_jax.eval.probes.protocol import Case, Part, say_new
-from infomin_jax.eval.probes.protocols import PROTOCOLS
 from infomin_jax.eval.probes.shares import known
 from infomin_jax.runs.progress import say
 from infomin_jax.train.experiment import Experiment
@@ -28,15 +28,17 @@ PROBES = ("knn", "linear")
 
 
 def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
-  """A `state -> metrics` for use while training.
+  """Returns a function `state -> metrics` to call during training.
 
-  Metrics: the held-out MI bound with its ceiling (nats), where a term has a
-  critic; the effective rank of held-out features; how many images these are
-  (`config.run.monitor_examples` or all there are), and the share that are
-  copies of others; and, of the first task if there are labels, the share of
-  pairs of one class, kNN and linear probe accuracy. Where `shares` says that
-  classes are not balanced there are also `knn_balanced`, `linear_balanced` and
-  `largest_class`. A probe that cannot be had is left out, and a line says why.
+  If a term has a critic, metrics have the held-out MI bound and its ceiling, in
+  nats. They also have the effective rank of held-out features, the number of
+  these images (at most `config.run.monitor_examples`) and the share of copies.
+
+  If there are labels, the first task adds the share of pairs of one class and
+  the accuracies of a kNN and a linear probe. If its classes are not balanced,
+  as defined by `shares`, there are also `knn_balanced`, `linear_balanced` and
+  `largest_class`. A probe that cannot be fitted is left out, and a line gives
+  the reason.
   """
   config, options = experiment.config, experiment.config.evaluate
   learner = experiment.learner
@@ -50,7 +52,7 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
   tap = options.taps[0]
   pairs = _pairs(experiment, test, count)
   copied = copies([batch["image"] for batch in pairs])
-  # Made once: each would be traced and compiled again at every evaluation.
+  # Built once: a new jitted function would be compiled at every evaluation.
   held_out_bound = make_held_out_bound(
     learner, experiment.views, pairs, config.seed
   )
@@ -69,15 +71,16 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
     metrics["effective_rank"] = effective_rank(test_x[tap])
     metrics["copies"] = copied
     if train is not None:
-      task, (field, classes) = next(iter(test.tasks.items()))
+      task, about = next(iter(test.tasks.items()))
       place["limit"] = config.run.monitor_examples
       train_x, train_y = embed(learner, variables, train, (tap,), **place)
       case = Case(
         Part(
-          train_x[tap], {task: labels_of(train_y, field, len(train_x[tap]))}
+          train_x[tap],
+          {task: labels_of(train_y, about.field, len(train_x[tap]))},
         ),
-        Part(test_x[tap], {task: labels_of(test_y, field, count)}),
-        {task: classes},
+        Part(test_x[tap], {task: labels_of(test_y, about.field, count)}),
+        {task: about.classes},
         config.seed,
       )
       metrics |= _probed(case, task, options, said)
@@ -87,9 +90,10 @@ def make_monitor(experiment: Experiment) -> Callable[[TrainState], dict]:
 
 
 def _say_what_is_held_out(experiment: Experiment, test) -> None:
-  """Says what makes held-out numbers too good, or impossible."""
+  """Prints what makes held-out numbers too high, or impossible."""
   options = experiment.config.data
-  if options.name in ("folder", "arrays"):  # published splits are as is
+  # Splits of published data sets are used as they are.
+  if options.name in ("folder", "arrays"):
     if leak := near_copies.line(experiment.source, test):
       say(leak)
   if experiment.source.tasks and not test.tasks:
@@ -100,27 +104,27 @@ def _say_what_is_held_out(experiment: Experiment, test) -> None:
 
 
 def _probed(case: Case, task: str, options, said: set[str]) -> dict:
-  """Returns what quick probes read; says once why one could not."""
+  """Returns the metrics of quick probes; prints each failure only once."""
   metrics: dict[str, float] = {}
   lines = [*case.remarks()]
   y = case.test.labels[task]
   if (y >= 0).any():
     metrics["same_class"] = same_class(y[known(y)])
   for name in PROBES:
-    found = PROTOCOLS[name](options).run(case)[task]
+    scores = PROTOCOLS[name](options).run(case)[task]
     for kind, key in (
       ("accuracy", name),
       ("balanced_accuracy", f"{name}_balanced"),
       ("largest_class", "largest_class"),
     ):
-      if isinstance(value := found.get(kind, ""), float):
+      if isinstance(value := scores.get(kind, ""), float):
         metrics[key] = value
-    if isinstance(why := found["accuracy"], str):
+    if isinstance(why := scores["accuracy"], str):
       lines.append(f"No {name} probe of {task} while training: {why}.")
   if largest := metrics.get("largest_class"):
-    advice = "knn_balanced and linear_balanced weigh classes the same"
+    advice = "knn_balanced and linear_balanced weight all classes equally"
     if largest == 1:
-      advice = "accuracies say nothing; hold out images of other classes too"
+      advice = "accuracies mean nothing; hold out images of other classes too"
     lines.append(
       f"{largest:.1%} of the held-out images are of one class of {task}, so a "
       f"constant guess has that accuracy: {advice}."
@@ -130,19 +134,19 @@ def _probed(case: Case, task: str, options, said: set[str]) -> dict:
 
 
 def copies(batches: list[np.ndarray]) -> float:
-  """Share of the images that are copies of others."""
+  """Returns the share of images that are exact copies of earlier ones."""
   images = [image.tobytes() for batch in batches for image in batch]
   return 1 - len(set(images)) / max(len(images), 1)
 
 
 def same_class(labels: np.ndarray) -> float:
-  """Chance that two images, drawn with replacement, are of one class."""
+  """Returns the chance that two images, drawn independently, share a class."""
   _, counts = np.unique(labels, return_counts=True)
   return float(np.sum((counts / len(labels)) ** 2))
 
 
 def _pairs(experiment, test, count: int) -> list[dict]:
-  """Batches of one size, from which held-out views are made."""
+  """Returns batches of one size, from which held-out views are made."""
   config = experiment.config
   size = min(config.batch_size, count)
   size -= size % experiment.mesh.size
@@ -151,6 +155,7 @@ def _pairs(experiment, test, count: int) -> list[dict]:
       f"{count} held-out images are too few for {experiment.mesh.size} "
       "devices: hold out more, or use fewer devices."
     )
+  # All of one size, since the ceiling of a bound is the log of that size.
   return [
     batch
     for batch in held_out_batches(test, size, config, count, crops=True)

@@ -1,18 +1,18 @@
-"""`estimate`: mutual information of two arrays, for people who want a number.
+"""Mutual information of two arrays: a number, its interval and warnings.
 
-estimate       all of it, in one call
+estimate       everything, in one call
 inputs/        what X and Y may be: arrays, files, tables
-columns        one side alone: ranks, values, components
-cross_fit      every pair is scored by critics that have not seen it
-critics/       these critics: copula, mixture of normals, networks, their sum
-held           what the scores of new pairs show, in nats (partition)
+columns        one side: ranks, values, components
+cross_fit      no pair is scored by a critic that was fitted to it
+critics/       the critics: copula, mixture of normals, networks, their sum
+held           scores of held-out pairs, and their value (partition)
 interval       bootstrap and permutation test
-neighbors      a second look without a model (local_fits)
+neighbors      a second estimate without a model (local_fits)
 value          from all of these to a value and its interval
 classes        two columns of classes, counted
-order          columns that number the rows, or stand on both sides
+order          columns that number the rows, or are on both sides
 warnings       when not to believe the value
-compare        all bounds of the same critics, side by side
+compare        all bounds of the same critics, next to each other
 tasks/         the public suites of known mutual information
 """
 

@@ -1,4 +1,4 @@
-"""Two columns of classes: counts of cells, never a table of all of them."""
+"""MI of two columns of classes, from counts of the cells that occur."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,20 +9,20 @@ from scipy import stats
 from infomin_jax.estimators.nonneural import contingency, counted, entropy
 from infomin_jax.mi import interval
 
-# Cells up to which tables are drawn whole, which is quick; beyond, the pairs
-# are dealt, and fewer times.
+# Largest number of cells with which whole tables are drawn, which is fast. With
+# more cells, the pairs are permuted, and fewer times.
 _DENSE = 10_000
 _DRAWS = {True: 500, False: 200}
 _PERMUTATIONS = {True: 999, False: 199}
 
 
 def count_classes(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, Any]:
-  """Estimates I(X; Y) of classes: plug-in, with Miller and Madow's correction.
+  """Estimates I(X; Y) of classes: plug-in, with the Miller-Madow correction.
 
   Args:
     x: classes, `[n]`.
     y: their partners, `[n]`.
-    seed: of the bootstrap and the permutations.
+    seed: seed of the bootstrap and the permutations.
 
   Returns:
     `nats` and `interval`, both between 0 and the smaller entropy; `ceiling`,
@@ -33,18 +33,18 @@ def count_classes(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, Any]:
   table = contingency(x, y)
   sums = np.bincount(x), np.bincount(y)
   dense = len(sums[0]) * len(sums[1]) <= _DENSE
-  most = min(map(entropy, sums))
+  limit = min(map(entropy, sums))
   rng = np.random.default_rng(seed)
   nats = counted(*table, correct=True)
-  spread = _bootstrap(table, _DRAWS[dense], rng)
-  # The bootstrap is biased upwards by what the correction takes away once.
-  low, high = interval.interval(spread + nats - np.mean(spread))
+  draws = _bootstrap(table, _DRAWS[dense], rng)
+  # The bootstrap has an upward bias, as large as what the correction subtracts.
+  low, high = interval.interval(draws + nats - np.mean(draws))
   count = _PERMUTATIONS[dense]
-  deal = _tables(sums, rng) if dense else _permuted(x, y, rng)
-  dealt = [_of_cells(deal(), sums) for _ in range(count)]
-  plain, corrected = np.array(dealt).T
+  permute = _tables(sums, rng) if dense else _permuted(x, y, rng)
+  permuted = [_of_cells(permute(), sums) for _ in range(count)]
+  plain, corrected = np.array(permuted).T
   reached = np.sum(plain >= counted(*table) - 1e-12)
-  low, nats, high = np.clip((low, nats, high), 0.0, most).tolist()
+  low, nats, high = np.clip((low, nats, high), 0.0, limit).tolist()
   return {
     "nats": nats,
     "interval": (low, high),
@@ -66,11 +66,11 @@ def _bootstrap(table, draws, rng):
 
 
 def _tables(sums, rng) -> Callable[[], np.ndarray]:
-  """Draws the cells of tables with these sums, as permutations have them."""
-  known = stats.random_table(*sums)
+  """Returns a function that draws cells of tables with these margins."""
+  tables = stats.random_table(*sums)
 
   def draw():
-    cells = known.rvs(random_state=rng).reshape(-1)
+    cells = tables.rvs(random_state=rng).reshape(-1)
     return cells[cells > 0]
 
   return draw
@@ -81,7 +81,7 @@ def _permuted(x, y, rng) -> Callable[[], np.ndarray]:
 
 
 def _of_cells(counts, sums) -> tuple[float, float]:
-  """Plug-in nats of cells with known sums, plain and corrected."""
+  """Returns plug-in nats of cells with these margins, plain and corrected."""
   nats = sum(map(entropy, sums)) - entropy(counts)
   more = len(counts) - sum(map(len, sums)) + 1
   return nats, nats - more / (2 * sums[0].sum())

@@ -1,7 +1,7 @@
-"""One side alone: its columns as ranks and values, and what to take of them.
+"""The columns of one side: ranks, values, principal components.
 
-Nothing here has seen the other side, so that nothing favors a dependence: all
-rows are used, also those that a fold holds back.
+Nothing here depends on the other side, so nothing favors a dependence. All rows
+are used, also those that a fold holds out.
 """
 
 import dataclasses
@@ -11,20 +11,20 @@ import numpy as np
 from scipy import special
 from sklearn.utils.extmath import randomized_svd
 
-# Columns up to which all of a side are fitted, and components at most.
+# Most columns of a side that are all fitted, and most components.
 MOST, _COMPONENTS = 512, 64
-_KEPT = 2_000_000  # cells up to which quantiles of all t are kept
-_EXACT = 300  # columns up to which the decomposition is exact
+_KEPT = 2_000_000  # most cells with which quantiles of every t are cached
+_EXACT = 300  # most columns (or rows) with which the decomposition is exact
 
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-  """Columns of a side, without those that order the rows as another does.
+  """The columns of a side, without those that order the rows as another does.
 
   Attributes:
     ranks: in (0, 1), ties share their mean, `[n, d]`.
     values: the same columns, of center 0 and scale 1.
-    known: quantiles that were asked for.
+    known: cached quantiles, by degrees of freedom.
   """
 
   ranks: np.ndarray
@@ -37,9 +37,10 @@ class Columns:
     return quantiles(self.ranks, np.inf)
 
   def quantiles(self, nu: float, rows, some) -> np.ndarray:
-    """Returns those of a t, of rows and some columns.
+    """Returns quantiles of a t, of rows and some columns.
 
-    All are kept: of few cells for every nu, of many for the last one.
+    The quantiles of all columns are cached: for every nu if there are few
+    cells, otherwise for the last nu.
     """
     if np.isinf(nu):
       return self.scores[rows][:, some]
@@ -53,7 +54,7 @@ class Columns:
     return self.known[nu][rows][:, some]
 
   def first(self, most: int) -> np.ndarray:
-    """Returns normal scores, or as many components of them as there are."""
+    """Returns normal scores, or components of them if there are too many."""
     if self.ranks.shape[1] <= most:
       return self.scores
     components = self.scores @ self.axes
@@ -61,7 +62,7 @@ class Columns:
 
   @functools.cached_property
   def axes(self) -> np.ndarray:
-    """Principal axes of the normal scores, `[d, k]`, the longest first."""
+    """Principal axes of the normal scores, `[d, k]`, longest first."""
     scores = self.scores
     most = min(_COMPONENTS, scores.shape[1], max(len(scores) // 8, 1))
     if min(scores.shape) <= _EXACT:
@@ -74,55 +75,59 @@ class Columns:
 def columns(values: np.ndarray) -> Columns:
   """Returns the columns of `values [n, d]` that differ in their order of rows.
 
-  A column that equals another one, or is a monotone function of it, tells
-  nothing more.
+  A column that equals another one, or is a monotone function of it, adds
+  nothing.
   """
   ranks = own_ranks(values)
-  known = set()
-  kept = []
+  keys = set()
+  chosen = []
   for j, column in enumerate(ranks.T):
     key = _key(column)
-    if key not in known:
-      known.add(key)
-      kept.append(j)
-  return Columns(ranks[:, kept], _standardized(values[:, kept]))
+    if key not in keys:
+      keys.add(key)
+      chosen.append(j)
+  return Columns(ranks[:, chosen], _standardized(values[:, chosen]))
 
 
 def _key(ranks) -> bytes:
-  """The same for ranks and for their opposite."""
+  """Returns bytes that are the same for ranks and for opposite ranks."""
   steps = np.round((ranks - 0.5) * 2 * len(ranks)).astype(np.int64)
   first = steps[np.flatnonzero(steps)[:1]]
   return (-steps if first.size and first[0] < 0 else steps).tobytes()
 
 
 def _standardized(values):
-  """Columns less their median, by half of what holds two thirds of them."""
+  """Returns columns minus their median, divided by a robust deviation.
+
+  That is half of the range that holds two thirds of the values.
+  """
   low, center, high = np.quantile(values, (0.16, 0.5, 0.84), axis=0)
   scale = (high - low) / 2
   spread = np.std(values, axis=0)
+  # Columns of mostly one value have no such range.
   scale = np.where(scale > 1e-9 * spread, scale, spread)
   return (values - center) / np.where(scale > 0, scale, 1)
 
 
 def fit_whole(dims: tuple[int, int], samples: int) -> bool:
-  """Returns whether so many columns of x and y can be fitted to so many
-  pairs.
-  """
+  """Returns whether the pairs are enough to fit all columns of x and y."""
   return max(dims) <= MOST and sum(dims) <= samples // 2
 
 
 def lost(x: Columns, y: Columns, samples: int) -> float:
-  """Nats of new pairs that a fit of all columns loses to chance."""
+  """Returns nats of new pairs that a fit of all columns loses to chance."""
   return x.ranks.shape[1] * y.ranks.shape[1] / (2 * samples)
 
 
 def uniform_ranks(fitted: np.ndarray, values: np.ndarray) -> np.ndarray:
-  """Empirical distribution function of each column, in (0, 1), `[n, d]`.
+  """Returns the empirical distribution function of each column, `[n, d]`.
+
+  Its values are in (0, 1). Tied values share their mean rank.
 
   Args:
-    fitted: `[m, d]`, each column in order.
-    values: `[n, d]`; between two fitted values it is interpolated, tied values
-      share their mean rank, and outside it is that of the nearest.
+    fitted: `[m, d]`, each column in ascending order.
+    values: `[n, d]`. Between two fitted values the result is interpolated, and
+      outside of them it is the value of the nearest one.
   """
   m = len(fitted)
   grid = (np.arange(m) + 0.5) / m
@@ -145,13 +150,15 @@ def normal_scores(values: np.ndarray) -> np.ndarray:
 
 
 def quantiles(ranks: np.ndarray, nu: float) -> np.ndarray:
-  """Quantiles of a Student t with `nu` degrees of freedom, shape of `ranks`."""
+  """Returns quantiles of a Student t with `nu` degrees of freedom."""
   grid, values = _quantile_table(nu)
   return np.interp(ranks, grid, values)
 
 
 @functools.lru_cache
 def _quantile_table(nu):
+  # A table is interpolated. It is denser in the tails, where quantiles are
+  # steep.
   tail = np.geomspace(1e-7, 1e-2, 600)
   grid = np.concatenate(
     [tail, np.linspace(1e-2, 0.99, 4000)[1:-1], 1 - tail[::-1]]

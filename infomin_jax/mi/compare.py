@@ -1,4 +1,4 @@
-"""Several estimators on the same held-out scores, and a figure of samples."""
+"""Compares estimators on the same held-out scores, and draws a figure."""
 
 import pathlib
 from collections.abc import Sequence
@@ -6,72 +6,76 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from infomin_jax.estimators import ESTIMATORS, NONNEURAL, PROPERTIES
+from infomin_jax.errors import lookup
+from infomin_jax.estimators import ESTIMATORS, NONNEURAL
 from infomin_jax.mi import interval
 from infomin_jax.mi.held import Held, donsker_varadhan
 from infomin_jax.mi.inputs.samples import Paired
 
-# Those whose best critic is a shift of the log ratio and whose value is nats
-# of I(X; Y), not of another divergence.
-SCORED = (
-  "infonce",
-  "infonce_symmetric",
-  "nwj",
-  "js_nwj",
-  "tuba",
-  "i_alpha",
-  "dv",
-  "smile",
-  "leave_one_out",
-)
 _DIRECTIONS = {
   "lower": "lower bound",
   "upper": "upper bound if the critic is the log ratio",
   "neither": "neither",
 }
-# Rows of the arrays that neighbors are searched in.
-_NEIGHBOURS = 10_000
+# Most rows in which neighbors are searched.
+_NEIGHBORS = 10_000
+# Number of discrete sides -> estimators without a critic that accept them.
+_ACCEPT = {
+  0: ("gaussian", "ksg"),
+  1: ("mixed_ksg",),
+  2: ("plug_in",),
+}
 
 
-def table(held: Sequence[Held], pairs: Paired) -> list[dict]:
-  """Rows `estimator`, `nats`, `interval`, `direction`, `ceiling`.
+def check_names(at: str, names: Sequence[str]) -> None:
+  """Raises a UserError if a name is no estimator; `at` is the option used."""
+  for name in names:
+    lookup(f"estimator ({at})", name, ESTIMATORS | NONNEURAL)
+
+
+def table(
+  held: Sequence[Held], pairs: Paired, names: Sequence[str] = ()
+) -> list[dict]:
+  """Returns rows `estimator`, `nats`, `interval`, `direction`, `ceiling`.
 
   Args:
-    held: scores of each fold; none for discrete variables.
+    held: scores of each fold; empty for discrete variables.
     pairs: the samples, for estimators without a critic.
+    names: estimators; all that give nats of I(X; Y) if empty.
 
   Returns:
-    A row for each estimator; the interval of those of scores is that of the
-    mean over folds, two standard errors, null for the others.
+    One row per estimator that accepts the samples. For estimators of scores,
+    the interval is two standard errors of the mean over folds; for others it is
+    None.
   """
-  rows = [_scored(name, held) for name in SCORED] if held else []
+  if not names:
+    bounds = {bound: name for name, bound in ESTIMATORS.items() if bound.of_mi}
+    names = *bounds.values(), *NONNEURAL  # one row for a bound with two names
+  rows = [_scored(name, held) for name in names if name in ESTIMATORS and held]
   if "image" in (pairs.x_kind, pairs.y_kind):
     return rows
-  few = np.random.default_rng(0).permutation(len(pairs.x))[:_NEIGHBOURS]
-  x, y = (v.reshape(len(v), -1)[few] for v in (pairs.x, pairs.y))
-  discrete = [pairs.x_kind, pairs.y_kind].count("discrete")
-  for name in {0: ("gaussian", "ksg"), 1: ("mixed_ksg",), 2: ("plug_in",)}[
-    discrete
-  ]:
+  some = np.random.default_rng(0).permutation(len(pairs.x))[:_NEIGHBORS]
+  x, y = (v.reshape(len(v), -1)[some] for v in (pairs.x, pairs.y))
+  for name in _ACCEPT[[pairs.x_kind, pairs.y_kind].count("discrete")]:
     if name == "gaussian" and len(x) <= x.shape[1] + y.shape[1]:
-      continue  # it has no value
-    nats = float(NONNEURAL[name](x, y))
-    rows.append(_row(name, nats, None, "neither", None))
+      continue  # its covariance is singular
+    if name in names:
+      rows.append(_row(name, float(NONNEURAL[name](x, y)), None, "neither"))
   return rows
 
 
 def _scored(name, held) -> dict:
-  properties, size = PROPERTIES[name], len(held[0].matrix)
+  bound, size = ESTIMATORS[name], len(held[0].matrix)
   nats = _values(name, held)
   error = 2 * np.std(nats, ddof=1) / np.sqrt(len(nats))
   mean = float(np.mean(nats))
   ceiling = float(np.log(size)) if "infonce" in name else None
+  direction = _DIRECTIONS[bound.direction] if bound.of_mi else bound.quantity
   interval = [mean - float(error), mean + float(error)]
-  direction = _DIRECTIONS[properties.direction]
   return _row(name, mean, interval, direction, ceiling)
 
 
-def _row(estimator, nats, interval, direction, ceiling) -> dict:
+def _row(estimator, nats, interval, direction, ceiling=None) -> dict:
   return {
     "estimator": estimator,
     "nats": nats,
@@ -82,8 +86,8 @@ def _row(estimator, nats, interval, direction, ceiling) -> dict:
 
 
 def _values(name, held) -> list[float]:
-  """Nats of each fold, of the scores shifted as the estimator wants them."""
-  shift = PROPERTIES[name].shift or 0.0
+  """Returns nats of each fold, of scores with the shift of the estimator."""
+  shift = ESTIMATORS[name].shift or 0.0
   return [
     float(ESTIMATORS[name](jnp.asarray(fold.matrix + shift))) for fold in held
   ]
@@ -92,12 +96,12 @@ def _values(name, held) -> list[float]:
 def draw(
   path: pathlib.Path, counts: Sequence[int], held: Sequence[Sequence[Held]]
 ) -> None:
-  """A figure of bounds against the number of samples seen.
+  """Draws bounds against the number of samples, as a PNG.
 
   Args:
-    path: of the PNG.
-    counts: samples.
-    held: the folds' scores for each count.
+    path: the PNG.
+    counts: numbers of samples.
+    held: the scores of all folds for each count.
   """
   import matplotlib
 

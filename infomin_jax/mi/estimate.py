@@ -1,4 +1,4 @@
-"""How many nats two sets of paired samples share, and how sure that is."""
+"""Estimates how many nats paired samples share, with an interval."""
 
 import dataclasses
 import time
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from infomin_jax.errors import UserError
-from infomin_jax.mi import order, value, warnings
+from infomin_jax.mi import row_order, value, warnings
 from infomin_jax.mi.classes import count_classes
 from infomin_jax.mi.columns import fit_whole
 from infomin_jax.mi.cross_fit import cross_fit
@@ -16,24 +16,24 @@ from infomin_jax.mi.held import Held
 from infomin_jax.mi.inputs.samples import Paired, as_paired
 
 _FOLDS = 5
-# Classes that are compared with numbers, at most; each becomes a column.
+# Most classes that are compared with numbers; each becomes a column.
 _CLASSES = 256
-_CELLS = 50_000_000  # of these columns: 400 MB
-FEWEST = 40  # samples: below, a fold has too few to choose with
+_CELLS = 50_000_000  # most cells of these columns: 400 MB
+FEWEST = 40  # samples; with fewer, a fold has too few to choose with
 
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-  """Mutual information of paired samples.
+  """The estimated mutual information of paired samples.
 
   Attributes:
     nats: the value.
-    interval: 95 % of it, `(low, high)` in nats.
+    interval: the 95 % interval, `(low, high)` in nats.
     estimator: bound and critic, in words.
     ceiling: the most that this many negatives can show, nats.
-    flags: names of what speaks against the value, keys of `warnings.WORDS`.
-    advice: a sentence each, and notes on the data.
-    samples: pairs.
+    flags: names of the warnings, keys of `warnings.WORDS`.
+    advice: one sentence per flag, and notes on the data.
+    samples: number of pairs.
     seconds: wall time.
     p_value: of a permutation test; small means dependent.
     held: scores of every fold, for `compare`; empty for discrete data.
@@ -52,9 +52,9 @@ class Estimate:
 
   def to_json(self) -> dict:
     """Returns what `infomin estimate --json` prints."""
-    known = dataclasses.asdict(dataclasses.replace(self, held=()))
-    del known["held"]
-    return known | {
+    fields = dataclasses.asdict(dataclasses.replace(self, held=()))
+    del fields["held"]
+    return fields | {
       "interval": list(self.interval),
       "flags": list(self.flags),
       "advice": list(self.advice),
@@ -73,26 +73,37 @@ def estimate(
 
   Every coordinate is replaced by its rank. A Student-t copula, a mixture of
   normals and a network added to the copula are fitted to four fifths of the
-  pairs, and the sum of those that held-out pairs like scores the last fifth; so
-  five times, until each pair has been scored by a critic that has not seen it.
-  The value is the Donsker-Varadhan bound of these scores, and what such critics
-  fall short by: half of what they show more of the pairs that they were fitted
-  to, or what a network gains by twice the pairs. Nearest neighbors are a second
-  look; the value is theirs where they show clearly more, unless a critic is
-  named. Two discrete variables are counted.
+  pairs. The sum of critics that held-out pairs favor scores the last fifth.
+  This is repeated for each fifth, so no pair is scored by a critic that
+  was fitted to it.
+
+  The value is the Donsker-Varadhan bound of these scores, plus a correction for
+  what such critics fall short by. The correction is half of the difference
+  between fitted and new pairs. For networks, half of what twice as many pairs
+  gain is added. Nearest neighbors are a second estimate. It replaces the value
+  where it is clearly higher, unless a critic is named. Two discrete variables
+  are counted.
 
   Args:
-    x: `[n]`, `[n, d]`, or images `[n, h, w]` or `[n, h, w, c]`; integers of
-      few values are classes.
+    x: `[n]`, `[n, d]`, or images `[n, h, w]` or `[n, h, w, c]`; integers of few
+      values are classes.
     y: its partners; row i of x was observed with row i of y.
     critic: `auto`, or one of `cross_fit.CRITICS`.
-    seed: of folds, training, bootstrap and permutations: the same seed and
-      data give the same value on the same machine, if JAX has computed
-      nothing before (its settings are those of the command then).
-    say: told what is being done, a line at a time.
+    seed: seed of folds, training, bootstrap and permutations. The same seed and
+      data give the same value on the same machine, if JAX has computed nothing
+      before (it then has the settings of the command).
+    say: called with one line of text per step.
 
   Returns:
-    The estimate; print its `advice` beside it.
+    The estimate; print its `advice` with it.
+
+  Example:
+    >>> import numpy as np
+    >>> x, noise = np.random.default_rng(0).normal(size=(2, 500))
+    >>> result = estimate(x, x + noise, critic="copula")
+    >>> low, high = result.interval
+    >>> bool(low < np.log(2) / 2 < high)  # the truth, in nats
+    True
 
   Raises:
     UserError: arrays that cannot be paired, or fewer than 40 samples.
@@ -107,29 +118,29 @@ def estimate_paired(
   seed: int = 0,
   say: Callable[[str], None] = lambda text: None,
 ) -> Estimate:
-  """`estimate` of samples that have been read and checked already."""
+  """Estimates as `estimate` does, from samples that are already checked."""
   began = time.perf_counter()
   count = len(pairs.x)
   if count < FEWEST:
     raise UserError(
       f"x has {count} samples: at least {FEWEST} pairs are needed to fit a "
-      "critic and to judge it on others."
+      "critic and to test it on other pairs."
     )
   figures: dict[str, Any] = {
     "samples": count,
     "constant": 0,
     "duplicates": 0.0,
   } | value.NO_DOUBT
-  figures["same_column"], figures["row_order"] = order.shared(pairs)
+  figures["same_column"], figures["row_order"] = row_order.shared(pairs)
   if pairs.x_kind == pairs.y_kind == "discrete":
     figures["constant"] = sum(np.all(v == v[0]) for v in (pairs.x, pairs.y))
-    found, how, held = _nothing(count), "no varying column", ()
+    result, how, held = _nothing(count), "no varying column", ()
     if not figures["constant"]:
-      found, how = count_classes(pairs.x, pairs.y, seed), "plug-in"
+      result, how = count_classes(pairs.x, pairs.y, seed), "plug-in"
   else:
-    found, how, held, notes = _of_numbers(pairs, critic, seed, say)
+    result, how, held, notes = _of_numbers(pairs, critic, seed, say)
     pairs = dataclasses.replace(pairs, notes=(*pairs.notes, *notes))
-  figures |= found
+  figures |= result
   low, high = figures["interval"]
   names = warnings.flags(figures)
   return Estimate(
@@ -147,41 +158,42 @@ def estimate_paired(
 
 
 def _of_numbers(pairs, critic, seed, say):
-  """Figures, estimator in words, folds and notes, where a side has numbers."""
+  """Returns figures, estimator, folds and notes, if a side has numbers."""
   x, x_constant, x_notes = _floats("x", pairs.x, pairs.x_kind, pairs.x_text)
   y, y_constant, y_notes = _floats("y", pairs.y, pairs.y_kind, pairs.y_text)
-  found: dict[str, Any] = {"constant": x_constant + y_constant}
+  result: dict[str, Any] = {"constant": x_constant + y_constant}
   notes = (*x_notes, *y_notes)
   if not x.size or not y.size:
-    found |= _nothing(len(pairs.x))
-    return found, "no varying column", (), notes
+    result |= _nothing(len(pairs.x))
+    return result, "no varying column", (), notes
   if "image" not in (pairs.x_kind, pairs.y_kind):
-    found["duplicates"] = warnings.duplicated(x, y)
+    result["duplicates"] = warnings.duplicated(x, y)
   vectors = x.ndim == y.ndim == 2
   if vectors:
     # The columns that classes become are one column of the data.
-    found["columns"] = sum(
+    result["columns"] = sum(
       1 if kind == "discrete" else values.shape[1]
       for kind, values in ((pairs.x_kind, x), (pairs.y_kind, y))
     )
-    found["reduced"] = _reduced(x, y)
+    result["reduced"] = _reduced(x, y)
   fit = cross_fit(x, y, folds=_FOLDS, seed=seed, critic=critic, say=say)
-  found |= value.of_scores(fit, seed)
+  result |= value.of_scores(fit, seed)
   how = f"Donsker-Varadhan, cross-fitted ({fit.name})"
   if critic == "auto" and vectors:
     say("nearest neighbors")
-    found |= value.second_look(x, y, fit, found, seed)
-    how = found.pop("how", how)
-  found |= value.above_zero(found)
-  found |= value.below_entropy(found, pairs)
-  return found, how, fit.held, notes
+    result |= value.second_look(x, y, fit, result, seed)
+    how = result.pop("how", how)
+  result |= value.above_zero(result)
+  result |= value.below_entropy(result, pairs)
+  return result, how, fit.held, notes
 
 
 def _floats(side, values, kind, text) -> tuple[np.ndarray, int, tuple]:
-  """Floats `[n, d]` or `[n, h, w, c]` in [0, 1], constant columns, and notes.
+  """Returns floats, the number of constant columns, and notes.
 
-  Classes become a column each but the first; too many of them become one of
-  numbers, and are refused if they are texts.
+  The floats are columns `[n, d]`, or images `[n, h, w, c]` in [0, 1]. Each
+  class but the first becomes a column. Too many classes become one column of
+  numbers, or are refused if they are texts.
   """
   values = np.asarray(values)
   if kind == "image":
@@ -199,7 +211,7 @@ def _floats(side, values, kind, text) -> tuple[np.ndarray, int, tuple]:
       raise UserError(
         f"{side} is text of {len(classes):,} categories in {len(values):,} "
         f"rows: at most {min(_CLASSES, _CELLS // len(values))} can be compared "
-        "with numbers; join rare ones, or name a column of numbers."
+        "with numbers. Join rare categories, or name a column of numbers."
       )
     notes = (f"{side}: {len(classes)} distinct integers, taken as numbers.",)
   values = values.astype(np.float64)
@@ -208,18 +220,15 @@ def _floats(side, values, kind, text) -> tuple[np.ndarray, int, tuple]:
 
 
 def _reduced(x, y) -> str:
-  """Says what is fitted instead of all columns, or nothing."""
+  """Returns the numbers of columns if not all of them are fitted, or ""."""
   dims = x.shape[1], y.shape[1]
   if fit_whole(dims, int(len(x) * (1 - 1 / _FOLDS) * 7 / 8)):
     return ""
-  return (
-    f"of {dims[0]:,} columns of x and {dims[1]:,} of y, components or those "
-    "that correlate were fitted"
-  )
+  return f"The columns of both sides ({dims[0]:,} of x and {dims[1]:,} of y)"
 
 
 def _nothing(count: int) -> dict[str, Any]:
-  """A variable that never varies shares nothing."""
+  """Returns the figures of a variable that never varies and shares nothing."""
   return {
     "nats": 0.0,
     "interval": (0.0, 0.0),

@@ -1,4 +1,4 @@
-"""What a critic shows of pairs that it has not seen: their scores, in nats."""
+"""Scores of pairs that a critic was not fitted to, and their value in nats."""
 
 import dataclasses
 
@@ -21,8 +21,8 @@ class Held:
     pairs: their scores, `[n]`.
     matrix: scores of all combinations of the first m, `[m, m]`.
     fitted_nats: Donsker-Varadhan value of the pairs it was fitted to.
-    normalized: whether the scores are a ratio of densities, a copula's without
-      a network, whose partition is 1.
+    normalized: whether the scores are a log density ratio, as of a copula
+      without a network. Its partition is 1.
   """
 
   rows: np.ndarray
@@ -33,21 +33,21 @@ class Held:
 
 
 def donsker_varadhan(held: Held) -> float:
-  """Nats of one fold: mean score of its pairs less the log partition."""
+  """Returns nats of one fold: mean score of pairs minus log partition."""
   return shown(held.pairs, held.matrix, held.normalized)
 
 
 def log_partition(held: Held) -> tuple[float, float]:
-  """log mean exp of a fold's negatives, and how many carry it."""
+  """Returns log mean exp of negatives, and their effective number."""
   return _log_partition(held.matrix, held.normalized)
 
 
 def shown(pairs: np.ndarray, matrix: np.ndarray, normalized: bool) -> float:
-  """Donsker-Varadhan of scores `[n]`, with combinations `[m, m]` of some."""
+  """Returns nats of scores `[n]`, with combinations `[m, m]` of some pairs."""
   return float(np.mean(pairs) - _log_partition(matrix, normalized)[0])
 
 
 def _log_partition(matrix, normalized) -> tuple[float, float]:
-  """log mean exp of negatives in nats, and how many carry it."""
+  """Returns log mean exp of negatives, nats, and their effective number."""
   e, top = exponentials(matrix)
   return (of_ratio if normalized else log_mean)(e, top), carried(e)

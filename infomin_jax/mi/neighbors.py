@@ -1,12 +1,13 @@
-"""A second look without a model: distances to neighbors.
+"""A second estimate without a model, from distances to neighbors.
 
-Neighbors (KSG) know no copula and train nothing, so they fail elsewhere than
-critics do: they fall short at many nats and in many dimensions, and are good
-where a function bends, jumps or comes back. Two additions go further:
+Neighbors (KSG) assume no copula and are not trained, so they fail elsewhere
+than critics do. They fall short at many nats and in many dimensions. They are
+good where a function bends, jumps or returns to earlier values. Two additions
+extend them:
 
-  many nats      neighbors look at what is left of y after local fits to x
+  many nats      neighbors of the residuals of y after local fits to x
   many columns   if the columns of a side are independent of each other, what
-                 each shares with one of the other side adds up
+                 each shares with one column of the other side adds up
 """
 
 import dataclasses
@@ -19,34 +20,37 @@ from infomin_jax.estimators.nonneural import ksg_each, mixed_ksg_each
 from infomin_jax.mi.columns import normal_scores, own_ranks
 from infomin_jax.mi.local_fits import NOISE, fitted_each
 
-COLUMNS = 4  # of x and y together: beyond, neighbors are far away
-_ROWS = 20_000  # more would only take longer
-_CELLS = 1_280_000  # of the larger side in a sum
+# Most columns of x and y together; with more, neighbors are far away.
+COLUMNS = 4
+_ROWS = 20_000  # at most; more would only take longer
+# Most cells (rows times columns) of the larger side in a sum.
+_CELLS = 1_280_000
 _K = 3
-_SEED = 20030641  # of pairs dealt anew
+_SEED = 20030641  # seed of permuted pairs
 _KSG = "nearest neighbors (KSG, k = 3) of normal scores"
 FITTED = "nearest neighbors of residuals of local fits"
 
-_EDGES = 0.02  # of a value: what neighbors lose at edges of a support
-# Nats for each log of the rows from which KSG may fall short.
+_EDGES = 0.02  # share of a value that neighbors lose at edges of a support
+# Share of log(rows), in nats, from which KSG may fall short.
 _MANY = 0.25
 
-# Cosines of the ranks that a pair of columns is compared by.
+# Number of cosines of the ranks by which pairs of columns are compared.
 _WAVES = 6
-_TRIPLES = 64  # columns, at most, that are compared three by three
-_CHANCE = 1e-3  # of taking independent columns for dependent ones
+_TRIPLES = 64  # most columns that are compared by threes
+_CHANCE = 1e-3  # probability of taking independent columns for dependent
 
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-  """What neighbors show.
+  """The estimate of neighbors.
 
   Attributes:
-    rows: which pairs were looked at, `[m]`.
+    rows: the pairs that were used, `[m]`.
     each: what each pair adds to the mean, nats `[m]`.
     how: the estimator in words.
     ceiling: nats that it cannot exceed by much.
-    value: `each` of x in some rows with y in others, `([k], [k]) -> [k]`.
+    value: computes `each` of x in some rows with y in others, `([k], [k]) ->
+      [k]`.
   """
 
   rows: np.ndarray
@@ -57,46 +61,52 @@ class Look:
 
   @property
   def nats(self) -> float:
-    """Their estimate."""
+    """The estimate, in nats."""
     return float(np.mean(self.each))
 
   @property
   def chance(self) -> float:
-    """Their estimate where y is dealt anew; it should be 0, ties raise it."""
-    dealt = np.random.default_rng(_SEED).permutation(self.rows)
-    return float(np.mean(self.value(self.rows, dealt)))
+    """The estimate for permuted y, in nats. It should be 0; ties raise it."""
+    permuted = np.random.default_rng(_SEED).permutation(self.rows)
+    return float(np.mean(self.value(self.rows, permuted)))
 
   def interval(self) -> tuple[float, float]:
-    """Returns 95 % of it: the pairs by chance, and what half of them change."""
+    """Returns 95 % of the estimate, `(low, high)` in nats.
+
+    Its width is the sampling error, plus the change if half of the pairs are
+    used.
+    """
     half = len(self.rows) // 2
     parts = self.rows[:half], self.rows[half : 2 * half]
     halves = [np.mean(self.value(part, part)) for part in parts]
+    # 1.96 standard errors hold 95 % of a normal distribution.
     chance = 1.96 * np.std(self.each) / np.sqrt(len(self.each))
     wide = chance + float(abs(self.nats - np.mean(halves)))
     return self.nats - wide, self.nats + wide + _EDGES * self.nats
 
 
 def look(x: np.ndarray, y: np.ndarray, seed: int) -> Look | None:
-  """Looks at pairs, in the ways that apply; the clearly highest is returned.
+  """Estimates in all ways that apply, and returns the clearly highest value.
 
   Each way falls short of I(X; Y), or exceeds it by little.
 
   Args:
     x: `[n, dx]`.
     y: their partners, `[n, dy]`.
-    seed: of the rows that are looked at.
+    seed: of the rows that are used.
 
   Returns:
-    None where no way applies: in more than `COLUMNS` columns, if the columns
-    of both sides depend on each other, or no pair of columns is dependent.
+    None where no way applies. That is so in more than `COLUMNS` columns, if the
+    columns of both sides depend on each other, or no pair of columns is
+    dependent.
   """
   order = np.random.default_rng(seed).permutation(len(x))
   few = x.shape[1] + y.shape[1] <= COLUMNS
   if x.shape[1] == y.shape[1] == 1:
-    return _look_at_pairs(x, y, order[:_ROWS], [(0, 0)])
+    return _sum_over_pairs(x, y, order[:_ROWS], [(0, 0)])
   rows = order[: min(_ROWS, _CELLS // max(x.shape[1], y.shape[1]))]
   pairs, excess = _partners(x[rows], y[rows])
-  summed = _look_at_pairs(x, y, rows, pairs, excess) if pairs else None
+  summed = _sum_over_pairs(x, y, rows, pairs, excess) if pairs else None
   if not few:
     return summed
 
@@ -109,8 +119,8 @@ def look(x: np.ndarray, y: np.ndarray, seed: int) -> Look | None:
   return Look(rows, each, _KSG, float(np.log(len(rows))), value)
 
 
-def _look_at_pairs(x, y, rows, pairs, excess: float = 0.0) -> Look:
-  """Looks at the sum over pairs of columns, less an excess."""
+def _sum_over_pairs(x, y, rows, pairs, excess: float = 0.0) -> Look:
+  """Returns the sum over pairs of columns, minus an excess in nats."""
 
   def parts(a, b):
     return [_pair(x[a, i : i + 1], y[b, j : j + 1]) for i, j in pairs]
@@ -118,15 +128,15 @@ def _look_at_pairs(x, y, rows, pairs, excess: float = 0.0) -> Look:
   def value(a, b):
     return np.sum([each for each, _ in parts(a, b)], axis=0) - excess
 
-  found = parts(rows, rows)
-  fitted = [by_fits for _, by_fits in found]
+  terms = parts(rows, rows)
+  fitted = [by_fits for _, by_fits in terms]
   how = FITTED if any(fitted) else _KSG
   if len(pairs) > 1:
     how += f", summed over {len(pairs)} pairs of columns"
   elif x.shape[1] + y.shape[1] > 2:
     how += ", of one pair of columns"
   ceiling = np.log(len(rows) / np.where(fitted, NOISE, 1)).sum()
-  each = np.sum([each for each, _ in found], axis=0) - excess
+  each = np.sum([each for each, _ in terms], axis=0) - excess
   return Look(rows, each, how, float(ceiling), value)
 
 
@@ -136,18 +146,18 @@ def _clearly(more) -> bool:
 
 
 def _joint(x, y):
-  """Nats of each pair by KSG; where pairs are tied, by the mixed one."""
+  """Returns nats of each pair by KSG, or by mixed KSG where pairs are tied."""
   x, y = normal_scores(x), normal_scores(y)
   both = np.concatenate([x, y], axis=1)
   tied = len(np.unique(both, axis=0)) < len(both)
   return mixed_ksg_each(x, y, _K) if tied else ksg_each(x, y, _K)
 
 
-# One column a side.
+# One column per side.
 
 
 def _pair(x, y) -> tuple[np.ndarray, bool]:
-  """Nats of each pair of `x, y [n, 1]`, and whether by local fits."""
+  """Returns nats of each pair of `x, y [n, 1]`, and whether by local fits."""
   plain = _joint(x, y)
   if np.mean(plain) > _MANY * np.log(len(x)):
     fitted = fitted_each(x[:, 0], y[:, 0])
@@ -160,10 +170,11 @@ def _pair(x, y) -> tuple[np.ndarray, bool]:
 
 
 def _partners(x, y) -> tuple[list, float]:
-  """Pairs of columns whose nats add up, and by how much they are too high.
+  """Returns pairs of columns whose nats add up, and the excess of the sum.
 
   If the columns of Y are independent, I(X; Y) is at least the sum over j of
-  I(X; Y_j), and so of I(X_i; Y_j) for any i; likewise for the columns of X.
+  I(X; Y_j). So it is at least the sum of I(X_i; Y_j) for any choice of i. The
+  same holds for the columns of X.
   """
   size = len(x)
   waves = _waves(x), _waves(y)
@@ -171,7 +182,8 @@ def _partners(x, y) -> tuple[list, float]:
   cells = joint.shape[0] * joint.shape[1]
   sure = stats.chi2.isf(_CHANCE / cells, _WAVES**2) / size
   dependent = np.sum(joint**2, axis=(2, 3)) > sure  # [dx, dy]
-  # Of a normal pair, the others are powers of the first, and add nothing.
+  # The canonical correlations of a normal pair are powers of the first, which
+  # alone gives its nats.
   rho = np.linalg.svd(joint, compute_uv=False)[..., 0]
   shared = -0.5 * np.log1p(-(np.minimum(rho, 0.999) ** 2))
   shared = np.where(dependent, shared, 0)
@@ -181,7 +193,7 @@ def _partners(x, y) -> tuple[list, float]:
     partner = np.argmax(shared, axis=1 - side)
     if most.sum() <= best[0]:
       continue
-    # Columns that share nothing may depend on others.
+    # Columns that share nothing add nothing, so they may depend on others.
     excess = _excess(waves[side][..., most > 0], most.sum())
     if excess is not None and most.sum() - excess > best[0]:
       pairs = [(int(i), int(partner[i])) for i in np.flatnonzero(most)]
@@ -191,7 +203,7 @@ def _partners(x, y) -> tuple[list, float]:
 
 
 def _waves(values):
-  """Cosines of the ranks of each column, of variance 1, `[n, waves, d]`."""
+  """Returns cosines of the ranks of columns, with variance 1, `[n, w, d]`."""
   ranks = own_ranks(values)
   angle = np.pi * np.arange(1, _WAVES + 1)[:, None] * ranks[:, None]
   waves = np.cos(angle)
@@ -201,7 +213,7 @@ def _waves(values):
 
 
 def _spectrum(x, y):
-  """Correlations of the waves of all pairs of columns, `[dx, dy, w, w]`."""
+  """Returns correlations of the waves of column pairs, `[dx, dy, w, w]`."""
   size = len(x)
   joint = x.reshape(size, -1).T @ y.reshape(size, -1) / size
   shape = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
@@ -209,11 +221,11 @@ def _spectrum(x, y):
 
 
 def _excess(waves, nats) -> float | None:
-  """Nats that columns may share with each other unseen; None if they do.
+  """Returns nats by which a sum over columns is too high; None if too many.
 
-  The sum over columns exceeds I(X; Y) by no more than their total correlation,
-  of which half the sum of squared correlations is the leading term. Columns
-  are compared by twos and by threes; parities of four are not seen.
+  The sum exceeds I(X; Y) by at most the total correlation of the columns. Half
+  of the sum of squared correlations is its leading term. Columns are compared
+  by twos and by threes, so parities of four columns are missed.
   """
   size, _, columns = waves.shape
   if columns == 1:
@@ -228,6 +240,8 @@ def _excess(waves, nats) -> float | None:
     if not group.size:
       continue
     total, count = group.sum(), group.size
+    # For independent columns, `total` is chi-squared with mean `count` and
+    # deviation sqrt(2 count).
     more = 2 * max(total - count, 0) + 2 * np.sqrt(2 * count)
     least = stats.chi2.isf(_CHANCE / count, 1)
     depends = total > stats.chi2.isf(_CHANCE, count) or group.max() > least
@@ -239,14 +253,14 @@ def _excess(waves, nats) -> float | None:
 
 
 def _triples(wave):
-  """Correlations of a wave of each column with products of two others."""
+  """Returns correlations of a wave of a column with products of two others."""
   size, columns = wave.shape
   columns = min(columns, _TRIPLES)
-  found = [
+  products = [
     (wave[:, i, None] * wave[:, i + 1 : columns]).T
     @ wave[:, i + 1 : columns]
     / size
     for i in range(columns - 2)
   ]
-  each = [part[np.triu_indices(len(part), 1)] for part in found]
+  each = [part[np.triu_indices(len(part), 1)] for part in products]
   return np.concatenate(each or [np.zeros(0)]).astype(np.float64)

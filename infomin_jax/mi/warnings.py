@@ -1,4 +1,4 @@
-"""When not to believe an estimate: flags for programs, words for people."""
+"""Warnings about an estimate: a flag for programs, a sentence for people."""
 
 import math
 
@@ -6,90 +6,95 @@ import numpy as np
 
 from infomin_jax.output import number
 
-NO_DEPENDENCE = 0.05  # p value above which none was found
+NO_DEPENDENCE = 0.05  # p value above which no dependence is reported
 NEAR_CEILING = 0.5  # nats
-# Columns of both sides beyond which critics overlook some of what is bent, and
-# of few samples.
+# Columns of both sides beyond which critics miss a part of a dependence that no
+# copula describes: with enough samples, and with fewer than `_ROWS_PER_COLUMN`
+# samples per column.
 _MANY_COLUMNS, _FEW_COLUMNS = 20, 4
 _ROWS_PER_COLUMN = 200
-# flag -> what it says; `{...}` are figures of the estimate.
+# flag -> sentence; `{...}` are figures of the estimate
 WORDS = {
   "same_column": (
-    "{same_column}: a column that orders the rows as another one does shares "
-    "all its entropy with it, without a bound if its values never repeat; "
-    "leave one out, unless that is what you ask"
+    "{same_column}. Columns that order the rows identically share all of their "
+    "entropy, and their mutual information has no bound if their values never "
+    "repeat. Leave one of them out, unless this is the question you ask."
   ),
   "row_order": (
-    "{row_order}: both follow the order of the rows, as row numbers, ids, time "
-    "stamps and sorted classes do, and share many nats by that alone; leave "
-    "them out"
+    "{row_order}: both columns follow the order of the rows, as row numbers, "
+    "IDs, time stamps and sorted classes do. This order alone gives many nats. "
+    "Leave these columns out."
   ),
-  "constant": "{constant} of the columns are constant and were left out",
+  "constant": "Constant columns were left out: {constant}.",
   "reduced": (
-    "{reduced}: too many for the samples, so that the value is a lower bound "
-    "for what they share"
+    "{reduced} are too many for the samples. Critics were fitted to principal "
+    "components, or to the columns that correlate with the other side, so the "
+    "value is a lower bound for all columns."
   ),
   "many_classes": (
-    "pairs dealt anew show {chance:.2f} nats by chance alone: there are too "
-    "many classes for the samples, and the value may be as much too high"
+    "Permuted pairs show {chance:.2f} nats by chance alone, because there are "
+    "too many classes for the samples. The value may be too high by as much."
   ),
   "duplicates": (
-    "{duplicates:.0%} of the pairs are copies of others; copies in two folds "
-    "make what was seen in training look new, so the value may be too high"
+    "{duplicates:.0%} of the pairs repeat an earlier pair. A copy in another "
+    "fold was already used in training, so the value may be too high."
   ),
   "few_samples": (
-    "{samples} pairs are too few for {nats} nats: a bound from that many "
-    "needs about exp(nats) of them for each unit; take more samples"
+    "{samples} pairs are too few for {nats} nats: the number of pairs that a "
+    "bound needs grows as exp(nats). Take more samples."
   ),
   "near_ceiling": (
-    "the value is within 0.5 of {ceiling} nats, the most that this many "
-    "negatives can show: the truth may be much higher"
+    "The value is within 0.5 nats of the ceiling, {ceiling} nats, which is the "
+    "most that these samples can show. The truth may be much higher."
   ),
-  "wide_interval": "the interval is wider than the value",
+  "wide_interval": "The interval is wider than the value.",
   "critic_short": (
-    "the critics show {critic_short} nats: the value is that of nearest "
-    "neighbors, which is no bound"
+    "The value comes from nearest neighbors and is not a bound. The critics "
+    "show {critic_short} nats."
   ),
   "below_zero": (
-    "on new pairs the critic is worse than none ({below_zero} nats): the "
-    "value is 0, or more than so few samples can show"
+    "On new pairs the critic scores worse than no critic ({below_zero} nats). "
+    "Either x and y share nothing, or the samples are too few to show it."
   ),
   "bounds_apart": (
-    "lower and upper bounds are {apart} nats apart: the critic is far "
-    "from the log density ratio"
+    "Lower and upper bounds of this critic are {apart} nats apart, so the "
+    "critic is far from the log density ratio."
   ),
   "model_based": (
-    "too few negatives carry the partition, so it was taken from the fitted "
-    "model: the value is as good as that model, and no bound"
+    "Too few negatives determine the partition function, so it was taken from "
+    "the fitted model. The value is as good as that model, and is not a bound."
   ),
   "thin_partition": (
-    "too few negatives carry the partition of the critic: the value may be far "
-    "off, to either side; compare other seeds, or take more samples"
+    "Too few negatives determine the partition function of the critic. The "
+    "value may be far too high or too low. Compare other seeds, or take more "
+    "samples."
   ),
   "overfitted": (
-    "the critic scores {optimism} nats more on pairs that it was fitted "
-    "to: the truth is likely to lie between; take more samples"
+    "The critic scores {optimism} nats more on the pairs that it was fitted to "
+    "than on new pairs. The truth probably lies between the two. Take more "
+    "samples."
   ),
   "still_rising": (
-    "twice the pairs made the critic show {rise} nats more, and more pairs "
-    "would go on: the truth is likely to be higher"
+    "A critic fitted to twice as many pairs shows {rise} nats more, and this "
+    "growth has not ended. The truth is probably higher."
   ),
   "bent": (
-    "the dependence is bent, and in {columns} columns critics find only a part "
-    "of that: the truth may be higher"
+    "A Student-t copula does not describe this dependence. In {columns} "
+    "columns, other critics find only a part of it, so the truth may be higher."
   ),
-  "independent": "no dependence was found (p = {p_value:.2g})",
+  "independent": "No dependence was found (p = {p_value:.2g}).",
 }
 
 
 def flags(figures: dict) -> tuple[str, ...]:
-  """The flags that hold, in the order of `WORDS`.
+  """Returns the flags that hold, in the order of `WORDS`.
 
   Args:
     figures: `nats`, `interval`, `ceiling`, `samples`, `p_value`, `optimism`,
-      `apart`, `model_based`, `thin_partition`, `constant` and `duplicates` of
-      an estimate. Texts `same_column`, `row_order` and `reduced`, and nats
-      `chance` of dealt classes, where there are any.
+      `apart`, `model_based`, `thin_partition`, `bent`, `constant` and
+      `duplicates` of an estimate. Optional: the texts `same_column`,
+      `row_order` and `reduced`; the number of `columns`; and the nats `chance`
+      (of permuted classes), `critic_short`, `below_zero` and `rise`.
   """
   chance = figures.get("chance", 0.0)
   nats, (low, high) = figures["nats"], figures["interval"]
@@ -118,27 +123,25 @@ def flags(figures: dict) -> tuple[str, ...]:
 
 
 def _many(columns: int, samples: int) -> bool:
-  """Returns whether critics overlook some of what is bent in so many
-  columns.
-  """
+  """Returns whether critics miss a part of what is in so many columns."""
   few = samples < _ROWS_PER_COLUMN * columns
   return columns > _MANY_COLUMNS or (columns > _FEW_COLUMNS and few)
 
 
 def words(names: tuple[str, ...], figures: dict) -> tuple[str, ...]:
-  """One sentence a flag."""
+  """Returns one sentence per flag."""
   nats = (
     *("nats", "ceiling", "apart", "optimism", "critic_short", "below_zero"),
     "rise",
   )
-  shown = figures | {n: number(figures[n]) for n in nats if n in figures}
-  return tuple(WORDS[name].format(**shown) for name in names)
+  rounded = figures | {n: number(figures[n]) for n in nats if n in figures}
+  return tuple(WORDS[name].format(**rounded) for name in names)
 
 
 def duplicated(x: np.ndarray, y: np.ndarray) -> float:
-  """The share of pairs of which an equal one came before, 0 to 1."""
+  """Returns the share of pairs that repeat an earlier pair, 0 to 1."""
   rows = np.concatenate([x.reshape(len(x), -1), y.reshape(len(y), -1)], axis=1)
-  # Bytes of a row as one value: sorting these is quick.
+  # The bytes of a row become one value, because sorting such values is fast.
   flat = np.ascontiguousarray(rows, np.float64)
   keys = flat.view(np.dtype((np.void, flat.strides[0]))).reshape(-1)
   return 1 - len(np.unique(keys)) / len(keys)

@@ -1,16 +1,16 @@
-"""Objectives: weighted sums of terms, each a bound that training raises.
+"""Objectives: weighted sums of terms, such as a bound that training raises.
 
-Add one: write a term (`term.py` says what it is) and enter it in `TERMS`;
-a config's `objective` names terms and gives each its weight.
+To add a term, write a subclass of `Term` (`term.py`) and enter it in `TERMS`.
+A config's `objective` names terms and gives each a weight.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
-import flax.linen as nn
+import jax
 
 from infomin_jax.critics import CRITICS
-from infomin_jax.errors import UserError, build, lookup
+from infomin_jax.errors import UserError, bind, build, check_kind, lookup
 from infomin_jax.estimators import ESTIMATORS
 from infomin_jax.objectives.bank import Bank
 from infomin_jax.objectives.byol import BootstrapYourOwnLatent
@@ -34,6 +34,7 @@ from infomin_jax.objectives.targets import (
   Regression,
   Supervised,
 )
+from infomin_jax.objectives.term import Term
 from infomin_jax.objectives.view_labels import ViewLabels
 
 TERMS = {
@@ -61,6 +62,7 @@ TERMS = {
 __all__ = [
   "TERMS",
   "Learner",
+  "Term",
   "build_terms",
   "check_data",
   "init_learner",
@@ -69,19 +71,20 @@ __all__ = [
 ]
 
 
-def needs_ema(terms: Mapping[str, nn.Module]) -> bool:
+def needs_ema(terms: Mapping[str, Term]) -> bool:
   """Returns whether a term wants views encoded by a momentum copy."""
   return bool(target_views(terms))
 
 
 def build_terms(
   objective: Mapping,
-) -> tuple[dict[str, nn.Module], dict[str, float]]:
+) -> tuple[dict[str, Term], dict[str, float]]:
   """Terms and weights from `config.objective`, a mapping `term -> options`.
 
   Options have `weight`; `term`, the name in `TERMS`, if the key is another (of
   two terms of one kind); and, where the term has them, `critic` (a mapping with
-  a `name`) and `estimator` (a name). The others are the term's own.
+  a `name`) and `estimator` (a name, or a mapping with a `name` and options of
+  the function). The others are the term's own.
 
   Raises:
     UserError: no term, an unknown name or key, or a weight that is not above 0.
@@ -100,12 +103,10 @@ def build_terms(
     if "critic" in options:
       options["critic"] = build(f"{at}.critic", options["critic"], CRITICS)
     if "estimator" in options:
-      options["estimator"] = lookup(
-        "estimator", options["estimator"], ESTIMATORS
-      )
+      options["estimator"] = _estimator(at, options["estimator"])
     terms[name] = build(at, {"name": kind, **options}, TERMS)
-    if hasattr(terms[name], "check"):
-      terms[name].check(f"config.{at}")
+    check_kind(f"config.{at}", terms[name], Term)
+    terms[name].check(f"config.{at}")
   if not terms:
     raise UserError(
       f"config.objective is empty: name at least one of {', '.join(TERMS)}."
@@ -113,9 +114,21 @@ def build_terms(
   return terms, weights
 
 
-def check_data(
-  terms: Mapping[str, nn.Module], images: int, batch: int
-) -> list[str]:
+def _estimator(at: str, named: str | Mapping) -> Callable[..., jax.Array]:
+  """`scores -> nats` of a name, or of a name and options of the function.
+
+  Args:
+    at: the term, for messages.
+    named: such as `smile`, or `{"name": "smile", "tau": 2.0}`.
+  """
+  if isinstance(named, str):
+    return lookup("estimator", named, ESTIMATORS).fn
+  table = {name: bound.fn for name, bound in ESTIMATORS.items()}
+  estimator = bind(f"{at}.estimator", named, table, "scores", "mask")
+  return estimator if estimator.keywords else estimator.func
+
+
+def check_data(terms: Mapping[str, Term], images: int, batch: int) -> list[str]:
   """Returns lines of advice on terms that remember images.
 
   Args:
@@ -129,6 +142,5 @@ def check_data(
   lines = [
     term.check_data(f"config.objective.{name}", images, batch)
     for name, term in terms.items()
-    if hasattr(term, "check_data")
   ]
   return [line for line in lines if line]

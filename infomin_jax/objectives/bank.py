@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from infomin_jax.critics import unit
 from infomin_jax.errors import UserError
 from infomin_jax.objectives import memory
-from infomin_jax.objectives.term import Outcome, Seen
+from infomin_jax.objectives.term import Outcome, Seen, Term
 
 # Negatives of a row that are read at a time.
 _TILE = 1024
 
 
-class Bank(nn.Module):
+class Bank(Term):
   """Maximizes I(query; key) with a memory of one key an image.
 
   Positives are the image's own entry, negatives entries drawn uniformly with
@@ -51,7 +51,6 @@ class Bank(nn.Module):
   jigsaw: float = 0.0
   pieces: int = 1
   own_statistics: bool = False
-  targets = ()
 
   @property
   def online(self) -> tuple[int, ...]:

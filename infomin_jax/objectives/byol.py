@@ -2,15 +2,14 @@
 
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from infomin_jax.critics import Head, unit
-from infomin_jax.objectives.term import Outcome, Seen
+from infomin_jax.objectives.term import Outcome, Seen, Term
 
 
-class BootstrapYourOwnLatent(nn.Module):
+class BootstrapYourOwnLatent(Term):
   """Raises the cosine of a prediction and the momentum copy's projection.
 
   Both views predict each other. Batch norm and the momentum copy keep the

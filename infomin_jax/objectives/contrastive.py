@@ -12,10 +12,10 @@ from infomin_jax.errors import UserError
 from infomin_jax.estimators import infonce
 from infomin_jax.estimators.scores import Factored, log_sum_exp, positives
 from infomin_jax.objectives import scoring
-from infomin_jax.objectives.term import Outcome, Seen
+from infomin_jax.objectives.term import Outcome, Seen, Term
 
 
-class Contrastive(nn.Module):
+class Contrastive(Term):
   """Maximizes I(v1; v2) between every pair of views of an image.
 
   With the cosine of a shared projection head and InfoNCE this is SimCLR with
@@ -40,7 +40,6 @@ class Contrastive(nn.Module):
   within: bool = False
   stream: bool | str = "auto"
   online = None
-  targets = ()
   least_views = 2
 
   def check(self, at: str) -> None:

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 import optax
 
 from infomin_jax.errors import UserError
-from infomin_jax.objectives.term import Outcome, Seen
+from infomin_jax.objectives.term import Outcome, Seen, Term
 
 Array = jax.Array
 
 
-class Coordinates(nn.Module):
+class Coordinates(Term):
   """Predicts the row and the column of local features, from the summary too.
 
   Absolute: p(i, j | y, c_ij) for every place of the map. Relative: p(i - i',
@@ -31,7 +31,6 @@ class Coordinates(nn.Module):
   relative: bool = False
   hidden: tuple[int, ...] = (512, 512)
   summary_view: int = 0
-  targets = ()
 
   @property
   def online(self) -> tuple[int, ...]:

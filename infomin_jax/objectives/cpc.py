@@ -9,10 +9,10 @@ import jax.numpy as jnp
 
 from infomin_jax.errors import UserError
 from infomin_jax.objectives import scoring
-from infomin_jax.objectives.term import Outcome, Seen
+from infomin_jax.objectives.term import Outcome, Seen, Term
 
 
-class PredictiveCoding(nn.Module):
+class PredictiveCoding(Term):
   """Maximizes I(features of a place; a summary of the rows above).
 
   A GRU goes down the rows of the local map, each row first mixed by a 1 x 3
@@ -38,8 +38,6 @@ class PredictiveCoding(nn.Module):
   critic: nn.Module
   estimator: Callable[..., jax.Array]
   ahead: int = 3
-  online = (0,)
-  targets = ()
 
   def setup(self):
     self.critics = [self.critic.clone() for _ in range(self.ahead)]

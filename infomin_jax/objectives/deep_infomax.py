@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from infomin_jax.encoders.features import Features, named_taps
 from infomin_jax.errors import UserError, lookup
 from infomin_jax.objectives import scoring
-from infomin_jax.objectives.term import Outcome, Seen
+from infomin_jax.objectives.term import Outcome, Seen, Term
 
 
-class DeepInfoMax(nn.Module):
+class DeepInfoMax(Term):
   """Maximizes I(features of an image; its summary).
 
   Local (eq. 6): `features` names a map and the critic scores every place of
@@ -55,7 +55,6 @@ class DeepInfoMax(nn.Module):
   summary_view: int = 0
   negatives: int = 0
   stream: bool | str = "auto"
-  targets = ()
 
   @property
   def online(self) -> tuple[int, ...]:

@@ -1,48 +1,37 @@
-"""From views to features: what is encoded together, and what terms see of it.
+"""From views to features, by an encoder that is bound to its variables.
 
 A term names features by number. For most encoders feature i is that of view i.
-An encoder that splits an image (`count` parts, `parts_of(images, train)`) gives
-each part features of its own: part p of view v is number `v * count + p`.
+An encoder that splits images into `count` pieces has features of each: piece p
+of view v is number `v * count + p`.
 
-A view `[b, p, h, w, c]` is a sequence for an encoder that has
-`sequence(frames, train)`. For all others it is p patches of an image, encoded
-one by one: features are `[b, p, ...]`.
+A view `[b, p, h, w, c]` is a sequence for an encoder with `sequence`. For all
+others it is p patches of an image, encoded one by one: features are `[b, p,
+...]`.
 """
 
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from infomin_jax.encoders.features import Features
+from infomin_jax.encoders.features import Encoder, Features
 from infomin_jax.errors import UserError
+from infomin_jax.objectives.term import Term
 
 Views = tuple[jax.Array, ...]
-# Images to the features of each part of a view.
-Encode = Callable[[jax.Array], tuple[Features, ...]]
 
 
-def count_parts(encoder: nn.Module) -> int:
-  """Into how many parts the encoder splits an image; 1 for most."""
-  return getattr(encoder, "count", 1)
+def online_views(terms: Mapping[str, Term], count: int) -> tuple[int, ...]:
+  """Returns which of `count` features the terms read of the trained encoder.
 
-
-def each_part(encoder: nn.Module, images: jax.Array, train: bool):
-  """Features of each part of images `[b, h, w, c]`, a tuple."""
-  if count_parts(encoder) == 1:
-    return (encoder(images, train),)
-  return encoder.parts_of(images, train)
-
-
-def online_views(terms, count: int) -> tuple[int, ...]:
-  """Returns which features of `count` views terms want."""
+  Raises:
+    UserError: a term needs more features than there are.
+  """
   wanted = set()
   for name, term in terms.items():
     views = range(count) if term.online is None else term.online
-    least = getattr(term, "least_views", 1)
-    needed = max(least, *(i + 1 for i in (*views, *term.targets)))
+    needed = max(term.least_views, *(i + 1 for i in (*views, *term.targets)))
     if count < needed:
       raise UserError(
         f"config.objective.{name} compares {needed} views, but config.views "
@@ -52,103 +41,167 @@ def online_views(terms, count: int) -> tuple[int, ...]:
   return tuple(sorted(wanted))
 
 
-def target_views(terms) -> tuple[int, ...]:
-  """Returns which views terms want from the momentum encoder."""
+def target_views(terms: Mapping[str, Term]) -> tuple[int, ...]:
+  """Returns which features the terms read of the momentum encoder."""
   return tuple(sorted({i for term in terms.values() for i in term.targets}))
 
 
 def encode_views(
+  encoder: Encoder,
   views: Views,
   wanted: tuple[int, ...],
-  parts: int,
-  whole: Encode,
-  several: Encode,
-) -> dict[int, Features]:
-  """The wanted features; views of one size go through the encoder together.
+  train: bool,
+  *,
+  key: Callable[[], jax.Array],
+  slices: int = 1,
+  patches: Mapping | None = None,
+) -> tuple[dict[int, Features], dict[str, Any]]:
+  """Encodes views of one size together.
 
   The batch stays the leading axis: views are interleaved, `[b v, h, w, c]`, so
-  that a batch sharded over devices stays where it is.
+  that the rows of a batch sharded over devices stay on their device.
 
   Args:
-    views: arrays `[b, h, w, c]` or `[b, p, h, w, c]`.
+    encoder: bound.
+    views: normalized, `[b, h, w, c]` or `[b, p, h, w, c]` each.
     wanted: numbers of features.
-    parts: features of a view.
-    whole: encodes images of several views, `[b, v, h, w, c]`, to features
-      `[b v, ...]`.
-    several: encodes sequences, or images in patches, `[b, p, h, w, c]`.
-  """
-  found = {}
-  needed = sorted({i // parts for i in wanted})
-  for shape in dict.fromkeys(views[i].shape for i in needed):
-    same = [i for i in needed if views[i].shape == shape]
-    if len(shape) == 5:
-      encoded = {i: several(views[i]) for i in same}
-    else:
-      stacked = jnp.stack([views[i] for i in same], axis=1)
-      together = whole(stacked)
-      encoded = {
-        i: jax.tree.map(
-          functools.partial(_every, start=position, count=len(same)), together
-        )
-        for position, i in enumerate(same)
-      }
-    for i, of_parts in encoded.items():
-      found |= {i * parts + part: f for part, f in enumerate(of_parts)}
-  return found
-
-
-def parts_of(batch, parts: int):
-  """The slices of arrays `[b, ...]`, `[parts, b / parts, ...]` each."""
-  # [b] -> [b / parts, parts] keeps every device's rows on that device.
-  return jax.tree.map(
-    lambda x: jnp.moveaxis(x.reshape(-1, parts, *x.shape[1:]), 1, 0), batch
-  )
-
-
-def encode_in_parts(encoder: nn.Module, variables, key, images, parts: int):
-  """Features of images, one part of the batch after another.
-
-  Only inputs and statistics of a part are kept for the backward pass.
-
-  Args:
-    encoder: unbound.
-    variables: its own.
-    key: of dropout.
-    images: `[b, v, h, w, c]`.
-    parts: how many; the batch divides by it.
+    train: whether statistics are those of the batch, and dropout is on.
+    key: draws a key of dropout; called only where the encoder is applied to
+      variables other than its own.
+    slices: how many slices of the batch are encoded one after another.
+    patches: running statistics of patches, if they have their own.
 
   Returns:
-    Features `[b v, ...]`, and batch statistics as the last part leaves them.
+    Features by number, and batch statistics that moved: `encoder` after
+    slices, `patches` where these have their own.
   """
+  encoded, moved = {}, {}
+  needed = sorted({i // encoder.count for i in wanted})
+  for shape in dict.fromkeys(views[i].shape for i in needed):
+    same = [i for i in needed if views[i].shape == shape]
+    if len(shape) == 4:
+      stacked = jnp.stack([views[i] for i in same], axis=1)  # [b, v, h, w, c]
+      if slices > 1:
+        together, moved["encoder"] = _in_slices(encoder, stacked, slices, key())
+      else:
+        flat = stacked.reshape(-1, *shape[1:])
+        together = encoder.parts_of(flat, train)
+      for position, i in enumerate(same):
+        encoded[i] = _every(together, position, len(same))
+    elif encoder.sequence is not None:
+      encoded |= {i: (encoder.sequence(views[i], train),) for i in same}
+    else:
+      for i in same:
+        flat = views[i].reshape(-1, *shape[2:])
+        if patches is None:
+          features = encoder.parts_of(flat, train)
+        else:
+          features, patches = _of_patches(encoder, flat, train, patches, key)
+          moved["patches"] = patches
+        encoded[i] = jax.tree.map(
+          lambda x, size=shape[:2]: x.reshape(*size, *x.shape[1:]), features
+        )
+  features = {
+    i * encoder.count + piece: of_piece
+    for i, pieces in encoded.items()
+    for piece, of_piece in enumerate(pieces)
+  }
+  return features, moved
+
+
+def encode_more(
+  encoder: Encoder, images: jax.Array, fixed: bool, key: jax.Array
+) -> Features:
+  """Encodes further images for a term, with the statistics of their batch.
+
+  The running statistics do not change.
+
+  Args:
+    encoder: bound.
+    images: in the encoder's range, `[b, h, w, c]`.
+    fixed: whether no gradient reaches the encoder.
+    key: of dropout.
+  """
+  module, variables = encoder.unbind()
+  if fixed:
+    variables = jax.lax.stop_gradient(variables)
+  features, _ = module.apply(
+    variables, images, True, mutable=["batch_stats"], rngs={"dropout": key}
+  )
+  return features
+
+
+def _of_patches(encoder, images, train, stats, key):
+  """Encodes patches `[b, h, w, c]` with running statistics of their own."""
+  module, variables = encoder.unbind()
+  features, moved = module.apply(
+    {**variables, "batch_stats": stats},
+    images,
+    train,
+    rngs={"dropout": key()} if train else None,
+    mutable=["batch_stats"],
+    method="parts_of",
+  )
+  return features, moved["batch_stats"] if train else stats
+
+
+def _in_slices(encoder, images, slices, key):
+  """Encodes images one slice of the batch after another.
+
+  Only the inputs and the statistics of a slice are kept for the backward pass,
+  which encodes it again.
+
+  Args:
+    encoder: bound.
+    images: `[b, v, h, w, c]`.
+    slices: how many; the batch divides by it.
+    key: of dropout.
+
+  Returns:
+    Features `[b v, ...]`, and batch statistics as the last slice leaves them.
+  """
+  module, variables = encoder.unbind()
   fixed = {name: x for name, x in variables.items() if name != "batch_stats"}
 
   @jax.checkpoint
-  def encode(stats, part):
-    i, piece = part
-    features, moved = nn.apply(each_part, encoder, mutable=["batch_stats"])(
+  def encode(stats, numbered):
+    i, some = numbered
+    features, moved = module.apply(
       {**fixed, "batch_stats": stats},
-      piece.reshape(-1, *piece.shape[2:]),
+      some.reshape(-1, *some.shape[2:]),
       True,
       rngs={"dropout": jax.random.fold_in(key, i)},
+      mutable=["batch_stats"],
+      method="parts_of",
     )
     return moved.get("batch_stats", {}), features
 
-  def joined(x):  # [parts, b / parts v, ...]
-    x = x.reshape(parts, -1, images.shape[1], *x.shape[2:])
+  def joined(x):  # [slices, b / slices v, ...]
+    x = x.reshape(slices, -1, images.shape[1], *x.shape[2:])
     return jnp.moveaxis(x, 0, 1).reshape(-1, *x.shape[3:])
 
   start = variables.get("batch_stats", {})
-  pieces = jnp.arange(parts), parts_of(images, parts)
-  stats, found = jax.lax.scan(encode, start, pieces)
-  return jax.tree.map(joined, found), stats
+  numbered = jnp.arange(slices), slices_of(images, slices)
+  stats, features = jax.lax.scan(encode, start, numbered)
+  return jax.tree.map(joined, features), stats
 
 
-def _every(x: jax.Array, start: int, count: int) -> jax.Array:
-  """Rows `start`, `start + count`, ... of `[b count, ...]`: `[b, ...]`."""
-  return x.reshape(-1, count, *x.shape[1:])[:, start]
+def slices_of(batch, slices: int):
+  """Cuts arrays `[b, ...]` into slices, `[slices, b / slices, ...]` each."""
+  # [b] -> [b / slices, slices] keeps every device's rows on that device.
+  return jax.tree.map(
+    lambda x: jnp.moveaxis(x.reshape(-1, slices, *x.shape[1:]), 1, 0), batch
+  )
+
+
+def _every(tree, start: int, count: int):
+  """Takes every `count`-th row of `[b count, ...]` from `start` on."""
+  return jax.tree.map(
+    lambda x: x.reshape(-1, count, *x.shape[1:])[:, start], tree
+  )
 
 
 def shuffled(key: jax.Array, views: Views) -> tuple[Views, jax.Array]:
-  """The views in a random order of the batch, and what restores it, `[b]`."""
+  """Returns views in a random order of the batch, and the inverse, `[b]`."""
   order = jax.random.permutation(key, len(views[0]))
   return tuple(view[order] for view in views), jnp.argsort(order)

@@ -5,6 +5,7 @@ makes images of it, in the encoder's range. With `prior` beside it `autoencoder`
 is the adversarial autoencoder.
 """
 
+import dataclasses
 from collections.abc import Mapping
 
 import flax.linen as nn
@@ -15,12 +16,12 @@ from infomin_jax.critics import Head
 from infomin_jax.encoders.decoder import Decoder
 from infomin_jax.objectives.deep_infomax import read
 from infomin_jax.objectives.prior import both_sides, squared_slope, tell_apart
-from infomin_jax.objectives.term import Outcome, Seen
+from infomin_jax.objectives.term import Outcome, Seen, Term
 
 Array = jax.Array
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(Term):
   """Lowers the squared error of the image decoded from y.
 
   Attributes:
@@ -28,8 +29,6 @@ class Autoencoder(nn.Module):
   """
 
   width: int = 64
-  online = (0,)
-  targets = ()
 
   @nn.compact
   def __call__(self, seen: Seen, train: bool) -> Outcome:
@@ -41,7 +40,7 @@ class Autoencoder(nn.Module):
     return Outcome(loss, {"squared_error": loss})
 
 
-class VAE(nn.Module):
+class VAE(Term):
   """Variational autoencoder: y is the mean of the code's Gaussian.
 
   Attributes:
@@ -58,8 +57,6 @@ class VAE(nn.Module):
   beta: float = 1.0
   spread: str = "fc"
   width: int = 64
-  online = (0,)
-  targets = ()
 
   def setup(self):
     self.generator = Generator(self.width)
@@ -85,7 +82,7 @@ class VAE(nn.Module):
     return Outcome(error + self.beta * kl, {"squared_error": error, "kl": kl})
 
 
-class BiGAN(nn.Module):
+class BiGAN(Term):
   """A discriminator tells (x, E(x)) from (G(z), z); both sides deceive it.
 
   Attributes:
@@ -98,11 +95,9 @@ class BiGAN(nn.Module):
     <https://arxiv.org/abs/1605.09782>`_, 2017, eq. 3.
   """
 
-  adversary: Mapping
+  adversary: Mapping = dataclasses.field()  # without a default
   penalty: float = 0.5
   width: int = 64
-  online = (0,)
-  targets = ()
 
   def setup(self):
     self.discriminator = PairDiscriminator(self.width)

@@ -1,5 +1,6 @@
 """A generator that is trained by prior matching alone."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,12 +12,12 @@ from infomin_jax.critics import Head
 from infomin_jax.errors import UserError
 from infomin_jax.objectives.generative import Generator
 from infomin_jax.objectives.prior import both_sides, squared_slope, tell_apart
-from infomin_jax.objectives.term import Outcome, Seen
+from infomin_jax.objectives.term import Outcome, Seen, Term
 
 Array = jax.Array
 
 
-class PriorGenerator(nn.Module):
+class PriorGenerator(Term):
   """Real images are encoded to N(0, 1), generated ones to N(offset, 1).
 
   The encoder maps images to one number. Two discriminators hold the codes of
@@ -39,14 +40,12 @@ class PriorGenerator(nn.Module):
     appendix; settings from the authors' older code, `nets/vral.py`.
   """
 
-  adversary: Mapping
+  adversary: Mapping = dataclasses.field()  # without a default
   noise: int = 64
   offset: float = 1.0
   penalty: float = 2.0
   contraction: float = 0.5
   width: int = 64
-  online = (0,)
-  targets = ()
 
   def setup(self):
     self.discriminator = TwoHeads()

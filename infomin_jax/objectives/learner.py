@@ -1,8 +1,8 @@
 """From an encoder and weighted terms to one objective.
 
-`Learner` is the whole network that training moves: the encoder and the critics
-of the terms. `make_objective` closes it over the views and gives the function
-that the training step differentiates.
+`Learner` is the whole network that is trained: the encoder and the critics of
+the terms. `make_objective` combines it with the views to the function that the
+training step differentiates.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,20 +11,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from infomin_jax.encoders.features import Features
+from infomin_jax.encoders.features import Encoder, Features
 from infomin_jax.errors import UserError
 from infomin_jax.estimators.scores import Scores
-from infomin_jax.objectives.encoding import (
-  Views,
-  count_parts,
-  each_part,
-  encode_in_parts,
-  encode_views,
-  online_views,
-  shuffled,
-  target_views,
-)
-from infomin_jax.objectives.term import Seen
+from infomin_jax.objectives import encoding
+from infomin_jax.objectives.encoding import Views, online_views, target_views
+from infomin_jax.objectives.term import Seen, Term
 from infomin_jax.views.image_ops import to_float
 
 
@@ -35,19 +27,19 @@ class Learner(nn.Module):
     encoder: `(images [b, h, w, c], train) -> Features`.
     terms: name -> term.
     weights: name -> weight of the term in the loss.
-    mean: subtracted from the images, one number or one a channel.
-    std: what they are divided by then.
-    grad_cache: parts in which a batch is encoded, one after another, and again
-      for the gradient: memory is that of a part, while scores and gradient are
-      those of the whole batch. Batch statistics are those of a part.
+    mean: subtracted from the images, one number or one per channel.
+    std: divides them afterwards.
+    grad_cache: slices in which a batch is encoded, one after another, and again
+      for the gradient: memory is that of a slice, while scores and gradient are
+      those of the whole batch. Batch statistics are those of a slice.
 
   References:
     Gao et al., `Scaling Deep Contrastive Learning Batch Size under Memory
     Limited Setup <https://arxiv.org/abs/2101.06983>`_, 2021.
   """
 
-  encoder: nn.Module
-  terms: dict[str, nn.Module]
+  encoder: Encoder
+  terms: dict[str, Term]
   weights: dict[str, float]
   mean: tuple[float, ...] = (0.5,)
   std: tuple[float, ...] = (0.5,)
@@ -60,13 +52,13 @@ class Learner(nn.Module):
       if len(values) not in (1, images.shape[-1]):
         raise UserError(
           f"config.normalize.{name} has {len(values)} values, but images have "
-          f"{images.shape[-1]} channels: give one value or one a channel."
+          f"{images.shape[-1]} channels: give one value or one per channel."
         )
     mean, std = self._statistics(images.ndim)
     return (images - mean) / std
 
   def _statistics(self, ndim: int = 4) -> tuple[jax.Array, jax.Array]:
-    """Mean and std, of one value or one a channel, with `ndim` axes."""
+    """Mean and std, of one value or one per channel, with `ndim` axes."""
     mean = jnp.asarray(self.mean, jnp.float32)
     std = jnp.asarray(self.std, jnp.float32)
     shape = (*[1] * (ndim - 1), -1)
@@ -76,62 +68,36 @@ class Learner(nn.Module):
     """Features of images `[b, h, w, c]`, uint8 or float in [0, 1]."""
     return self.encoder(self.normalize(images), train)
 
-  @property
-  def parts(self) -> int:
-    """Into how many parts, each with features of its own, a view is split."""
-    return count_parts(self.encoder)
-
   def encode_views(
     self, views: Views, wanted: tuple[int, ...], train: bool
   ) -> dict[int, Features]:
-    """Those features, by number, that are wanted; see `encoding`."""
-
-    def whole(images):
-      if train and self.grad_cache > 1 and not self.is_initializing():
-        return self._encode_cached(self.normalize(images))
-      images = images.reshape(-1, *images.shape[2:])
-      return each_part(self.encoder, self.normalize(images), train)
-
-    def several(view):
-      if hasattr(self.encoder, "sequence"):
-        return (self.encoder.sequence(self.normalize(view), train),)
-      images = self.normalize(view.reshape(-1, *view.shape[2:]))
-      encoded = self._encode_patches(images, train)
-      shape = view.shape[:2]
-      return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), encoded)
-
-    return encode_views(views, wanted, self.parts, whole, several)
-
-  def _encode_cached(self, images: jax.Array):
-    """Features of images `[b, v, h, w, c]`, `[b v, ...]`; see `grad_cache`."""
-    encoder, variables = self.encoder.unbind()
-    key = self.make_rng("dropout")
-    features, stats = encode_in_parts(
-      encoder, variables, key, images, self.grad_cache
+    """Encodes views, uint8 or float in [0, 1]; see `encoding`."""
+    needed = {i // self.encoder.count for i in wanted}
+    return self._features(
+      {i: self.normalize(views[i]) for i in needed}, wanted, train
     )
-    if stats:
-      self.put_variable("batch_stats", "encoder", stats)
-    return features
 
-  def _encode_patches(self, images: jax.Array, train: bool):
-    """Features of patches, whose batch statistics may be apart."""
-    if not self._asked("own_statistics"):
-      return each_part(self.encoder, images, train)
-    if self.is_initializing():
-      features = each_part(self.encoder, images, train)
-      stats = self.encoder.variables["batch_stats"]
-      self.put_variable("batch_stats", "patches", stats)
-      return features
-    encoder, variables = self.encoder.unbind()
-    stats = self.get_variable("batch_stats", "patches")
-    features, moved = nn.apply(each_part, encoder, mutable=["batch_stats"])(
-      {**variables, "batch_stats": stats},
+  def _features(self, images, wanted, train) -> dict[int, Features]:
+    """Encodes normalized views, and stores the batch statistics that moved."""
+    initializing, own = self.is_initializing(), self._asked("own_statistics")
+    patches = None
+    if own and not initializing:
+      patches = self.get_variable("batch_stats", "patches")
+    features, moved = encoding.encode_views(
+      self.encoder,
       images,
+      wanted,
       train,
-      rngs={"dropout": self.make_rng("dropout")} if train else None,
+      key=lambda: self.make_rng("dropout"),
+      slices=self.grad_cache if train and not initializing else 1,
+      patches=patches,
     )
+    if own and initializing:
+      moved = {"patches": self.encoder.variables["batch_stats"]}
     if train:
-      self.put_variable("batch_stats", "patches", moved["batch_stats"])
+      for name, stats in moved.items():
+        if stats:
+          self.put_variable("batch_stats", name, stats)
     return features
 
   def __call__(
@@ -153,59 +119,50 @@ class Learner(nn.Module):
       Scalar loss and metrics: `{term}_{metric}`, such as `contrastive_nats`,
       the bound on this batch, and collapse figures of the first view.
     """
-    wanted = online_views(self.terms, len(views) * self.parts)
-    features = self.encode_views(views, wanted, train)
+    wanted = online_views(self.terms, len(views) * self.encoder.count)
     images = {
       i: self.normalize(views[i])
-      for i in sorted({i // self.parts for i in wanted})
+      for i in sorted({i // self.encoder.count for i in wanted})
     }
+    features = self._features(images, wanted, train)
 
     loss, adversaries, metrics = jnp.float32(0), jnp.float32(0), {}
     for name, term in self.terms.items():
       seen = Seen(features, images, record, keys.get(name), self._encode_more)
-      found = term(seen, train)
-      loss = loss + self.weights[name] * found.loss
-      adversaries = adversaries + found.adversary
-      metrics |= {f"{name}_{key}": x for key, x in found.metrics.items()}
+      outcome = term(seen, train)
+      loss = loss + self.weights[name] * outcome.loss
+      adversaries = adversaries + outcome.adversary
+      metrics |= {f"{name}_{key}": x for key, x in outcome.metrics.items()}
     first = jax.lax.stop_gradient(features[wanted[0]].global_)
     metrics |= {"feature_std": feature_std(first), "loss": loss}
     return loss + adversaries, metrics
 
   def _encode_more(self, images: jax.Array, fixed: bool) -> Features:
-    """Encodes more images for a term; batch statistics are not updated."""
-    encoder, variables = self.encoder.unbind()
-    if fixed:
-      variables = jax.lax.stop_gradient(variables)
-    features, _ = encoder.apply(
-      variables,
-      images,
-      True,
-      mutable=["batch_stats"],
-      rngs={"dropout": self.make_rng("dropout")},
-    )
-    return features
+    """`Seen.encode`."""
+    key = self.make_rng("dropout")
+    return encoding.encode_more(self.encoder, images, fixed, key)
 
   def target_keys(self, views: Views) -> dict[str, jax.Array]:
     """Returns what terms keep of target views; apply it with EMA weights."""
     wanted = target_views(self.terms)
     if not self._asked("shuffle"):
       return self._keys(self.encode_views(views, wanted, train=True))
-    mixed, back = shuffled(self.make_rng("dropout"), views)
+    mixed, back = encoding.shuffled(self.make_rng("dropout"), views)
     features = self.encode_views(mixed, wanted, train=True)
     return self._keys(jax.tree.map(lambda x: x[back], features))
 
   def start(self, views: Views, record: Mapping[str, jax.Array]):
-    """Runs every part once, so that each makes its parameters."""
-    features = self.encode_views(views, self.seen(len(views)), train=True)
+    """Runs every module once, so that each creates its parameters."""
+    features = self.encode_views(views, self.read(len(views)), train=True)
     return self(views, self._keys(features), record, train=True)
 
   def _asked(self, option: str) -> bool:
-    """Returns whether a term has the option and wants it."""
-    return any(getattr(term, option, False) for term in self.terms.values())
+    """Returns whether a term sets the option."""
+    return any(getattr(term, option) for term in self.terms.values())
 
-  def seen(self, count: int) -> tuple[int, ...]:
-    """The features of `count` views that any term looks at, by number."""
-    online = online_views(self.terms, count * self.parts)
+  def read(self, count: int) -> tuple[int, ...]:
+    """Returns which features of `count` views any term reads, by number."""
+    online = online_views(self.terms, count * self.encoder.count)
     return tuple(sorted({*online, *target_views(self.terms)}))
 
   def _keys(self, features) -> dict[str, jax.Array]:
@@ -217,8 +174,8 @@ class Learner(nn.Module):
 
   def scores(self, views: Views) -> Scores:
     """Scores of the first term that has a critic, in evaluation mode."""
-    features = self.encode_views(views, self.seen(len(views)), train=False)
-    term = next(t for t in self.terms.values() if hasattr(t, "scores"))
+    features = self.encode_views(views, self.read(len(views)), train=False)
+    term = next(t for t in self.terms.values() if t.scores is not None)
     return term.scores(features, train=False)
 
   def sample(self, key, count: int, image: tuple[int, ...]) -> jax.Array:
@@ -232,20 +189,20 @@ class Learner(nn.Module):
     size, channels = image
     like = jnp.zeros((1, size, size, channels))
     dim = self.encode(like).global_.shape[-1]
-    term = next(t for t in self.terms.values() if hasattr(t, "sample"))
-    made = term.sample(key, count, dim, image)
+    term = next(t for t in self.terms.values() if t.sample is not None)
+    images = term.sample(key, count, dim, image)
     mean, std = self._statistics()
-    return jnp.clip(made * std + mean, 0, 1)
+    return jnp.clip(images * std + mean, 0, 1)
 
   @property
   def makes_images(self) -> bool:
     """Returns whether a term makes images of noise."""
-    return any(hasattr(term, "sample") for term in self.terms.values())
+    return any(term.sample is not None for term in self.terms.values())
 
   @property
   def has_scores(self) -> bool:
     """Returns whether a term compares features by a critic."""
-    return any(hasattr(term, "scores") for term in self.terms.values())
+    return any(term.scores is not None for term in self.terms.values())
 
 
 def make_objective(learner: Learner, views: Callable) -> Callable:

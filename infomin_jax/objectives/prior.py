@@ -1,5 +1,6 @@
 """Prior matching: features are to look like draws from a known distribution."""
 
+import dataclasses
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 
 from infomin_jax.critics import Head, unit
 from infomin_jax.errors import UserError, lookup
-from infomin_jax.objectives.term import Outcome, Seen
+from infomin_jax.objectives.term import Outcome, Seen, Term
 
 Array = jax.Array
 
@@ -47,7 +48,7 @@ PRIORS = {
 }
 
 
-class PriorMatching(nn.Module):
+class PriorMatching(Term):
   """Makes the features of images look like draws from a prior.
 
   A discriminator learns to tell draws v from features y; the encoder raises
@@ -60,9 +61,8 @@ class PriorMatching(nn.Module):
 
   Attributes:
     prior: a name in `PRIORS`; with `uniform` y goes through a sigmoid first.
-    adversary: optimizer of the discriminator, `name` (`train.optimizers`),
-    `peak`
-      (its constant learning rate) and the optimizer's own options.
+    adversary: optimizer of the discriminator: `name` (`train.optimizers`),
+      `peak` (its constant learning rate) and the optimizer's own options.
     penalty: weight of half the mean squared gradient of D at draws and at
       features.
     on: `both`, or `prior` for a penalty at draws alone (the paper's 2018 code).
@@ -75,14 +75,12 @@ class PriorMatching(nn.Module):
     Networks <https://arxiv.org/abs/1705.09367>`_, 2017, eq. 21.
   """
 
-  adversary: Mapping
+  adversary: Mapping = dataclasses.field()  # without a default
   prior: str = "uniform"
   penalty: float = 1.0
   on: str = "both"
   published_penalty: bool = False
   hidden: tuple[int, ...] = (1000, 200)
-  online = (0,)
-  targets = ()
 
   def setup(self):
     self.discriminator = Head((*self.hidden, 1))

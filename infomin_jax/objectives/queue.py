@@ -10,10 +10,10 @@ import jax.numpy as jnp
 from infomin_jax.critics import unit
 from infomin_jax.errors import UserError
 from infomin_jax.objectives import memory
-from infomin_jax.objectives.term import Outcome, Seen
+from infomin_jax.objectives.term import Outcome, Seen, Term
 
 
-class Queue(nn.Module):
+class Queue(Term):
   """Maximizes I(query; key) with negatives from earlier batches.
 
   The query goes through the trained encoder and critic, the key through their

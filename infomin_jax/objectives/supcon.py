@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from infomin_jax.critics import Head, unit
 from infomin_jax.critics.heads import inner
 from infomin_jax.objectives.targets import known_labels
-from infomin_jax.objectives.term import Outcome, Seen
+from infomin_jax.objectives.term import Outcome, Seen, Term
 
 
-class SupervisedContrastive(nn.Module):
+class SupervisedContrastive(Term):
   """Draws together all views of all images of a class.
 
   Attributes:
@@ -30,7 +30,6 @@ class SupervisedContrastive(nn.Module):
   temperature: float = 0.1
   label: str = "label"
   online = (0, 1)
-  targets = ()
 
   @nn.compact
   def __call__(self, seen: Seen, train: bool) -> Outcome:

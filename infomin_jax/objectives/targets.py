@@ -9,10 +9,10 @@ from infomin_jax.critics import Head, unit
 from infomin_jax.errors import UserError
 from infomin_jax.objectives.deep_infomax import read
 from infomin_jax.objectives.memory import check_entries
-from infomin_jax.objectives.term import Outcome, Seen
+from infomin_jax.objectives.term import Outcome, Seen, Term
 
 
-class NoiseAsTargets(nn.Module):
+class NoiseAsTargets(Term):
   """Draws each image's y to a point of the sphere that is its own.
 
   The points are drawn once. Within a batch they are dealt out anew, so that
@@ -30,8 +30,6 @@ class NoiseAsTargets(nn.Module):
   """
 
   size: int
-  online = (0,)
-  targets = ()
 
   def check_data(self, at: str, images: int, batch: int) -> str:
     """Refuses fewer points than training images; `at` names the term."""
@@ -61,7 +59,7 @@ class NoiseAsTargets(nn.Module):
     return unit(jax.random.normal(self.make_rng("params"), (self.size, dim)))
 
 
-class Supervised(nn.Module):
+class Supervised(Term):
   """Trains the encoder on labels: what the others are measured against.
 
   Attributes:
@@ -75,8 +73,6 @@ class Supervised(nn.Module):
   tap: str = "global"
   hidden: tuple[int, ...] = ()
   label: str = "label"
-  online = (0,)
-  targets = ()
 
   @nn.compact
   def __call__(self, seen: Seen, train: bool) -> Outcome:
@@ -90,7 +86,7 @@ class Supervised(nn.Module):
     return Outcome(loss, {"accuracy": right})
 
 
-class Regression(nn.Module):
+class Regression(Term):
   """Trains the encoder on numbers of the records, such as a place.
 
   Attributes:
@@ -104,8 +100,6 @@ class Regression(nn.Module):
   scale: float = 1.0
   tap: str = "global"
   hidden: tuple[int, ...] = ()
-  online = (0,)
-  targets = ()
 
   @nn.compact
   def __call__(self, seen: Seen, train: bool) -> Outcome:

@@ -15,13 +15,13 @@ from infomin_jax.objectives.targets import (
   known_labels,
   labeled_cross_entropy,
 )
-from infomin_jax.objectives.term import Outcome, Seen
+from infomin_jax.objectives.term import Outcome, Seen, Term
 
 # How much a multiplier grows at a step for a nat that is missing.
 _RATE = 0.02
 
 
-class ViewLabels(nn.Module):
+class ViewLabels(Term):
   """A classifier of one view, which also keeps the view informative.
 
   Reads a part that `encoders.split` makes, as an image. Without `floor`, view
@@ -52,7 +52,6 @@ class ViewLabels(nn.Module):
   floor: float | None = None
   labelled: int = 0
   label: str = "label"
-  targets = ()
 
   @property
   def online(self) -> tuple[int, ...]:

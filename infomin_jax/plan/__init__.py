@@ -1,1 +1,1 @@
-"""Whether a run fits accelerators that are not here: compiled for them."""
+"""Plans: whether a run fits accelerators that this machine does not have."""

@@ -1,4 +1,4 @@
-"""TPUs that are not here: their names, what they can do, and their devices."""
+"""TPUs to compile for without having them: names, speeds and devices."""
 
 import os
 import re
@@ -10,7 +10,8 @@ from jax.experimental import topologies
 
 from infomin_jax.errors import UserError, lookup
 
-# libtpu asks a cloud's metadata server unless it is told all this.
+# With these set, libtpu does not query a cloud's metadata server, and several
+# processes can load it at once.
 _QUIET = {
   "TPU_SKIP_MDS_QUERY": "1",
   "TPU_ACCELERATOR_TYPE": "v5litepod-16",
@@ -20,16 +21,16 @@ _QUIET = {
 
 
 class Chip(NamedTuple):
-  """One chip, as its maker gives it.
+  """A chip, with its maker's figures.
 
   Attributes:
-    flops: bfloat16 operations a second.
+    flops: bfloat16 operations per second.
     memory: bytes of HBM.
-    bandwidth: bytes a second from HBM.
-    links: bytes a second to other chips, all links together, one direction.
-    devices: how many JAX devices it is.
-    per_host: chips that one machine of a slice has.
-    sides: dimensions of a topology.
+    bandwidth: bytes per second from HBM.
+    links: bytes per second to other chips, over all links, in one direction.
+    devices: number of JAX devices per chip.
+    per_host: chips per machine of a slice.
+    sides: number of dimensions of a topology.
   """
 
   flops: float
@@ -41,7 +42,8 @@ class Chip(NamedTuple):
   sides: int
 
 
-# https://cloud.google.com/tpu/docs/system-architecture-tpu-vm, a page a chip.
+# https://cloud.google.com/tpu/docs/system-architecture-tpu-vm, one page per
+# chip.
 CHIPS: Mapping[str, Chip] = {
   "v4": Chip(275e12, 32 * 2**30, 1228e9, 300e9, 1, 4, 3),
   "v5e": Chip(197e12, 16 * 2**30, 819e9, 200e9, 1, 4, 2),
@@ -52,13 +54,14 @@ CHIPS: Mapping[str, Chip] = {
 
 
 class Slice(NamedTuple):
-  """Some chips of a kind that work together.
+  """One or more slices of chips of one kind.
 
   Attributes:
-    name: as asked for, `v5e:4x4`.
-    chip: of the kind.
-    chips: how many, over all slices.
-    devices: JAX's, to compile for.
+    name: kind and sides, such as `v5e:4x4`.
+    chip: the kind of chip.
+    slices: number of slices.
+    chips: number of chips over all slices.
+    devices: JAX devices to compile for.
   """
 
   name: str
@@ -69,14 +72,14 @@ class Slice(NamedTuple):
 
 
 def absent(name: str, slices: int = 1) -> Slice:
-  """Devices to compile for; nothing can run on them.
+  """Returns devices to compile for; nothing can run on them.
 
   Args:
     name: kind and sides, such as `v5e:16x16` or `v5p:8x8x8`.
-    slices: this many slices of that form, joined by a network.
+    slices: number of slices with these sides, joined by a network.
 
   Raises:
-    UserError: no such chip or form, or libtpu is missing.
+    UserError: the chip or its sides are unknown, or libtpu is missing.
   """
   kind, _, sides = name.partition(":")
   chip = lookup("chip (--topology)", kind, CHIPS)
@@ -90,14 +93,15 @@ def absent(name: str, slices: int = 1) -> Slice:
     )
   for key, value in _QUIET.items():
     os.environ.setdefault(key, value)
-  # One device a chip, as the v4's two cores are used.
+  # By default, the two cores of a v4 chip are two devices; "megacore" makes
+  # them one, as they are used.
   options: dict[str, Any] = {}
   if kind == "v4":
     options["chip_config_name"] = "megacore"
   if slices > 1:
     options["num_slices"] = slices
   try:
-    found = topologies.get_topology_desc(
+    topology = topologies.get_topology_desc(
       platform="tpu", topology_name=name, **options
     )
   except RuntimeError as error:
@@ -108,7 +112,7 @@ def absent(name: str, slices: int = 1) -> Slice:
     raise _no_such(name, error) from error
   except (ValueError, jax.errors.JaxRuntimeError) as error:
     raise _no_such(name, error) from error
-  devices = list(found.devices)
+  devices = list(topology.devices)
   return Slice(name, chip, slices, len(devices) // chip.devices, devices)
 
 

@@ -1,7 +1,7 @@
-"""What a run would need on chips that are not here, read from its own step.
+"""Memory, communication and time of a run on chips that are not present.
 
-The very step that `train` runs is compiled for them. Times are bounds from
-below: what the chip's arithmetic, memory and links allow at best.
+The training step itself is compiled for these chips. Times are lower bounds:
+the best that a chip's arithmetic, memory and links allow.
 """
 
 import contextlib
@@ -32,9 +32,9 @@ class Collective(NamedTuple):
 
   Attributes:
     kind: such as `all-reduce`.
-    bytes: what each leaves on a chip.
-    count: how many.
-    what: the largest array of it, as the compiler writes it: `f32[2048,128]`.
+    bytes: size of its result on one chip.
+    count: number of them.
+    what: its largest array in the compiler's notation, as `f32[2048,128]`.
   """
 
   kind: str
@@ -44,10 +44,10 @@ class Collective(NamedTuple):
 
 
 def compile_step(experiment: Experiment) -> Any:
-  """The training step, compiled for the experiment's mesh.
+  """Compiles the training step for the experiment's mesh.
 
   Raises:
-    UserError: it does not fit the chips' memory.
+    TooLarge: it does not fit the chips' memory.
   """
   mesh, config = experiment.mesh, experiment.config
 
@@ -78,7 +78,8 @@ def compile_step(experiment: Experiment) -> Any:
 
 @contextlib.contextmanager
 def _without_cache():
-  """JAX can write programs for absent chips to its cache, but not read them."""
+  """Disables the compilation cache while open."""
+  # JAX writes programs for absent chips to its cache but cannot read them back.
   config: Any = jax.config
   before = config.jax_enable_compilation_cache
   try:
@@ -95,18 +96,18 @@ class TooLarge(UserError):
 
 
 def _needed(text: str) -> str:
-  """The compiler's own numbers, out of its long message."""
-  found = re.search(r"[Uu]sed ([\d.]+\w) of ([\d.]+\w)", text)
-  found = found or re.search(r"\(([\d.]+\w)\) exceeds.*?\(([\d.]+\w)\)", text)
-  return f"needs {found[1]}B of {found[2]}B" if found else text.splitlines()[0]
+  """Returns needed and available memory, from the compiler's long message."""
+  match = re.search(r"[Uu]sed ([\d.]+\w) of ([\d.]+\w)", text)
+  match = match or re.search(r"\(([\d.]+\w)\) exceeds.*?\(([\d.]+\w)\)", text)
+  return f"needs {match[1]}B of {match[2]}B" if match else text.splitlines()[0]
 
 
 def collectives(program: str) -> list[Collective]:
-  """The communications of a compiled program, the largest first."""
+  """Returns the communications of a compiled program, largest total first."""
   counts: dict[tuple[str, int, str], int] = {}
   for line in program.splitlines():
-    if found := _COLLECTIVE.search(line):
-      arrays = re.findall(r"(\w+)\[([\d,]*)\]", found[1])
+    if match := _COLLECTIVE.search(line):
+      arrays = re.findall(r"(\w+)\[([\d,]*)\]", match[1])
       sizes = [
         (
           _BYTES.get(kind, 4)
@@ -115,9 +116,11 @@ def collectives(program: str) -> list[Collective]:
         )
         for kind, dims in arrays
       ]
-      if found[3] and found[2] != "all-reduce":
-        sizes = sizes[len(sizes) // 2 :]  # a start gives operands and results
-      key = found[2], sum(size for size, _ in sizes), max(sizes)[1]
+      if match[3] and match[2] != "all-reduce":
+        # The type of a `-start` lists operands, then results. That of an
+        # all-reduce lists results only.
+        sizes = sizes[len(sizes) // 2 :]
+      key = match[2], sum(size for size, _ in sizes), max(sizes)[1]
       counts[key] = counts.get(key, 0) + 1
   rows = [
     Collective(kind, size, count, what)
@@ -127,19 +130,19 @@ def collectives(program: str) -> list[Collective]:
 
 
 def plan(config, chips: Slice, images_per_core: float) -> dict[str, Any]:
-  """One row of `infomin plan`.
+  """Returns one row of `infomin plan`.
 
   Args:
-    config: of the run.
-    chips: to compile for.
-    images_per_core: images a second that a core of the host reads.
+    config: the run's configuration.
+    chips: the chips to compile for.
+    images_per_core: images per second that one host core reads.
 
   Returns:
-    What DESIGN says of `plan --json`: bytes, FLOPs and seconds of a chip and
-    a step. Where it does not fit, `fits` is False and `why` says so.
+    A row of `infomin plan --json`: bytes, FLOPs and seconds per chip and step.
+    If the step does not fit, `fits` is False and `why` gives the reason.
 
   Raises:
-    UserError: what `make_experiment` refuses.
+    UserError: as for `make_experiment`.
   """
   source = data.load_or_absent(config.data, config.data.split)
   experiment = make_experiment(config, chips.devices, source)
@@ -154,11 +157,12 @@ def plan(config, chips: Slice, images_per_core: float) -> dict[str, Any]:
     compiled = compile_step(experiment)
   except TooLarge as error:
     return row | {"fits": False, "why": str(error)}
+  # The compiler's figures are those of one device, and some chips are two.
   memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
-  found = collectives(compiled.as_text())
+  communications = collectives(compiled.as_text())
   flops = cost["flops"] * chip.devices
   moved = cost["bytes accessed"] * chip.devices
-  sent = sum(row.bytes * row.count * _share(row.kind) for row in found)
+  sent = sum(row.bytes * row.count * _share(row.kind) for row in communications)
   times = {
     "arithmetic": flops / chip.flops,
     "memory": moved / chip.bandwidth,
@@ -177,7 +181,7 @@ def plan(config, chips: Slice, images_per_core: float) -> dict[str, Any]:
     },
     "flops_per_chip": flops,
     "bytes_moved_per_chip": moved,
-    "collectives": [row._asdict() for row in found],
+    "collectives": [row._asdict() for row in communications],
     "seconds": times,
     "limit": limit,
     "roofline_seconds": times[limit],
@@ -190,15 +194,18 @@ def plan(config, chips: Slice, images_per_core: float) -> dict[str, Any]:
 
 
 def _share(kind: str) -> float:
-  """Bytes that a chip sends for each byte of the result, of many chips."""
+  """Returns the bytes that a chip sends per byte of the result."""
+  # In a ring of n chips an all-reduce sends 2 (n - 1) / n bytes per byte, an
+  # all-gather (n - 1) / n. These are the limits of large n.
   return 2.0 if kind == "all-reduce" else 1.0
 
 
 def largest(config, chips: Slice, images_per_core: float) -> dict[str, Any]:
-  """`plan` of the largest batch that fits, a multiple of 8 images a chip.
+  """Returns `plan` of the largest batch that fits.
 
-  The memory of two batches tells where the limit must be; that is compiled
-  too, and made smaller until it fits.
+  The batch is a multiple of 8 images per device. The memory of two small
+  batches predicts the limit. The predicted batch is compiled too, and reduced
+  until it fits.
   """
   config = config.copy_and_resolve_references()
   unit = 8 * len(chips.devices) * config.accumulate * config.grad_cache

@@ -1,4 +1,4 @@
-"""The encoder of a run, without its data: read, used, carried elsewhere."""
+"""Loads the encoder of a run without its data, and saves a copy elsewhere."""
 
 import pathlib
 import re
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from infomin_jax.encoders.features import named_taps
+from infomin_jax.encoders.features import DTYPES, named_taps
 from infomin_jax.errors import UserError, lookup
 from infomin_jax.eval.embed import encoder_variables, read_taps
 from infomin_jax.objectives import Learner
@@ -25,18 +25,19 @@ from infomin_jax.train.state import TrainState
 from infomin_jax.views import resize_center
 
 KINDS = ("params", "batch_stats")
-# What an array may be called; Orbax makes names of files of some.
+# Names from a stranger's file are restricted, since Orbax turns names of arrays
+# into file names.
 _NAME = re.compile(rf"({'|'.join(KINDS)})(/[A-Za-z0-9_]+)+")
-CHANNELS = 64  # of images; more are not looked for
+CHANNELS = 64  # images of as many channels or more are not tried
 
 
 class Trained(NamedTuple):
   """A run's encoder.
 
   Attributes:
-    config: of the run.
-    learner: has the encoder.
-    variables: its parameters and batch statistics, as evaluation uses them.
+    config: the run's configuration.
+    learner: the network that contains the encoder.
+    variables: parameters and batch statistics that evaluation uses.
   """
 
   config: ml_collections.ConfigDict
@@ -44,36 +45,54 @@ class Trained(NamedTuple):
   variables: dict
 
 
-def trained_encoder(workdir: str | pathlib.Path) -> Trained:
-  """Reads a run's folder; its data need not be here.
+def trained_encoder(workdir: str | pathlib.Path, dtype: str = "") -> Trained:
+  """Reads the encoder from a run's folder, without the run's data.
+
+  Args:
+    workdir: the run's folder.
+    dtype: in which the encoder computes, `float32` or `bfloat16` (default: that
+      of the run). Parameters and features are float32 in any case.
 
   Raises:
-    UserError: the folder is none of a run, or holds no checkpoint.
+    UserError: the folder holds no run, or no checkpoint; or the encoder takes
+      no dtype.
   """
   config = read_config(workdir)
+  if dtype:
+    lookup("dtype", dtype, DTYPES)
+    with config.unlocked():
+      config.encoder.dtype = dtype
   variables = encoder_variables(saved(workdir), config.evaluate.weights)
   return Trained(config, make_learner(config), variables)
 
 
 def load(
-  workdir: str | pathlib.Path, tap: str = "", batch_size: int = 256
+  workdir: str | pathlib.Path,
+  tap: str = "",
+  batch_size: int = 256,
+  dtype: str = "",
 ) -> Callable[[Any], np.ndarray]:
-  """A run's encoder as a function of images.
+  """Returns a run's encoder as a function of images.
 
   Args:
-    workdir: of the run.
+    workdir: the run's folder.
     tap: which features (default: the first of `config.evaluate.taps`).
-    batch_size: images that are encoded at once.
+    batch_size: number of images encoded at once.
+    dtype: in which the encoder computes, `float32` or `bfloat16` (default: that
+      of the run). The latter takes half the memory and is faster on GPUs and
+      TPUs.
 
   Returns:
-    `images -> features`: `[n, h, w, c]`, uint8 or floats in [0, 1], any size
-    (cut as in evaluation), to float32 `[n, d]`.
+    A function `images -> features`. Images are `[n, h, w, c]`, uint8 or floats
+    in [0, 1], of any size; they are resized and cropped as in evaluation.
+    Features are float32 `[n, d]`.
 
   Raises:
-    UserError: the folder is none of a run, the encoder has no such tap, or
-      what is given are no images, or of other channels.
+    UserError: the folder holds no run. The function raises it if the encoder
+      has no such tap, or if its argument has another shape, range or number of
+      channels.
   """
-  config, learner, variables = trained_encoder(workdir)
+  config, learner, variables = trained_encoder(workdir, dtype)
   tap = tap or config.evaluate.taps[0]
   resize, size = config.evaluate.resize, config.views.size
 
@@ -84,20 +103,20 @@ def load(
 
   def encode(images) -> np.ndarray:
     images = _images(images)
-    found = []
+    chunks = []
     for start in range(0, len(images), batch_size):
       part = images[start : start + batch_size]
       room = [(0, batch_size - len(part)), *[(0, 0)] * 3]
-      # One shape, so one compilation.
+      # All slices have one shape, so that one program is compiled.
       padded = part if len(images) < batch_size else np.pad(part, room)
       try:
         encoded = features(variables, padded)
       except flax.errors.ScopeParamShapeError as error:
         raise UserError(
-          f"the encoder takes no images of {part.shape[-1]} channels."
+          f"the encoder does not take images of {part.shape[-1]} channels."
         ) from error
-      found.append(np.asarray(encoded)[: len(part)])
-    return np.concatenate(found)
+      chunks.append(np.asarray(encoded)[: len(part)])
+    return np.concatenate(chunks)
 
   return encode
 
@@ -120,23 +139,23 @@ def _images(images: Any) -> np.ndarray:
 
 
 def own_arrays(trained: Trained) -> dict[str, np.ndarray]:
-  """The encoder's arrays under our names, `params/conv0/kernel` and so on."""
+  """Returns the encoder's arrays by name, such as `params/conv0/kernel`."""
   own = {kind: trained.variables[kind].get("encoder", {}) for kind in KINDS}
   flat = flax.traverse_util.flatten_dict(own, sep="/")
   return {name: np.asarray(x) for name, x in flat.items()}
 
 
 def from_own_arrays(config, arrays: Mapping[str, np.ndarray]) -> Trained:
-  """Puts together what `own_arrays` has taken apart, from any source.
+  """Builds an encoder from the arrays of `own_arrays`, which are checked.
 
   Raises:
-    UserError: the arrays are not those of the encoder that `config` names, or
-      it lacks the features that `config.evaluate` asks for.
+    UserError: the arrays do not fit the encoder of `config`, or it lacks a tap
+      that `config.evaluate` names.
   """
   for name, array in arrays.items():
     if not _NAME.fullmatch(name) or array.dtype.kind != "f":
       raise UserError(
-        f"{name!r} of type {array.dtype} is no array of an encoder."
+        f"{name!r} of type {array.dtype} is not an array of an encoder."
       )
   own = flax.traverse_util.unflatten_dict(dict(arrays), sep="/")
   variables = {kind: {"encoder": own.get(kind, {})} for kind in KINDS}
@@ -148,30 +167,31 @@ def from_own_arrays(config, arrays: Mapping[str, np.ndarray]) -> Trained:
 
 
 def channels_of(trained: Trained) -> int:
-  """Returns the channels of the images that an encoder takes.
+  """Returns the number of channels of the images that an encoder takes.
 
   Raises:
-    UserError: none fits, so the arrays are not the encoder's.
+    UserError: no number fits, so the arrays are not the encoder's.
   """
   return _fitting(trained)[0]
 
 
 def _fitting(trained: Trained) -> tuple[int, dict[str, jax.ShapeDtypeStruct]]:
-  """Returns the channels of images, and shapes of the encoder's outputs.
+  """Returns the number of image channels, and shapes of the encoder's outputs.
 
-  The number stands nowhere: it is the first that fits. Nothing is computed.
+  No config holds that number, so the first one that fits is taken. Only shapes
+  are traced.
   """
 
   def encode(variables, images):
-    found: Any = trained.learner.apply(variables, images, method="encode")
-    return named_taps(found)
+    output: Any = trained.learner.apply(variables, images, method="encode")
+    return named_taps(output)
 
   size, why = trained.config.views.size, None
   for channels in (3, *range(1, CHANNELS)):
     images = jax.ShapeDtypeStruct((2, size, size, channels), jnp.float32)
     try:
       return channels, jax.eval_shape(encode, trained.variables, images)
-    except Exception as error:  # Flax and JAX have many for what does not fit
+    except Exception as error:  # Flax and JAX raise many types for a misfit
       why = why or error
   raise UserError(
     f"its arrays are not those of config.encoder {trained.config.encoder.name}"
@@ -182,16 +202,16 @@ def _fitting(trained: Trained) -> tuple[int, dict[str, jax.ShapeDtypeStruct]]:
 def save_encoder(
   workdir: str | pathlib.Path, trained: Trained, step: int, origin: dict
 ) -> None:
-  """Makes a run's folder of an encoder alone.
+  """Creates a run's folder that holds an encoder only.
 
   Args:
-    workdir: new, or empty.
+    workdir: new or empty folder.
     trained: the encoder.
-    step: of training, at which it was taken.
-    origin: where it comes from, kept beside it.
+    step: the training step of its weights.
+    origin: where it comes from, saved as `origin.json`.
 
   Raises:
-    UserError: as `save_run`.
+    UserError: as for `save_run`.
   """
   config, _, variables = trained
   stats = {"batch_stats": variables["batch_stats"]}
@@ -199,6 +219,7 @@ def save_encoder(
     stats["ema"] = variables
   at = jnp.asarray(step, jnp.int32)
   state = TrainState(at, variables["params"], stats, {})
-  encoder_variables(state, config.evaluate.weights)  # its name is known
+  # Refuses an unknown `config.evaluate.weights` before anything is written.
+  encoder_variables(state, config.evaluate.weights)
   save_run(workdir, config, jax.device_put(state))
   write_json(local("workdir", workdir) / ORIGIN, origin)

@@ -1,8 +1,9 @@
-"""Reads PyTorch's files without PyTorch, and runs nothing in them.
+"""Reads PyTorch's files without PyTorch, and runs no code in them.
 
-Such a file is a pickle that describes tensors, and their numbers. A class in
-the pickle that is no plain container becomes a stand-in, which only keeps what
-the object holds; a call of a function is not made.
+Such a file holds a pickle that describes tensors, and the numbers of the
+tensors. A class in the pickle that is not a plain container is replaced by a
+stand-in, which stores the object's content. Functions in the pickle are not
+called.
 """
 
 import dataclasses
@@ -36,7 +37,7 @@ _DTYPES = {
   **{"I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8"},
   **{"U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8"},
 }
-# A pickle that calls one of these is made to do harm where it is loaded.
+# A pickle that calls one of these is made to attack the machine that loads it.
 _HARMFUL = re.compile(
   r"(os|posix|nt|subprocess|shutil|socket)\.[a-z]\w*"
   r"|(builtins|_?io)\.(eval|exec|compile|open|__import__)"
@@ -48,9 +49,9 @@ class Tensor:
   """An array in a file. `np.asarray` reads it.
 
   Attributes:
-    shape: of the array; () where it is not known.
+    shape: of the array; () if it is unknown.
     read: returns the array.
-    wrong: what it is instead of a plain array, and what to do; mostly empty.
+    wrong: why the array cannot be read, and a remedy; empty if it can.
   """
 
   shape: tuple[int, ...]
@@ -58,24 +59,24 @@ class Tensor:
   wrong: str = ""
 
   def __array__(self, dtype=None, copy=None) -> np.ndarray:
-    del copy  # of numbers that nobody else has
+    del copy  # no other code holds these numbers
     return np.asarray(self.read(), dtype)
 
 
 class Storage(NamedTuple):
-  """Numbers of one type; tensors are windows on them."""
+  """A block of numbers of one type; tensors are views of it."""
 
   kind: str
   read: Callable[[], bytes]
 
 
 class Other(dict):
-  """Stands for an object whose class is not made; keeps what it holds."""
+  """A stand-in for an object of an unknown class, with the object's content."""
 
   kind = ""
   state: Any = None
 
-  def __hash__(self):  # it may be a key
+  def __hash__(self):  # a dict has none, but the object may be a key of one
     return id(self)
 
   def __eq__(self, other):
@@ -101,7 +102,7 @@ class Other(dict):
 
 
 class Array(Other):
-  """Stands for a NumPy array."""
+  """A stand-in for a NumPy array."""
 
   def tensor(self) -> Tensor:
     """Returns the array that its pickle describes."""
@@ -119,18 +120,18 @@ def _of_buffer(content, dtype, shape, order) -> Tensor:
 def tensor(
   storage: Any, offset: int, shape: Any, strides: Any, *rest: Any, kind=""
 ) -> Tensor:
-  """Returns a tensor as its pickle describes it.
+  """Returns a tensor from its description in a pickle.
 
   Args:
-    storage: of its numbers.
-    offset: of the first one, in numbers.
+    storage: its numbers.
+    offset: position of the first number, counted in numbers.
     shape: of the tensor.
-    strides: in numbers; None for rows one after the other.
-    *rest: whether it needs a gradient, hooks, and marks of complex numbers.
-    kind: of the numbers, if not as of the storage.
+    strides: counted in numbers; None for row-major order.
+    *rest: whether it needs a gradient, hooks, and flags of complex numbers.
+    kind: type of the numbers, if it differs from the storage's.
   """
   if not isinstance(storage, Storage):
-    return wrong("is no plain tensor")
+    return wrong("is not a plain tensor")
   kind = kind or storage.kind
   if any(isinstance(x, dict) and x for x in rest[2:]):
     return wrong("is conjugated or negated lazily: save `.clone()` of it")
@@ -153,7 +154,7 @@ def _typed_tensor(storage, offset, shape, strides, grad, hooks, dtype, *rest):
 
 
 def wrong(why: str) -> Tensor:
-  """Returns what stands for an array that cannot be read, and why."""
+  """Returns a stand-in for an array that cannot be read, with the reason."""
 
   def read():
     raise UserError(f"a tensor {why}.")
@@ -161,16 +162,16 @@ def wrong(why: str) -> Tensor:
   return Tensor((), read, why)
 
 
-def _kept(tensor, *rest):
+def _parameter_data(tensor, *rest):
   return tensor
 
 
 def _subclass(make, kind, args, state):
-  return make(*args) if callable(make) else wrong("is no plain tensor")
+  return make(*args) if callable(make) else wrong("is not a plain tensor")
 
 
 def _of_bytes(content: bytes) -> Any:
-  """A storage within a pickle that `pickle.dump` has made."""
+  """Reads a storage inside a pickle that `pickle.dump` wrote."""
   return pickled(io.BytesIO(content))
 
 
@@ -178,8 +179,8 @@ _UTILS = {
   "_rebuild_tensor": tensor,
   "_rebuild_tensor_v2": tensor,
   "_rebuild_tensor_v3": _typed_tensor,
-  "_rebuild_parameter": _kept,
-  "_rebuild_parameter_with_state": _kept,
+  "_rebuild_parameter": _parameter_data,
+  "_rebuild_parameter_with_state": _parameter_data,
   **{
     f"_rebuild_{kind}": functools.partial(lambda why, *args: wrong(why), why)
     for kind, why in {
@@ -210,35 +211,36 @@ _KNOWN: dict[str, Any] = {
 
 
 class _Unpickler(pickle.Unpickler):
-  """Reads what a pickle describes; what it would call is not called.
+  """Reads the objects of a pickle without calling functions it names.
 
   Args:
-    file: at the pickle's beginning.
-    numbers: returns the bytes of the storage that has this key.
+    file: open at the start of the pickle.
+    numbers: returns the bytes of a storage by its key.
   """
 
   def __init__(self, file: Any, numbers: Callable[[str], bytes]):
-    # Latin-1 reads every byte of Python 2's strings.
+    # Python 2 pickled byte strings as text, and Latin-1 decodes any byte.
     super().__init__(file, encoding="latin1")
     self._numbers = numbers
     self.sizes: dict[str, int] = {}  # of one number, in bytes, by key
 
   def find_class(self, module: str, name: str) -> Any:
-    """Returns one of `_KNOWN`, or a stand-in."""
+    """Returns the entry of `_KNOWN` for a class or function, or a stand-in."""
+    # Python 2 names of these modules.
     old = {"__builtin__": "builtins", "copy_reg": "copyreg"}
-    known = f"{old.get(module, module)}.{name}"
-    known = known.replace("numpy.core.", "numpy._core.")
-    if _HARMFUL.fullmatch(known):
+    path = f"{old.get(module, module)}.{name}"
+    path = path.replace("numpy.core.", "numpy._core.")
+    if _HARMFUL.fullmatch(path):
       raise UserError(
-        f"it cannot be read as tensors alone: it calls {known}, as files do "
-        "that are made to do harm. Nothing in it was run."
+        f"it cannot be read as tensors alone: it calls {path}, as malicious "
+        "files do. Nothing in it was run."
       )
-    if known in _KNOWN:
-      return _KNOWN[known]
-    return type(name, (Other,), {"kind": known})
+    if path in _KNOWN:
+      return _KNOWN[path]
+    return type(name, (Other,), {"kind": path})
 
   def persistent_load(self, pid: Any) -> Any:
-    """Returns the storage, or the class of a model, that a pickle refers to."""
+    """Returns the storage or the model's class that a pickle refers to."""
     what, kind, key, *_ = pid
     if what == "module":
       return kind
@@ -248,22 +250,29 @@ class _Unpickler(pickle.Unpickler):
 
 
 def zipped(path: pathlib.Path) -> Any:
-  """Returns the object in a file of PyTorch 1.6 or later."""
+  """Returns the object in a file of PyTorch 1.6 or later.
+
+  Raises:
+    UserError: it is another kind of zip file, or has big-endian numbers.
+    ValueError: it is truncated.
+  """
   try:
     archive = zipfile.ZipFile(path)
   except zipfile.BadZipFile as error:
     raise ValueError("its end is missing") from error
   names = archive.namelist()
+  # PyTorch puts all files into one folder of any name.
   folder, *others = {name.partition("/")[0] for name in names} or {""}
   if f"{folder}/constants.pkl" in names:
     raise UserError(
-      "it is a TorchScript program: where PyTorch is, torch.save("
-      "torch.jit.load(FILE).state_dict(), 'weights.pth'), then --from that."
+      "it is a TorchScript program. Where PyTorch is installed, run torch.save("
+      "torch.jit.load(FILE).state_dict(), 'weights.pth'), then pass that file "
+      "to --from."
     )
   if others or f"{folder}/data.pkl" not in names:
     raise UserError(
-      f"it is a zip archive of {', '.join(names[:3])} ..., no PyTorch file: "
-      "unpack it, and name the file in it."
+      f"it is a zip archive of {', '.join(names[:3])} ..., not a PyTorch file: "
+      "unpack it, and pass the file in it."
     )
   order = f"{folder}/byteorder"
   if order in names and archive.read(order) == b"big":
@@ -277,7 +286,12 @@ def zipped(path: pathlib.Path) -> Any:
 def pickled(file: Any) -> Any:
   """Returns the object in a file of PyTorch before 1.6, or in a plain pickle.
 
-  The former is several pickles, and then the numbers of each storage.
+  The former consists of five pickles and the numbers of each storage. The
+  pickles are a magic number, a version, facts on the machine, the object, and
+  the keys of the storages.
+
+  Raises:
+    EOFError: the file is truncated.
   """
   numbers: dict[str, bytes] = {}
 
@@ -288,11 +302,11 @@ def pickled(file: Any) -> Any:
   first, _ = load()
   if not (isinstance(first, int) and first == _MAGIC):
     return first
-  load(), load()  # the version, and facts on the machine
-  found, sizes = load()
+  load(), load()  # skips the version, and facts on the machine
+  content, sizes = load()
   for key in load()[0]:
     count = int.from_bytes(file.read(8), "little") * sizes[key]
     numbers[key] = file.read(count)
     if len(numbers[key]) < count:
       raise EOFError("its end is missing")
-  return found
+  return content

@@ -1,6 +1,6 @@
-"""Reads the files of other libraries: PyTorch's checkpoints and safetensors.
+"""Reads files of other libraries: PyTorch checkpoints and safetensors.
 
-PyTorch is not needed, and nothing in a file is run (`pickles`).
+PyTorch is not needed, and no code in a file is run (see `pickles`).
 """
 
 import functools
@@ -22,17 +22,18 @@ from infomin_jax.pretrained.pickles import (
   zipped,
 )
 
-# An entry of a state dict that is not read must be named, not left out.
+# An entry with such a name is an array. If it cannot be read, it is reported
+# instead of skipped.
 _LAYER = re.compile(r"\.(weight|bias|running_mean|running_var)$")
 
 
 class Checkpoint(NamedTuple):
-  """What is in a file.
+  """The content of a file.
 
   Attributes:
     arrays: by name; keys of nested dicts are joined by dots.
-    metadata: the texts that a safetensors file carries.
-    models: names and classes of models that were pickled whole.
+    metadata: the metadata of a safetensors file.
+    models: class by name, of modules that were pickled as objects.
   """
 
   arrays: dict[str, Tensor]
@@ -41,30 +42,32 @@ class Checkpoint(NamedTuple):
 
 
 def read_checkpoint(path: pathlib.Path) -> Checkpoint:
-  """Returns what a PyTorch file or a safetensors file holds.
+  """Reads a PyTorch file or a safetensors file.
 
-  The content decides which of them it is, not the suffix.
+  The content decides which of the two it is, not the suffix.
 
   Raises:
-    UserError: it is neither, or damaged.
+    UserError: the file is neither, or damaged.
   """
   size = 0
   try:
     size = path.stat().st_size
     with path.open("rb") as file:
       head = file.read(512)
-      if head[6:9] == b"\0\0{":  # behind the length of a JSON header
+      # Safetensors: 8 bytes with the length of a JSON header, then the header.
+      # A length below 2^48 ends in two zero bytes.
+      if head[6:9] == b"\0\0{":
         return _safetensors(path, head)
       if head.startswith(b"PK\x03\x04"):
-        found = zipped(path)
+        content = zipped(path)
       elif head.startswith(b"\x80"):
         file.seek(0)
-        found = pickled(file)
+        content = pickled(file)
       else:
         raise UserError(
           f"it is {seems(head)}: expected a PyTorch file or safetensors."
         )
-    return Checkpoint(*_flat(found))
+    return Checkpoint(*_flat(content))
   except UserError as error:
     raise UserError(f"--from {path}: {error}") from error
   except OSError as error:
@@ -79,14 +82,14 @@ def read_checkpoint(path: pathlib.Path) -> Checkpoint:
 
 
 def seems(head: bytes) -> str:
-  """Says what a file is by its first bytes, for messages."""
+  """Returns what a file is by its first bytes, for messages."""
   text = head.lstrip(b"\xef\xbb\xbf \r\n\t")
   if not head:
     return "empty (0 bytes)"
   if head.startswith(b"version https://git-lfs"):
-    return "a Git LFS pointer, not the file itself (`git lfs pull` gets it)"
+    return "a Git LFS pointer, not the file itself (run `git lfs pull`)"
   if text[:1] == b"<":
-    return "an HTML or XML page, as of a download that needs a login"
+    return "an HTML or XML page, as from a download that needs a login"
   if text[:1] in (b"{", b"["):
     return "JSON"
   if head[257:262] == b"ustar":
@@ -106,7 +109,7 @@ def seems(head: bytes) -> str:
     if head.startswith(start):
       return name
   if not head.strip(b"\0"):
-    return "nothing but zeros (of a copy that was broken off)"
+    return "nothing but zeros (an interrupted copy)"
   return f"something else (it begins with {head[:12]!r})"
 
 
@@ -129,10 +132,10 @@ def _flat(found: Any) -> tuple[dict[str, Tensor], dict, dict]:
   """Returns the fields of a `Checkpoint` from the object in a file."""
   arrays: dict[str, Tensor] = {}
   models: dict[str, str] = {}
-  seen: set[int] = set()
-  left: list[tuple[str, Any]] = [("", found)]
-  while left:
-    name, value = left.pop()
+  visited: set[int] = set()
+  pending: list[tuple[str, Any]] = [("", found)]
+  while pending:
+    name, value = pending.pop()
     if isinstance(value, Tensor):
       arrays.setdefault(name, value)
     elif isinstance(value, Array):
@@ -140,10 +143,10 @@ def _flat(found: Any) -> tuple[dict[str, Tensor], dict, dict]:
     elif isinstance(value, Other) and _is_model(value):
       models[name] = value.kind
     elif isinstance(value, Other) and not value and _LAYER.search(name):
-      arrays[name] = wrong(f"is of the class {value.kind}, no plain tensor")
-    elif id(value) not in seen:  # a pickle may have circles
-      seen.add(id(value))
-      left += reversed(
+      arrays[name] = wrong(f"is of the class {value.kind}, not a plain tensor")
+    elif id(value) not in visited:  # a pickle may contain reference cycles
+      visited.add(id(value))
+      pending += reversed(
         [
           (f"{name}.{key}" if name else str(key), part)
           for key, part in _parts(value)
@@ -157,7 +160,7 @@ def _is_model(value: Other) -> bool:
 
 
 def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
-  """Yields what a container holds, and the attributes of an object."""
+  """Yields the items of a container, and the attributes of an object."""
   if isinstance(value, Mapping):
     yield from value.items()
   elif isinstance(value, list | tuple):

@@ -1,114 +1,130 @@
 """Every key of a config once, with its default and its meaning.
 
-The comment above a key is its meaning; `docs/config.md` is made from them. A
-section that names a function (views, encoder, objective, optimizer, schedule)
-takes the arguments of that function, so its keys are documented there.
+`docs/config.md` is generated from the comments above the keys. A section with a
+`name` (views, encoder, objective, optimizer, schedule) selects a function. Its
+other keys are arguments of that function and are documented there.
 """
 
 import ml_collections
 
 
 def get_config() -> ml_collections.ConfigDict:
-  """Returns a config with every key; a file in `configs/` changes some."""
+  """Returns a config with the default of every key."""
   config = ml_collections.ConfigDict()
-  # Seed of the initial parameters, of the order of images and of their views.
+  # Seed of the initial parameters, the order of the images, the views and the
+  # probes.
   config.seed = 0
-  # Training steps; a step is one update of the parameters.
+  # Training steps. A step is one update of the parameters.
   config.steps = 1000
-  # Images per step, over all devices.
+  # Images per training step, over all devices.
   config.batch_size = 256
   # Slices of a batch that are computed one after another, each with its own
-  # negatives; their gradients are averaged. Saves memory.
+  # negatives. Their gradients are averaged. More slices need less memory.
   config.accumulate = 1
-  # Slices of a batch whose features are computed one after another, with the
-  # negatives of the whole batch. Saves memory, costs a second forward pass.
+  # Slices of a batch whose features are computed one after another. Negatives
+  # come from the whole batch. Needs less memory but a second forward pass.
   config.grad_cache = 1
-  # Decay per step of the momentum copy of the parameters; 0 keeps no copy.
+  # Decay per step of the momentum copy (exponential moving average) of the
+  # parameters, in [0, 1). 0 keeps no copy.
   config.ema = 0.0
-  # Working directory of a run whose weights training starts from; "" is none.
+  # Working directory of another run. Training starts from its weights. ""
+  # starts from random weights.
   config.init_from = ""
   config.data = dict(
-    # A data set of `infomin data list`.
+    # Name of a data set. `infomin data list` prints them.
     name="",
-    # Folder of prepared data; "" is the default of tensorflow-datasets.
+    # Folder of the prepared data sets. "" is the default folder of
+    # tensorflow-datasets.
     data_dir="",
-    # Images that are trained on, as tensorflow-datasets names them.
+    # Split of the training images, in the notation of tensorflow-datasets.
     split="train",
-    # Labeled images that probes are fitted to.
+    # Split of the labeled images that probes are fitted to.
     probe_split="train",
-    # Labeled images that probes are tested on.
+    # Split of the labeled images that probes are tested on. The monitor takes
+    # held-out pairs from it during training.
     test_split="test",
-    # Whether training images stay on the accelerator, where they fit (1 GiB).
+    # Whether training images stay in the memory of the accelerator if they fit
+    # (1 GiB).
     resident=True,
-    # Whether the host cuts the crops, from images of different sizes.
+    # Whether the host cuts the crops. Required for images of different sizes.
     host_crops=False,
-    # Processes that read and decode images; 0 does it in threads.
+    # Processes that read and decode images. 0 uses threads of the main process.
     workers=0,
-    # Threads per process that read and decode.
+    # Threads per process that read and decode images.
     threads=4,
-    # What a record that cannot be decoded does: "stop" the run, or "skip" it,
-    # which takes the next one.
+    # Action for a record that cannot be decoded: "stop" ends the run, "skip"
+    # takes the next record instead.
     broken="stop",
   )
-  # Views of an image: a name of `infomin_jax/views`, and its arguments.
+  # Views of an image: `name` is a key of `infomin_jax/views`. The other keys
+  # are its arguments.
   config.views = dict()
-  # Per-channel mean and standard deviation of images in [0, 1].
+  # Mean and standard deviation of the channels, for pixels in [0, 1]. The
+  # images are normalized before the encoder.
   config.normalize = dict(
-    # Subtracted; one number for all channels, or one per channel.
+    # Subtracted from the pixels: one number for all channels, or one per
+    # channel.
     mean=(0.5,),
-    # Divided by.
+    # The pixels are divided by it: one number for all channels, or one per
+    # channel.
     std=(0.5,),
   )
-  # The encoder: a name of `infomin_jax/encoders`, and its arguments.
+  # Encoder: `name` is a key of `infomin_jax/encoders`. The other keys are its
+  # arguments.
   config.encoder = dict()
-  # Terms of the loss: name -> its `weight` and arguments. A key that is no
-  # term's name has the name in `term`. See `infomin_jax/objectives`.
+  # Terms of the loss, each with its `weight` and arguments. The key is the name
+  # of a term in `infomin_jax/objectives`, or any word if `term` is the name.
   config.objective = dict()
-  # The optimizer: a name of `infomin_jax/train/optimizers.py`, and its
+  # Optimizer: `name` is a key of `infomin_jax/train/optimizers.py`. `clip` is
+  # the largest norm of the gradient, 0 for no limit. The other keys are
   # arguments.
   config.optimizer = dict(name="adam", b1=0.5, b2=0.999, clip=0.0)
-  # The learning rate over the steps: `peak` is its highest value.
+  # Learning rate over the steps. `peak` is its highest value.
   config.schedule = dict(name="constant", peak=1e-4)
   config.run = dict(
-    # Steps between two lines of the log.
+    # Steps between two lines of the log and of metrics.jsonl.
     log_every=100,
     # Steps between two checkpoints.
     checkpoint_every=300,
-    # Steps between two evaluations while training: the bound of held-out pairs,
-    # and quick probes.
+    # Steps between two evaluations during training: the bound on held-out
+    # pairs, and quick probes.
     evaluate_every=300,
-    # Test images of these evaluations.
+    # Images per evaluation during training, at most: test images, and labeled
+    # images for the quick probes.
     monitor_examples=1024,
-    # Checkpoints that are kept.
+    # Number of checkpoints on disk. Older ones are deleted.
     keep=2,
     # Where metrics go besides metrics.jsonl: "tensorboard", "wandb", "mlflow".
     writers=("tensorboard",),
   )
   config.evaluate = dict(
-    # Ways to evaluate; `infomin evaluate --help` lists them.
+    # Evaluation protocols. `infomin evaluate --help` lists them.
     protocols=("knn", "linear"),
-    # Outputs of the encoder that are evaluated.
+    # Outputs of the encoder that are evaluated. The first one is also evaluated
+    # during training.
     taps=("pool",),
-    # Parameters that are evaluated: "online", or "ema", the momentum copy.
+    # Parameters that are evaluated: "online" or "ema" (the momentum copy).
     weights="online",
-    # Pixels that the shorter side of an image is resized to before the middle
-    # is cut out; 0 resizes the largest square in the middle.
+    # Pixels of the shorter side of an image before the center is cropped. 0
+    # resizes the largest centered square.
     resize=0,
     # Images per batch of features.
     batch_size=512,
-    # Labeled images that probes are fitted to at most; 0 is all.
+    # Largest number of labeled images that probes are fitted to. 0 is all.
     train_examples=0,
-    # Images that probes are tested on at most; 0 is all.
+    # Largest number of images that probes are tested on. 0 is all.
     test_examples=0,
-    # Neighbors that vote in `knn`.
+    # Number of neighbors that vote in `knn`.
     k=200,
-    # Temperature of their weights, of cosine similarities.
+    # Temperature of the votes in `knn`: a neighbor has the weight
+    # exp(cosine / temperature).
     temperature=0.07,
-    # L-BFGS iterations of linear probes.
+    # Iterations of probes without epochs: L-BFGS of `linear` and
+    # `label_information`, and the solver of `svm`.
     iterations=100,
     # Epochs of probes that are trained by SGD or Adam.
     epochs=1000,
-    # Share of the labels that `semi_supervised` is tuned with, 0 to 1.
+    # Fraction of the labels that `semi_supervised` is fine-tuned on, in (0, 1].
     label_share=0.1,
     # Channels of the decoder of `reconstruction` before its last layer.
     decoder_width=64,
@@ -117,7 +133,7 @@ def get_config() -> ml_collections.ConfigDict:
 
 
 def tiny(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-  """Returns the config of a test: two steps of 16 images, few to probe."""
+  """Shrinks a config for tests: two steps of 16 images, 64 to probe."""
   config.update(
     steps=2,
     batch_size=16,

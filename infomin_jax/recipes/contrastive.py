@@ -1,16 +1,16 @@
-"""The ways to train that the paper casts as choices of views.
+"""InfoMin and the other contrastive methods of its paper, as config sections.
 
-Each is a combination of the same parts: what is seen of an image, what is
-remembered, whether its pieces are looked at too, how views are augmented, the
-head and the temperature. `sections` makes the sections of a config of them.
+A `Recipe` combines the same parts for each method: the source of negatives, the
+augmentation, the color split, the jigsaw pieces, the head and the temperature.
+`sections` turns a recipe into the sections of a config.
 
 Source: Tian et al., `What Makes for Good Views for Contrastive Learning?
-<https://arxiv.org/abs/2005.10243>`_, 2020, and the authors' code, whose presets
-the first seven are. SimCLR, BYOL and SupCon are those of their papers.
+<https://arxiv.org/abs/2005.10243>`_, 2020, and the authors' code. The first
+seven recipes are the presets of this code. SimCLR, BYOL and SupCon follow their
+own papers.
 
-Differs from that code: only InfoMin's pieces share the batch statistics of
-whole images there and here; JigSaw's own head has no momentum copy, which the
-code never reads.
+Differs from the paper: the head of the jigsaw pieces has no momentum copy. The
+authors' code keeps one but never reads it.
 """
 
 import dataclasses
@@ -23,15 +23,15 @@ from infomin_jax.views import augment
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-  """One way to train.
+  """One training method.
 
   Attributes:
     memory: `bank`, `queue`, `batch` (SimCLR), `copy` (BYOL) or `labels`
       (SupCon).
     views: a name in `views.augment.RECIPES`.
-    temperature: of the cosines.
+    temperature: divides the cosine similarities.
     mlp: whether the head has a hidden layer.
-    split: whether luma and chroma are seen by two half-width encoders.
+    split: whether two half-width encoders take luma and chroma.
     jigsaw: whether the shuffled pieces of an image are another view.
   """
 
@@ -55,22 +55,22 @@ RECIPES = {
   "byol": Recipe("copy", "simclr"),
   "supcon": Recipe("labels", "simclr", temperature=0.1),
 }
-# Mean and standard deviation of the channels.
+# Mean and standard deviation of the channels, for pixels in [0, 1].
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 STL10 = ((0.4409, 0.4279, 0.3868), (0.2683, 0.2610, 0.2687))
 SGD = dict(name="sgd", momentum=0.9, weight_decay=1e-4, decayed="all", clip=0.0)
 ADAMW = dict(name="adamw", weight_decay=1e-4, clip=0.0)
-# Cosines of the features themselves.
+# Critic without a head: cosine similarities of the features.
 COSINES = dict(name="inner_product", temperature=0.1, normalize=True)
-# Weight of the pieces' loss.
+# Weight of the loss on the jigsaw pieces.
 JIGSAW = 0.5
 
 
 def head(hidden: int, shared: bool = True) -> dict[str, Any]:
-  """Returns a critic for small images: cosines after a head of one layer.
+  """Returns a critic for small images: cosines after an MLP head.
 
   Args:
-    hidden: units of the layer.
+    hidden: units of its only hidden layer.
     shared: whether both views have the same head.
   """
   return dict(
@@ -85,7 +85,7 @@ def head(hidden: int, shared: bool = True) -> dict[str, Any]:
 
 
 def within_batch(critic: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-  """Returns an `objective`: InfoNCE with the negatives of the batch."""
+  """Returns `config.objective`: InfoNCE with the negatives of the batch."""
   term = dict(
     weight=1.0,
     estimator="infonce",
@@ -98,7 +98,7 @@ def within_batch(critic: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def small_resnet18(width: int) -> dict[str, Any]:
-  """Returns a ResNet-18 for images of 32 to 96 pixels."""
+  """Returns `config.encoder`: a ResNet-18 for images of 32 to 96 pixels."""
   return dict(
     name="resnet18", stem="small", width=width, groups=1, dtype="float32"
   )
@@ -106,16 +106,16 @@ def small_resnet18(width: int) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-  """What depends on the data set and the machine.
+  """Sizes that depend on the data set and the machine.
 
   Attributes:
     image: side of the views in pixels.
-    pieces: side of the crop that is cut into pieces, and of a piece.
-    images: training images, for the bank.
-    memory: keys in the queue, or negatives of the bank.
+    pieces: side in pixels of the crop that is cut into pieces, and of a piece.
+    images: number of training images, for the bank.
+    memory: number of keys in the queue, or of negatives from the bank.
     hidden: units of the hidden layer of heads.
-    encoder: `config.encoder` at full width, with `width`.
-    decay: of the momentum copy.
+    encoder: `config.encoder` at full width, with the key `width`.
+    decay: decay per step of the momentum copy.
     statistics: mean and standard deviation of the channels.
   """
 
@@ -130,7 +130,12 @@ class Sizes:
 
 
 def sections(name: str, sizes: Sizes) -> dict[str, Any]:
-  """`views`, `normalize`, `encoder`, `objective` and `ema` of a config."""
+  """Returns `views`, `normalize`, `encoder`, `objective` and `ema`.
+
+  Args:
+    name: a key of `RECIPES`.
+    sizes: sizes for the data set.
+  """
   recipe = lookup("recipe", name, RECIPES)
   mean, std = sizes.statistics
   if recipe.split:
@@ -197,8 +202,9 @@ def _objective(recipe: Recipe, sizes: Sizes) -> dict[str, Any]:
   return {"queue": term | dict(shuffle=False, pairs=pairs)}
 
 
-# LARS per 256 images, weight decay: SimCLR's and BYOL's own; SupCon's as
-# SimCLR's, since its paper trains otherwise (AutoAugment, 6,144 images).
+# Learning rate per 256 images and weight decay of LARS, from the papers of
+# SimCLR and BYOL. SupCon takes those of SimCLR, because its paper trains with
+# AutoAugment and batches of 6,144 images.
 _LARS = {
   "batch": (0.3, 1e-6),
   "copy": (0.2, 1.5e-6),
@@ -206,7 +212,7 @@ _LARS = {
 }
 
 
-# LARS for small images, where it is used.
+# Peak learning rates on small images of the methods that use LARS.
 _PEAKS = {"simclr": 0.4, "byol": 1.0, "supcon": 0.4}
 
 
@@ -214,7 +220,7 @@ def training_small(name: str, epoch: int) -> dict[str, dict[str, Any]]:
   """Returns `optimizer` and `schedule` as published for CIFAR-10.
 
   Args:
-    name: of the recipe.
+    name: a key of `RECIPES`.
     epoch: steps per epoch.
   """
   optimizer = SGD
@@ -235,19 +241,19 @@ def training_small(name: str, epoch: int) -> dict[str, dict[str, Any]]:
 def training(
   name: str, batch: int, epoch: int, epochs: int
 ) -> dict[str, dict[str, Any]]:
-  """`optimizer` and `schedule` of a config, as published for ImageNet.
+  """Returns `optimizer` and `schedule` as published for ImageNet.
 
-  SGD at 0.03 per 256 images, every parameter decayed, a cosine down to a
-  thousandth; above 256 images a warm-up of 5 epochs, of 10 in runs of more
-  than 500.
+  SGD has the learning rate 0.03 per 256 images and decays every parameter. The
+  rate follows a cosine down to a thousandth of its peak. Batches above 256
+  images have a warm-up of 5 epochs, or of 10 in runs of more than 500 epochs.
 
-  Differs from the paper: the cosine falls at each step, not once an epoch, and
+  Differs from the paper: the cosine falls at each step, not once per epoch, and
   a warm-up starts from 0, not from 0.01.
 
   Args:
-    name: of the recipe.
-    batch: images a step.
-    epoch: steps an epoch.
+    name: a key of `RECIPES`.
+    batch: images per step.
+    epoch: steps per epoch.
     epochs: length of the run.
   """
   memory = lookup("recipe", name, RECIPES).memory

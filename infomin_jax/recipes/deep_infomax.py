@@ -1,10 +1,13 @@
-"""The rows of Deep InfoMax's tables, as config sections.
+"""The rows of the tables in the Deep InfoMax paper, as config sections.
 
-All rows of a table train one encoder. Weights are the paper's: alpha of the
-global, beta of the local term, gamma of the prior.
+All rows of a table train the same encoder. The weights are those of the paper:
+alpha for the global term, beta for the local term, gamma for the prior.
 
-Differs from the paper: it does not say gamma for local and global together
-(0.1 here), nor beta of its beta-VAE (2 here).
+Differs from the paper: it gives neither gamma for the local and global terms
+together (0.1 here) nor beta of the beta-VAE (2 here).
+
+Source: Hjelm et al., `Learning Deep Representations by Mutual Information
+Estimation and Maximization <https://arxiv.org/abs/1808.06670>`_, 2019.
 """
 
 from collections.abc import Callable
@@ -12,9 +15,9 @@ from typing import Any
 
 from infomin_jax.errors import lookup
 
-# How features are evaluated, and which.
+# Evaluation protocols of the tables, and the encoder outputs that they probe.
 PROBES, TAPS = ("knn", "linear", "mlp"), ("y", "fc", "conv")
-# Adam as the rest of the training has it; a discriminator has its own.
+# Optimizer of the discriminators: the same settings as for the encoder.
 ADVERSARY = dict(name="adam", peak=1e-4, b1=0.5, b2=0.999)
 Objective = dict[str, dict[str, Any]]
 
@@ -27,7 +30,9 @@ def sections(
   Args:
     row: a name in `ROWS`.
     size: side of the images in pixels.
-    classes, images, width: see `objective`.
+    classes: as in `objective`.
+    images: as in `objective`.
+    width: as in `objective`.
   """
   views = dict(name="none", size=size, count=1)
   if row in OCCLUDED:
@@ -37,7 +42,7 @@ def sections(
 
 
 def basic(row: str, size: int, width: int) -> dict[str, Any]:
-  """Returns `encoder` for images of `size` pixels, 28 or 32."""
+  """Returns `config.encoder` for images of `size` pixels, 28 or 32."""
   return dict(
     name=f"basic{size}x{size}",
     dim=DIMS.get(row, 64),
@@ -47,7 +52,7 @@ def basic(row: str, size: int, width: int) -> dict[str, Any]:
 
 
 def alex64(row: str, tiny: bool) -> dict[str, Any]:
-  """Returns `encoder` for images of 64 pixels."""
+  """Returns `config.encoder` for images of 64 pixels."""
   return dict(
     name="alex64x64",
     dim=DIMS.get(row, 64),
@@ -58,27 +63,27 @@ def alex64(row: str, tiny: bool) -> dict[str, Any]:
 
 
 def stl10_crop() -> dict[str, Any]:
-  """Returns `views` of STL-10: crops of exactly 64 x 64 pixels of 96 x 96."""
+  """Returns `config.views` of STL-10: unscaled 64 x 64 crops of 96 x 96."""
   return dict(
     name="crop",
     size=64,
     count=1,
-    crop_scale=(0.4445, 0.4445),  # 64 / 96 squared
+    crop_scale=(0.4445, 0.4445),  # share of the area: (64 / 96)^2
     crop_ratio=(1.0, 1.0),
   )
 
 
 def probes(tiny: bool) -> tuple[str, ...]:
-  """Returns the protocols of the tables; tests leave out the MLP."""
+  """Returns the protocols of the tables. Tiny runs leave out the MLP."""
   return PROBES[:2] if tiny else PROBES
 
 
 def of_crops(row: str, *, units: int) -> Objective:
-  """Returns `objective` of encoders whose places see one crop each.
+  """Returns `config.objective` for encoders that encode one crop per place.
 
   Args:
-    row: `dim`, one summary; `multi`, one per block; or `cpc`.
-    units: of the encode-and-dot critics.
+    row: `dim` (one summary), `multi` (one summary per block) or `cpc`.
+    units: units of the encode-and-dot critics.
   """
   critic = dict(name="encode_and_dot", units=units)
   term: dict[str, Any] = dict(weight=1.0, estimator="infonce", critic=critic)
@@ -90,21 +95,28 @@ def of_crops(row: str, *, units: int) -> Objective:
 
 
 def objective(row: str, *, width: int, classes: int, images: int) -> Objective:
-  """`config.objective` of a row.
+  """Returns `config.objective` of a row.
 
   Args:
     row: a name in `ROWS`.
-    width: of critics and decoders (published: 64); the encode-and-dot critic
-      has 32 times as many units, the other heads in proportion too.
-    classes: of the labels, for `supervised`.
-    images: in the training set, for `nat`.
+    width: width of critics and decoders, 64 in the paper. The encode-and-dot
+      critic has 32 times as many units. The other heads scale with it, too.
+    classes: number of classes, for `supervised`.
+    images: number of training images, for `nat`.
   """
   make = lookup("row of the table", row, ROWS)
   return make(width=width, classes=classes, images=images)
 
 
 def local(estimator: str, gamma: float = 0.1, beta: float = 1.0, **options):
-  """DIM(L): every place of the local map against the summary."""
+  """Returns DIM(L): every place of the local map against the summary.
+
+  Args:
+    estimator: a key of `ESTIMATORS`.
+    gamma: weight of the prior term, 0 for none.
+    beta: weight of the local term.
+    **options: other arguments of the local term.
+  """
 
   def make(width, **_):
     term = dict(
@@ -120,7 +132,13 @@ def local(estimator: str, gamma: float = 0.1, beta: float = 1.0, **options):
 
 
 def whole(estimator: str = "jsd", gamma: float = 1.0, alpha: float = 1.0):
-  """DIM(G): the last map as a whole against the summary."""
+  """Returns DIM(G): the last feature map as a whole against the summary.
+
+  Args:
+    estimator: a key of `ESTIMATORS`.
+    gamma: weight of the prior term, 0 for none.
+    alpha: weight of the global term.
+  """
 
   def make(width, **_):
     hidden = (8 * width, 8 * width)
@@ -142,7 +160,7 @@ def _both(**sizes) -> Objective:
 
 
 def _with_places(base: Callable, summary_view: int = 0):
-  """The row with both coordinate tasks beside it."""
+  """Adds both coordinate tasks to a row."""
 
   def make(width, **sizes):
     hidden = (8 * width, 8 * width)
@@ -232,7 +250,7 @@ ROWS: dict[str, Callable[..., Objective]] = {
   "cpc": _cpc,
   "generator": _generator,
 }
-# Units of y where they are not 64.
+# Units of y in rows where they are not 64.
 DIMS = {"generator": 1}
-# Rows whose summary is of an image that is partly covered.
+# Rows that compute the summary from a partly occluded image.
 OCCLUDED = ("occlude", "coord_occlude")

@@ -1,8 +1,9 @@
-"""What is trained in the studies of views, as config sections.
+"""The rows of the studies of views, as config sections.
 
-`augment` contrasts two augmented views by one encoder. All other rows contrast
-two parts of a view, each with an encoder of its own: a color space, blurred
-against the rest, or a space that is learned.
+The row `augment` and the augmentation recipes contrast two augmented views with
+one encoder. All other rows contrast two parts of one view, each with its own
+encoder. The parts are channels of a color space, a blurred image and its
+residual, or channels of a learned color space.
 """
 
 from collections.abc import Mapping
@@ -12,18 +13,18 @@ from infomin_jax.recipes import contrastive
 from infomin_jax.views.augment import RECIPES, own_options
 
 SPACES = ("rgb", "lab", "ycbcr", "ypbpr", "ydbdr", "yiq", "hsv")
-# How a generator of views is trained; `frozen` only uses one.
+# Ways to train a view generator. `frozen` takes the generator of another run.
 LEARNED = ("unsupervised", "supervised", "semi", "floor", "frozen")
 AUGMENTED = ("augment", *RECIPES)
 ROWS = (*AUGMENTED, *SPACES, "frequency", *LEARNED)
-# Nats that each view of `floor` is to tell of the label.
+# Nats of label information that each view of `floor` must keep.
 FLOOR = 1.2
-# A generator's own Adam; the networks it plays against have the config's.
+# Optimizer of the view generator. Its opponents use `config.optimizer`.
 GENERATOR = dict(name="adam", peak=6e-4, b1=0.5, b2=0.999)
 
 
 def views(row: str, size: int) -> dict[str, Any]:
-  """`config.views`: recipes twice; the parts are of one crop."""
+  """Returns `config.views`: two augmented views, or one crop to be split."""
   if row not in AUGMENTED:
     return dict(name="crop", size=size, count=1, crop_scale=(0.5, 1.0))
   name = "C" if row == "augment" else row
@@ -34,7 +35,7 @@ def views(row: str, size: int) -> dict[str, Any]:
 
 
 def statistics(row: str) -> dict[str, tuple[float, ...]]:
-  """`config.normalize`; a split encoder normalizes its own channels."""
+  """Returns `config.normalize`. A split encoder normalizes its own channels."""
   if row in AUGMENTED:
     return dict(mean=(0.5,), std=(0.25,))
   return dict(mean=(0.0,), std=(1.0,))
@@ -48,13 +49,14 @@ def encoder(
   depth: int = 6,
   hidden: int = 32,
 ) -> dict[str, Any]:
-  """`config.encoder`: the network, or one for each of the row's parts.
+  """Returns `config.encoder`: the network, or one per part of a view.
 
   Args:
     row: one of `ROWS`.
-    network: its `name` and options; of each part, where there are parts.
-    space: what learned views start from.
-    depth, hidden: of the generator of learned views.
+    network: `name` and options of the network, or of the network of each part.
+    space: color space in which learned views start.
+    depth: blocks of the view generator.
+    hidden: units per hidden layer of the view generator.
   """
   if row in AUGMENTED:
     return dict(network)
@@ -87,14 +89,14 @@ def objective(
   classes: int,
   labelled: int,
 ) -> dict[str, dict[str, Any]]:
-  """`config.objective`: the contrast, and what learned views must tell.
+  """Returns `config.objective`: InfoNCE, and label terms of learned views.
 
   Args:
     row: one of `ROWS`.
-    network: of the classifiers of learned views.
-    critic: of the contrast.
-    classes: of the labels.
-    labeled: images whose labels a view may be learned with.
+    network: `name` and options of the classifiers of learned views.
+    critic: critic of the contrastive term.
+    classes: number of classes.
+    labelled: label terms use records with an index below it. 0 is all.
   """
   terms = contrastive.within_batch(critic)
   if row in ("supervised", "semi", "floor"):

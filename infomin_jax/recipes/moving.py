@@ -1,7 +1,7 @@
 """Digits that move over a photograph, as config sections.
 
-Frames of a moving digit are contrasted with a still image; a row names what
-both share.
+Frames of a moving digit are contrasted with a still image. A row names the
+factors that both share.
 
 Source: Tian et al., `What Makes for Good Views for Contrastive Learning?
 <https://arxiv.org/abs/2005.10243>`_, 2020, section 4.1.
@@ -11,7 +11,7 @@ from typing import Any
 
 from infomin_jax.recipes import contrastive
 
-# What frames and a still image share.
+# Factors that the frames and the still image share.
 ROWS = (
   "digit",
   "background",
@@ -25,9 +25,10 @@ ROWS = (
 
 
 def shared(row: str) -> tuple[str, ...]:
-  """`config.views.share` of a row.
+  """Returns `config.views.share` of a row.
 
-  `supervised` shares all, so that its still frames are the records' images.
+  `supervised` shares all factors, so that its still frames are the images of
+  the records, and their labels apply.
   """
   named = "background_digit_position" if row == "supervised" else row
   return tuple(named.split("_"))
@@ -36,12 +37,12 @@ def shared(row: str) -> tuple[str, ...]:
 def objective(
   row: str, *, backgrounds: int, room: int
 ) -> dict[str, dict[str, Any]]:
-  """`config.objective` of a row.
+  """Returns `config.objective` of a row.
 
   Args:
-    row: one of them.
-    backgrounds: classes of backgrounds.
-    room: pixels that a digit's corner may move along a side.
+    row: one of `ROWS`.
+    backgrounds: number of backgrounds.
+    room: largest coordinate of the corner of a digit in pixels.
   """
   if row == "supervised":
     return {
@@ -51,5 +52,5 @@ def objective(
       ),
       "position": dict(term="regression", weight=1.0, scale=float(room)),
     }
-  # Features are compared as they are: what the head would drop stays in them.
+  # No head: with one, features could keep factors that only the head discards.
   return contrastive.within_batch(contrastive.COSINES)

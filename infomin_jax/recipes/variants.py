@@ -1,4 +1,4 @@
-"""The words after a config file's name: `moco_v2,200,tiny`."""
+"""Parses the words after the name of a config file: `moco_v2,200,tiny`."""
 
 from collections.abc import Collection
 
@@ -11,26 +11,26 @@ def parse(
   default: str,
   others: Collection[str] = (),
 ) -> tuple[str, tuple[str, ...], bool]:
-  """The row that a config's variant asks for, and the rest.
+  """Splits the variant of a config into its row and the other words.
 
   Args:
-    variant: words separated by commas: a row, `tiny`, others.
-    rows: that the config has.
-    default: the row if none is named.
-    others: further words that the config knows.
+    variant: words separated by commas: at most one row, `tiny`, and others.
+    rows: the rows of the config.
+    default: the row if the variant names none.
+    others: further words that the config accepts.
 
   Returns:
-    The row, the other words, and whether it is to be tiny.
+    The row, the other words, and whether the config is to be tiny.
 
   Raises:
-    UserError: an unknown word, or two rows.
+    UserError: a word is unknown, or the variant names two rows.
   """
   words = [word for word in variant.split(",") if word not in ("", "tiny")]
-  known = dict.fromkeys((*rows, *others, "tiny"))
+  vocabulary = dict.fromkeys((*rows, *others, "tiny"))
   for word in words:
-    lookup("variant of --config", word, known)
-  named = [word for word in words if word in rows] or [default]
-  if len(named) > 1:
-    raise UserError(f"--config names two rows: {' and '.join(named)}.")
+    lookup("variant of --config", word, vocabulary)
+  chosen = [word for word in words if word in rows] or [default]
+  if len(chosen) > 1:
+    raise UserError(f"--config names two rows: {' and '.join(chosen)}.")
   rest = tuple(word for word in words if word not in rows)
-  return named[0], rest, "tiny" in variant.split(",")
+  return chosen[0], rest, "tiny" in variant.split(",")

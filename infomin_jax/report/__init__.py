@@ -1,7 +1,7 @@
-"""One HTML page that tells what a run, several runs or a study found.
+"""Reports: one HTML page on a run, on several runs or on a study.
 
-`run_page`, `runs_page` and `study_page` read folders and give the page's text;
-it needs no network and no other file.
+`run_page`, `runs_page` and `study_page` read folders and return the page's
+text. The page needs no network and no other file.
 """
 
 from infomin_jax.report.compare import runs_page

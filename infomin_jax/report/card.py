@@ -1,4 +1,4 @@
-"""The card of an encoder that is shared: what it is and how to use it."""
+"""The model card of a shared encoder."""
 
 import pathlib
 import re
@@ -11,7 +11,7 @@ from infomin_jax.runs.progress import read_metrics
 
 _CARD = """# {title}
 
-An encoder of images, for infomin_jax: what it was trained on, and to do what.
+An image encoder for infomin_jax: its training data, its objective and its use.
 
 {facts}
 
@@ -33,31 +33,31 @@ features = encode(images)  # [n, h, w, c], uint8 or in [0, 1] -> [n, d]
 
 ## What probes read from its features
 
-{found}
+{probes}
 
 ## Limits
 
-- It was trained on one data set: images of another kind, size or number of
-  channels may be told apart badly, and are for you to evaluate.
-- Its features keep what its views share; what they do not share, it was made to
-  forget. Whatever is lopsided in the data is so in the features.
-- Figures above are of one run; another seed gives others.
+- It was trained on one data set. Evaluate it before you use it on images of
+  another kind, size or number of channels.
+- Its features keep what its views share. What they do not share, training
+  removed. Biases of the data are also in the features.
+- The figures above come from one run. Another seed gives other figures.
 """
-# Whatever Markdown or HTML would read as more than text.
+# Characters with a meaning in Markdown or HTML.
 _MARKS = re.compile(r"([\\`*_{}\[\]<>()#|~!&$])")
 
 
 def model_card(
   workdir: pathlib.Path, config, repo: str, step: int, terms: str
 ) -> str:
-  """The text of a model card, Markdown without its header.
+  """Returns the text of a model card, in Markdown, without its header.
 
   Args:
-    workdir: of the run.
-    config: of the run.
-    repo: the name under which it is shared.
-    step: the last one of training.
-    terms: what others may do with it, such as `apache-2.0`.
+    workdir: the run's folder.
+    config: the run's configuration.
+    repo: the name under which the encoder is shared.
+    step: the last step of training.
+    terms: its license, such as `apache-2.0`, or `unknown`.
   """
   probed = probed_rows(workdir)
   facts = Table(
@@ -72,19 +72,19 @@ def model_card(
       ("training", _training(workdir, config, step)),
       ("optimizer", _named(config.optimizer)),
       ("features", ", ".join(config.evaluate.taps)),
-      ("licence", "not named" if terms == "unknown" else terms),
+      ("license", "not given" if terms == "unknown" else terms),
       *_versions(workdir),
     ],
   )
-  found = "It has not been evaluated."
+  probes = "It has not been evaluated."
   if probed:
-    found = (
-      f"{_markdown(probe_table(probed))}\n\nBeside what it learned stand raw "
+    probes = (
+      f"{_markdown(probe_table(probed))}\n\nFor comparison, the table has raw "
       "pixels and the same encoder before training."
     )
   title = _plain(repo.rpartition("/")[2])
   return _CARD.format(
-    title=title, repo=repo, facts=_markdown(facts), found=found
+    title=title, repo=repo, facts=_markdown(facts), probes=probes
   )
 
 
@@ -95,13 +95,13 @@ def _training(workdir: pathlib.Path, config, step: int) -> str:
 
 
 def _named(options) -> str:
-  """`resnet18: width 64, ...`: a function and its arguments."""
+  """Returns a function and its arguments, as `resnet18: width 64, ...`."""
   rest = [f"{k} {_short(x)}" for k, x in options.items() if k != "name"]
   return f"{options['name']}: {', '.join(rest)}" if rest else options["name"]
 
 
 def _objective(terms) -> str:
-  """Names of the terms, with their estimators."""
+  """Returns the names of the terms, with their estimators."""
   return " + ".join(
     f"{name} ({term['estimator']})" if "estimator" in term else name
     for name, term in terms.items()
@@ -116,12 +116,12 @@ def _short(value: Any) -> str:
 
 def _versions(workdir: pathlib.Path) -> list[tuple[str, str]]:
   path = workdir / "summary.json"
-  found = read_json(path)["versions"] if path.exists() else {}
-  return [(f"{name}, version", version) for name, version in found.items()]
+  versions = read_json(path)["versions"] if path.exists() else {}
+  return [(f"{name}, version", version) for name, version in versions.items()]
 
 
 def _markdown(table: Table) -> str:
-  """A table, its texts escaped."""
+  """Returns a table in Markdown, with its texts escaped."""
   rows = [table.headings, ["---"] * len(table.headings), *table.rows]
   lines = [
     [x if x == "---" else _plain(x) for x in map(str, row)] for row in rows
@@ -130,5 +130,5 @@ def _markdown(table: Table) -> str:
 
 
 def _plain(text: str) -> str:
-  """Text that Markdown shows as it is, on one line."""
+  """Returns the text on one line, with Markdown's characters escaped."""
   return _MARKS.sub(r"\\\1", " ".join(text.split()))

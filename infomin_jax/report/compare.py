@@ -1,4 +1,4 @@
-"""The page of several runs: curves over each other, tables side by side."""
+"""The page of several runs: overlaid curves, and tables with a row per run."""
 
 import pathlib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from infomin_jax.runs import health
 from infomin_jax.runs.progress import read_metrics, say
 from infomin_jax.runs.workdir import as_json, differences, read_config
 
-# What is overlaid, and its unit.
+# Metrics of the overlaid curves, with their units.
 CURVES = {
   "loss": "loss",
   "mi_bound": "nats",
@@ -24,10 +24,10 @@ FINAL = ("step", "loss", "mi_bound", "mi_ceiling", "knn", "linear", "seconds")
 
 
 def runs_page(workdirs: Sequence[str | pathlib.Path]) -> str:
-  """The page of some runs' folders.
+  """Returns the page of several runs' folders.
 
   Raises:
-    UserError: a folder is none of a run, or has no line of metrics yet.
+    UserError: a folder holds no run, or has no line of metrics yet.
   """
   folders = {_name(path, workdirs): pathlib.Path(path) for path in workdirs}
   rows = {name: some_metrics(folder) for name, folder in folders.items()}
@@ -44,35 +44,35 @@ def runs_page(workdirs: Sequence[str | pathlib.Path]) -> str:
 
 
 def _name(path, workdirs) -> str:
-  """The folder's name, or its path where two have one name."""
+  """Returns the folder's name, or its path if another has the same name."""
   names = [pathlib.Path(other).name for other in workdirs]
   own = pathlib.Path(path).name
   return own if names.count(own) == 1 else str(path)
 
 
 def _final(rows) -> Table:
-  found = {name: newest(lines) for name, lines in rows.items()}
-  kept = [key for key in FINAL if any(key in x for x in found.values())]
+  last = {name: newest(lines) for name, lines in rows.items()}
+  columns = [key for key in FINAL if any(key in x for x in last.values())]
   table = [
-    (name, *(shown(x.get(key)) for key in kept)) for name, x in found.items()
+    (name, *(shown(x.get(key)) for key in columns)) for name, x in last.items()
   ]
-  return Table("The newest figures.", ("run", *kept), table)
+  return Table("The newest values.", ("run", *columns), table)
 
 
 def newest(lines) -> dict[str, float]:
-  """The last value of every metric."""
-  found: dict[str, float] = {}
+  """Returns the last value of every metric."""
+  values: dict[str, float] = {}
   for line in lines:
-    found |= line
-  return found
+    values |= line
+  return values
 
 
 def find_runs(root: pathlib.Path) -> list[dict]:
-  """The runs below a folder, a mapping each.
+  """Returns a mapping for each run below a folder.
 
-  Returns:
-    `run`, its folder; `data`, `encoder`, `steps`, and the last value of every
-    metric, of which `step` is the last one done.
+  Each has `run` (its folder), `data`, `encoder`, `steps` and the last value of
+  every metric, where `step` is the last completed one. A run that cannot be
+  read is skipped, with a line to the terminal.
   """
   rows = []
   for path in sorted(root.rglob("metrics.jsonl")):
@@ -84,8 +84,8 @@ def find_runs(root: pathlib.Path) -> list[dict]:
         read_metrics(folder),
         read_config(folder),
       )
-    except UserError as error:  # the others can be listed
-      say(f"{folder} is left out: {error}")
+    except UserError as error:  # other runs may still be readable
+      say(f"{folder} is skipped: {error}")
       continue
     if lines:
       about = {
@@ -99,16 +99,16 @@ def find_runs(root: pathlib.Path) -> list[dict]:
 
 
 def shown(value) -> str:
-  """A number in a few digits, or nothing."""
+  """Returns a number with 4 significant digits, or "" for None."""
   return "" if value is None else f"{value:.4g}"
 
 
 def _probes(folders) -> list[Block]:
-  """Shows the scores of probes on learned features, one column per run."""
-  found = {name: probed_rows(folder) for name, folder in folders.items()}
+  """Tabulates the scores of probes on learned features, one column per run."""
+  probed = {name: probed_rows(folder) for name, folder in folders.items()}
   names = ("task", "protocol", "tap", "metric")
   cells, keys = {}, []
-  for run, rows in found.items():
+  for run, rows in probed.items():
     for row in rows:
       if row["features"] == "learned":
         key = tuple(row[n] for n in names)
@@ -117,10 +117,10 @@ def _probes(folders) -> list[Block]:
   if not keys:
     return []
   table = [
-    (*key, *(cells.get((key, run), "") for run in found))
+    (*key, *(cells.get((key, run), "") for run in probed))
     for key in dict.fromkeys(keys)
   ]
-  return [Table("What probes read.", (*names, *found), table)]
+  return [Table("What probes read.", (*names, *probed), table)]
 
 
 def _changes(configs) -> Block:
@@ -131,7 +131,7 @@ def _changes(configs) -> Block:
 
 
 def changes(configs: Sequence[dict]) -> list[tuple[str, ...]]:
-  """The keys that are not the same in all configurations, with their values."""
+  """Returns the keys that differ between configurations, with all values."""
   first, *others = configs
   keys = sorted({key for x in others for key, *_ in differences(first, x)})
   return [(key, *(to_json(_at(x, key)) for x in configs)) for key in keys]
@@ -154,11 +154,11 @@ def _curves(rows) -> list[Block]:
 
 
 def _health(rows, configs) -> list[Block]:
-  found = [
+  findings = [
     (name, str(advice))
     for name in rows
     for advice in health.advise(rows[name], configs[name])
   ]
-  if not found:
-    return [Words("Nothing wrong was found.", "good")]
-  return [Table("What the rules found.", ("run", "advice"), found)]
+  if not findings:
+    return [Words("No rule found a problem.", "good")]
+  return [Table("Problems that the rules found.", ("run", "advice"), findings)]

@@ -1,4 +1,4 @@
-"""A page in one file: words, tables, plots and pictures, all escaped."""
+"""HTML pages in one file, made of text, tables, plots and pictures."""
 
 import base64
 import importlib.resources
@@ -24,7 +24,7 @@ class Words(NamedTuple):
 
 
 class Table(NamedTuple):
-  """Rows of cells under headings; `folded` hides it behind its caption."""
+  """Rows of cells under headings; `folded` shows only its caption at first."""
 
   caption: str
   headings: Sequence[str]
@@ -33,28 +33,28 @@ class Table(NamedTuple):
 
 
 class Plot(NamedTuple):
-  """A figure to hover over and zoom into, and what it shows."""
+  """An interactive figure and its caption."""
 
   caption: str
   figure: go.Figure
 
 
 class Picture(NamedTuple):
-  """An image of the page itself, and what it shows."""
+  """An image and its caption; `data` is a `data:` address."""
 
   caption: str
   data: str
 
 
 class Thumbnails(NamedTuple):
-  """A plot whose points show pieces of one picture.
+  """A plot that shows a thumbnail when the pointer is over a point.
 
   Attributes:
-    caption: what it shows.
-    figure: whose points have their number as `customdata`.
-    data: the picture, pieces in rows.
-    columns: pieces in a row.
-    side: pixels of a piece.
+    caption: what the plot shows.
+    figure: its points have the number of their thumbnail as `customdata`.
+    data: one picture with all thumbnails in rows, a `data:` address.
+    columns: thumbnails per row.
+    side: side of a thumbnail in pixels.
   """
 
   caption: str
@@ -68,13 +68,13 @@ Block = Words | Table | Plot | Picture | Thumbnails
 
 
 def page(title: str, sections: Mapping[str, Sequence[Block]]) -> str:
-  """The text of the page, sections by heading."""
+  """Returns the text of the page; `sections` maps headings to blocks."""
   environment = jinja2.Environment(
     autoescape=True, trim_blocks=True, lstrip_blocks=True
   )
-  template = importlib.resources.files("infomin_jax.report") / "page.html"
-  made = environment.from_string(template.read_text())
-  return made.render(
+  path = importlib.resources.files("infomin_jax.report") / "page.html"
+  template = environment.from_string(path.read_text())
+  return template.render(
     title=title,
     sections={name: blocks for name, blocks in sections.items() if blocks},
     plotly=markupsafe.Markup(plotly.offline.get_plotlyjs()),
@@ -84,15 +84,16 @@ def page(title: str, sections: Mapping[str, Sequence[Block]]) -> str:
 
 
 def _drawn(figure: go.Figure, name: str) -> markupsafe.Markup:
-  """A figure's HTML; plotly writes its data so that no `<` is left in it."""
+  """Returns a figure's HTML."""
+  # Safe as Markup: Plotly escapes `<` in the data that it writes.
   layout: Any = figure.layout
   figure.update_layout(
-    margin=dict(l=56, r=16, t=16, b=84),
+    margin=dict(l=56, r=16, t=40, b=84),  # the top has room for the buttons
     paper_bgcolor="rgba(0,0,0,0)",
     plot_bgcolor="rgba(0,0,0,0)",
     height=layout.height or 360,
     font=dict(size=13),
-    # Below, since the buttons are above.
+    # Below the plot, since the buttons of Plotly are above it.
     legend=dict(orientation="h", yref="container", y=0, yanchor="bottom"),
   )
   return markupsafe.Markup(
@@ -107,25 +108,25 @@ def _drawn(figure: go.Figure, name: str) -> markupsafe.Markup:
 
 
 def encoded(image: np.ndarray, form: str = "PNG") -> str:
-  """An image `[h, w, c]`, uint8 or in [0, 1], as a `data:` address."""
+  """Encodes an image `[h, w, c]`, uint8 or in [0, 1], as a `data:` address."""
   if image.dtype != np.uint8:
     image = np.clip(np.round(255 * image), 0, 255).astype(np.uint8)
   if image.shape[-1] not in (1, 3):
     image = image.mean(-1, keepdims=True).astype(np.uint8)
-  made = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+  picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
   content = io.BytesIO()
-  made.save(content, form, **({"quality": 80} if form == "JPEG" else {}))
+  picture.save(content, form, **({"quality": 80} if form == "JPEG" else {}))
   text = base64.b64encode(content.getvalue()).decode()
   return f"data:image/{form.lower()};base64,{text}"
 
 
 def file_data(path: pathlib.Path) -> str:
-  """A PNG file as a `data:` address."""
+  """Encodes a PNG file as a `data:` address."""
   return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def grid(images: np.ndarray, columns: int, gap: int = 0) -> np.ndarray:
-  """Images `[n, s, s, c]` beside and below each other, one image."""
+  """Arranges images `[n, h, w, c]` in rows of `columns`, as one image."""
   n, h, w, c = images.shape
   rows = -(-n // columns)
   padded = np.full((rows * columns, h + gap, w + gap, c), 255, images.dtype)

@@ -1,10 +1,10 @@
-"""What a run's encoder makes of images: a map, neighbors, views."""
+"""Pictures of a run's page: a map of features, nearest neighbors, views."""
 
 import jax.numpy as jnp
 import numpy as np
 
 from infomin_jax.critics import unit
-from infomin_jax.eval.probes.neighbors import flatten
+from infomin_jax.eval.probes.maps import class_name, flatten
 from infomin_jax.report import plots
 from infomin_jax.report.page import (
   Block,
@@ -16,16 +16,20 @@ from infomin_jax.report.page import (
 )
 from infomin_jax.report.samples import Look
 
-NEIGHBOURS = 6
+NEIGHBORS = 6
+SIDE = 64  # pixels of a small image on the page
 MOST_THUMBNAILS = 10_000
 
 
 def features(found: Look, plane: str) -> list[Block]:
-  """A map of the images by their features, and how alike these are."""
+  """Draws a map of the images by their features, and histograms of cosines."""
   task, labels = next(iter(found.labels.items()), ("image", None))
-  names = range(len(found.images)) if labels is None else labels
+  if labels is None:
+    names = list(map(str, range(len(found.images))))
+  else:
+    names = [class_name(found.class_names[task], y) for y in labels]
   points = flatten(found.features, plane, seed=0)
-  figure = plots.plane(points, list(map(str, names)), task)
+  figure = plots.plane(points, names, task)
   caption = (
     f"{len(points):,} test images by their features at {found.tap} (step "
     f"{found.step:,}), flattened by {plane}."
@@ -43,28 +47,43 @@ def features(found: Look, plane: str) -> list[Block]:
   return [
     mapped,
     Plot(
-      "How alike features are, of two views of an image and of two images: the "
-      "further apart, the easier they are told.",
+      "Similarity of the features of two views: of one image, and of two "
+      "images. The less the histograms overlap, the easier it is to find the "
+      "other view of an image.",
       histogram,
     ),
   ]
 
 
 def neighbors(found: Look) -> list[Block]:
-  """Rows of an image and the images nearest to it."""
+  """Draws images and those nearest to them, after and before training."""
   rows = np.linspace(0, len(found.images) - 1, 8).astype(int)
-  features = np.asarray(unit(jnp.asarray(found.features)))
-  order = np.argsort(-features[rows] @ features.T, axis=1)
-  near = order[:, : NEIGHBOURS + 1]
-  sheet = grid(found.images[near.ravel()], near.shape[1], gap=2)
-  caption = (
-    "Each row an image, then those whose features are nearest by cosine."
+  blank = np.full((len(rows), 1, *found.images.shape[1:]), 255, np.uint8)
+  learned, untrained = (
+    found.images[_nearest(x, rows)] for x in (found.features, found.untrained)
   )
-  return [Picture(caption, encoded(_enlarged(sheet)))]
+  both = np.concatenate([learned, blank, untrained[:, 1:]], axis=1)
+  sheet = grid(both.reshape(-1, *both.shape[2:]), both.shape[1], gap=2)
+  caption = (
+    f"Each row shows an image, the {NEIGHBORS} images with the nearest learned "
+    f"features by cosine and, after a gap, the {NEIGHBORS} nearest by the "
+    "features of the untrained encoder."
+  )
+  return [Picture(caption, encoded(_enlarged(sheet, found.images.shape[1])))]
+
+
+def _nearest(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
+  """Returns each row and its nearest rows by cosine, `[q, NEIGHBORS + 1]`."""
+  features = np.asarray(unit(jnp.asarray(features)))
+  # Stable, and the image itself first even if it has copies.
+  cosines = features[rows] @ features.T
+  cosines[np.arange(len(rows)), rows] = np.inf
+  order = np.argsort(-cosines, axis=1, kind="stable")
+  return order[:, : NEIGHBORS + 1]
 
 
 def views(found: Look, config) -> list[Block]:
-  """Shows the views of the encoder."""
+  """Draws images and their views."""
   originals = found.originals
   if originals.ndim == 5:  # crops that the host cut
     originals = originals[:, 0]
@@ -76,24 +95,24 @@ def views(found: Look, config) -> list[Block]:
   )
   sheet = grid(stacked, len(columns), gap=2)
   caption = (
-    f"Each row an image, then its views ({config.views.name}) as the encoder "
-    "was shown them."
+    f"Each row shows an image, then its views ({config.views.name}) as the "
+    "encoder gets them."
   )
-  return [Picture(caption, encoded(_enlarged(sheet)))]
+  return [Picture(caption, encoded(_enlarged(sheet, side)))]
 
 
 def _fitted(images: np.ndarray, side: int) -> np.ndarray:
-  """Images in [0, 1] on white squares of a side, gray ones as RGB."""
+  """Puts images in [0, 1] on white RGB squares, `[n, side, side, 3]`."""
   if images.shape[-1] not in (1, 3):
     images = images.mean(-1, keepdims=True)
   images = np.broadcast_to(images, (*images.shape[:-1], 3))
-  made = np.ones((len(images), side, side, 3))
+  squares = np.ones((len(images), side, side, 3))
   h, w = min(side, images.shape[1]), min(side, images.shape[2])
-  made[:, :h, :w] = images[:, :h, :w]
-  return made
+  squares[:, :h, :w] = images[:, :h, :w]
+  return squares
 
 
-def _enlarged(image: np.ndarray) -> np.ndarray:
-  """Small pictures two or three times as large."""
-  times = max(1, min(3, 500 // max(image.shape[:2])))
+def _enlarged(image: np.ndarray, side: int) -> np.ndarray:
+  """Enlarges a sheet so that images of `side` pixels have about `SIDE`."""
+  times = max(1, SIDE // side)
   return image.repeat(times, axis=0).repeat(times, axis=1)

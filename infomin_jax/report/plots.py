@@ -1,4 +1,4 @@
-"""Plots of a report, in colors that all readers can tell apart."""
+"""Plots of a report, in colors that colorblind readers can distinguish."""
 
 import html
 import itertools
@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 
 # https://jfly.uni-koeln.de/color, without black and yellow.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-MANY = 5000  # points that are drawn by the graphics card
-POINTS = 2000  # of a curve: more than a screen shows next to each other
-FEWEST = 200  # of a curve among many, which share `TOGETHER` points
-TOGETHER = 20_000
+MANY = 5000  # with more points than this, the graphics card draws them
+POINTS = 2000  # per curve at most: more than a screen can separate
+FEWEST = 200  # per curve at least, if many curves share `TOGETHER` points
+TOGETHER = 20_000  # points of all curves of a plot
 
 
 def curves(
@@ -25,15 +25,15 @@ def curves(
 ) -> go.Figure:
   """Draws lines over one axis.
 
-  A line of more points than a screen shows is thinned by `thinned`; the axis
-  then says so.
+  A line of more points than a screen can separate is thinned by `thinned`; the
+  title of the x axis then mentions it.
 
   Args:
     lines: `name -> (x, y)`.
-    across: what x is.
-    up: what y is, with its unit.
-    flat: `name -> value` of level lines, such as a ceiling.
-    bands: of a line, half the width of a band around it.
+    across: title of the x axis.
+    up: title of the y axis, with its unit.
+    flat: `name -> value` of horizontal lines, such as a ceiling.
+    bands: `name -> half width` of a band around a line, one value per point.
   """
   figure = go.Figure()
   most = min(POINTS, max(FEWEST, TOGETHER // max(len(lines), 1)))
@@ -41,10 +41,10 @@ def curves(
     across += f" (the lowest and highest value of each 1/{most // 2} of a run)"
   for i, (name, (x, y)) in enumerate(lines.items()):
     color = COLOURS[i % len(COLOURS)]
-    kept = thinned(y, most)
-    x, y = np.asarray(x)[kept], np.asarray(y)[kept]
+    drawn = thinned(y, most)
+    x, y = np.asarray(x)[drawn], np.asarray(y)[drawn]
     if bands and name in bands:
-      half = np.asarray(bands[name])[kept]
+      half = np.asarray(bands[name])[drawn]
       edges = [*(y + half), *(y - half)[::-1]]
       figure.add_scatter(
         x=[*x, *list(x)[::-1]],
@@ -69,7 +69,7 @@ def curves(
       x=[min(ends), max(ends)],
       y=[value, value],
       name=html.escape(name),
-      # A line of one point is none.
+      # A line between two equal points would be invisible.
       mode="lines" if min(ends) < max(ends) else "markers",
       line=dict(dash="dash", color="#8a8f98"),
     )
@@ -78,41 +78,42 @@ def curves(
 
 
 def thinned(y: Sequence[float], most: int) -> np.ndarray:
-  """Returns which values of a long curve to draw, so that no spike is lost.
+  """Returns the indices of a long curve to draw, so that no spike is lost.
 
   Args:
-    y: `[n]` values in order; what is not finite is no extreme.
-    most: values to keep, at least 4.
+    y: `[n]` values in order. Non-finite values count as neither lowest nor
+      highest.
+    most: number of values to keep, at least 4.
 
   Returns:
-    Indices in order: all if n <= most, else the first, the last, and the
-    lowest and highest of `most // 2 - 1` equal stretches.
+    Sorted indices. They are all if n <= most, else the first, the last, and the
+    lowest and highest value of `most // 2 - 1` equal intervals.
   """
   n = len(y)
   if n <= most:
     return np.arange(n)
   values = np.asarray(y, float)
-  seen = np.isfinite(values)
-  low, high = (np.where(seen, values, end) for end in (np.inf, -np.inf))
+  finite = np.isfinite(values)
+  low, high = (np.where(finite, values, end) for end in (np.inf, -np.inf))
   edges = np.linspace(0, n, most // 2, dtype=int)
-  kept = {0, n - 1}
+  indices = {0, n - 1}
   for start, stop in itertools.pairwise(edges):
-    kept |= {
+    indices |= {
       start + int(np.argmin(low[start:stop])),
       start + int(np.argmax(high[start:stop])),
     }
-  return np.array(sorted(kept))
+  return np.array(sorted(indices))
 
 
 def histograms(
   values: Mapping[str, np.ndarray], across: str, bins: int = 60
 ) -> go.Figure:
-  """Histograms over each other, each of area one."""
+  """Draws overlaid histograms, each of area one."""
   ends = np.concatenate(list(values.values()))
   edges = np.linspace(ends.min(), ends.max() + 1e-9, bins + 1)
   figure = go.Figure()
-  for i, (name, found) in enumerate(values.items()):
-    heights, _ = np.histogram(found, edges, density=True)
+  for i, (name, numbers) in enumerate(values.items()):
+    heights, _ = np.histogram(numbers, edges, density=True)
     figure.add_bar(
       x=(edges[1:] + edges[:-1]) / 2,
       y=heights,
@@ -133,14 +134,17 @@ def intervals(
   verdicts: Sequence[str],
   thresholds: Sequence[float],
 ) -> go.Figure:
-  """A point and its interval a row, in half widths around its threshold.
+  """Draws one point and its interval per row.
+
+  The x axis is the distance from the row's threshold, in units of half the
+  interval's width.
 
   Args:
     names: of the rows.
     values: effects.
-    ends: their intervals.
-    verdicts: `holds`, `fails` or another word, which are colors.
-    thresholds: what 0 stands for.
+    ends: lower and upper end of each interval.
+    verdicts: `holds`, `fails` or another word; each has a color.
+    thresholds: the value that each effect is compared with, drawn at 0.
   """
   figure = go.Figure()
   colors = {"holds": COLOURS[2], "fails": COLOURS[1]}
@@ -170,20 +174,23 @@ def intervals(
 def plane(
   points: np.ndarray, labels: Sequence[str], task: str = ""
 ) -> go.Figure:
-  """Points of a plane, colored by label; a point's `customdata` is its row.
+  """Draws points of a plane, colored by label.
+
+  The `customdata` of a point is its row.
 
   Args:
     points: `[n, 2]`.
-    labels: `[n]`, shown under the pointer; few ones have a color each.
-    task: what the labels are.
+    labels: `[n]`, shown when the pointer is over a point. Up to 20 different
+      labels get a legend.
+    task: name of the labels.
   """
-  figure, known = go.Figure(), sorted(set(labels))
+  figure, names = go.Figure(), sorted(set(labels))
   kind = go.Scattergl if len(points) > MANY else go.Scatter
   which = np.unique(np.asarray(labels), return_inverse=True)[1]
-  few = len(known) <= 20
-  # A label of one's own tells nothing by its color.
-  many = which if len(known) < len(points) else COLOURS[0]
-  for i, label in enumerate(known if few else [""]):
+  few = len(names) <= 20
+  # If every point has its own label, colors carry no information.
+  many = which if len(names) < len(points) else COLOURS[0]
+  for i, label in enumerate(names if few else [""]):
     rows = np.flatnonzero(which == i) if few else np.arange(len(points))
     figure.add_trace(
       kind(
@@ -197,12 +204,12 @@ def plane(
         marker=dict(
           size=5,
           opacity=0.75,
-          color=_color(i, len(known)) if few else many,
+          color=_color(i, len(names)) if few else many,
           colorscale="Viridis",
         ),
       )
     )
-  figure.update_layout(showlegend=few and len(known) > 1)
+  figure.update_layout(showlegend=few and len(names) > 1)
   figure.update_xaxes(showticklabels=False, title=None)
   figure.update_yaxes(showticklabels=False, title=None)
   return figure

@@ -1,4 +1,4 @@
-"""The page of one run: what it learned, whether all is well, how to redo it."""
+"""The page of one run: results, health, curves, and how to repeat it."""
 
 import itertools
 import pathlib
@@ -19,15 +19,15 @@ from infomin_jax.runs.workdir import as_json, read_config
 
 
 def run_page(workdir: str | pathlib.Path, images: int, plane: str) -> str:
-  """The page of a run's folder, also while it goes on.
+  """Returns the page of a run's folder; the run need not be finished.
 
   Args:
-    workdir: of the run.
-    images: test images to look at.
-    plane: how features become points: `pca` or `tsne`.
+    workdir: the run's folder.
+    images: number of test images to show.
+    plane: how features become points of a plane, `pca` or `tsne`.
 
   Raises:
-    UserError: the folder is none of a run, or has no line of metrics yet.
+    UserError: the folder holds no run, or has no line of metrics yet.
   """
   workdir = pathlib.Path(workdir)
   config, rows = (
@@ -36,13 +36,13 @@ def run_page(workdir: str | pathlib.Path, images: int, plane: str) -> str:
   )
   probed = probed_rows(workdir)
   try:
-    found = look(workdir, images)
+    samples = look(workdir, images)
     shown = {
-      "Features": pictures.features(found, plane),
-      "Nearest neighbours": pictures.neighbors(found),
-      "Views": pictures.views(found, config),
+      "Features": pictures.features(samples, plane),
+      "Nearest neighbors": pictures.neighbors(samples),
+      "Views": pictures.views(samples, config),
     }
-  except UserError as error:  # no checkpoint yet, or the data are elsewhere
+  except UserError as error:  # no checkpoint yet, or the data are missing
     shown = {"Features": [Words(f"Not shown: {error}", "warn")]}
   return page(
     f"Run {workdir.name}",
@@ -58,16 +58,16 @@ def run_page(workdir: str | pathlib.Path, images: int, plane: str) -> str:
 
 
 def some_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
-  """`read_metrics`, at least one line.
+  """Returns `read_metrics`, at least one line.
 
   Raises:
-    UserError: there is none, or it lacks what every line has.
+    UserError: there is no line, or a line lacks the loss or the seconds.
   """
   rows = read_metrics(workdir)
   for key in ("loss", "seconds"):
     if rows and not all(key in row for row in rows):
       raise UserError(
-        f"{workdir}/metrics.jsonl has lines without {key!r}: expected those of "
+        f"{workdir}/metrics.jsonl has lines without {key!r}: expected lines of "
         "`infomin train`."
       )
   if not rows:
@@ -78,26 +78,26 @@ def some_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
 
 
 def probed_rows(workdir: pathlib.Path) -> list[dict[str, Any]]:
-  """The rows of `evaluation.json`, if it is there."""
+  """Returns the rows of `evaluation.json`; [] if there is no such file."""
   path = workdir / "evaluation.json"
   return read_json(path)["rows"] if path.exists() else []
 
 
 def series(rows, key: str) -> tuple[list[float], list[float]]:
-  """Steps, and a metric where it was measured."""
+  """Returns the steps at which a metric was measured, and its values."""
   having = [row for row in rows if key in row]
   return [row["step"] for row in having], [row[key] for row in having]
 
 
 def _sentences(rows, config, probed) -> list[str]:
-  """Says what was learned, in at most three sentences."""
+  """Returns sentences on the loss, the bound and the probes."""
   last, steps = rows[-1], config.steps
   done = "" if last["step"] >= steps else f" of {steps:,}"
   minutes = _seconds(rows) / 60
   took = f"{minutes:.1f} minutes"
   if minutes >= 120:
     took = f"{minutes / 60:,.1f} hours"
-  said = [
+  sentences = [
     f"{int(last['step']):,}{done} steps on {config.data.name} in {took} "
     f"brought the loss to {number(last['loss'], 3)}."
   ]
@@ -105,24 +105,24 @@ def _sentences(rows, config, probed) -> list[str]:
     row = bound[-1]
     around = 1.96 * row.get("mi_bound_error", 0.0)
     spread = f" (± {number(around)})" if around else ""
-    said.append(
-      f"Two views of an image that it has not seen share at least "
-      f"{number(row['mi_bound'])}{spread} nats by its critic; this estimate "
-      f"cannot exceed {number(row['mi_ceiling'])} (log of "
+    sentences.append(
+      f"Two views of a held-out image share at least "
+      f"{number(row['mi_bound'])}{spread} nats by its critic. This estimate "
+      f"cannot exceed {number(row['mi_ceiling'])} nats (log of "
       f"{number(np.exp(row['mi_ceiling']), 0)} candidates)."
     )
-  return said + _probe_sentences(probed, last)
+  return sentences + _probe_sentences(probed, last)
 
 
 def _probe_sentences(probed, last) -> list[str]:
-  """Returns what is read from the features, by `evaluate` or while training."""
+  """Returns sentences on the scores of `evaluate`, or of quick probes."""
   read = [r for r in probed if r["features"] == "learned"]
   read = [r for r in read if r["value"] is not None]
-  said = []
+  sentences = []
   if read:
     first = read[0]
     same = ("task", "protocol", "metric")
-    beside = {
+    baselines = {
       r["features"]: r["value"]
       for r in probed
       if all(r[k] == first[k] for k in same)
@@ -130,42 +130,43 @@ def _probe_sentences(probed, last) -> list[str]:
       and r["value"] is not None
     }
     others = [
-      f"{_number(beside[name], first['metric'])} from {words}"
+      f"{_number(baselines[name], first['metric'])} from {words}"
       for name, words in (
         ("pixels", "raw pixels"),
         ("untrained", "the untrained encoder"),
       )
-      if name in beside
+      if name in baselines
     ]
-    said.append(
-      f"{first['task'].capitalize()} is read by {_plain(first['protocol'])} "
-      f"with {first['metric']} {_number(first['value'], first['metric'])} from "
-      f"what it learned ({', '.join(others)})."
+    sentences.append(
+      f"{first['task'].capitalize()}: the probe {_plain(first['protocol'])} "
+      f"has {first['metric']} {_number(first['value'], first['metric'])} on "
+      f"learned features ({', '.join(others)})."
     )
     if largest := [
       r
       for r in read
       if (r["task"], r["metric"]) == (first["task"], "largest_class")
     ]:
-      said.append(
-        f"Always guessing its largest class is right in "
-        f"{largest[0]['value']:.1%}: compare with that."
+      sentences.append(
+        f"For comparison, always guessing its largest class is right in "
+        f"{largest[0]['value']:.1%}."
       )
   elif "linear" in last:
-    said.append(
-      f"A quick linear probe reads the first label right in "
+    sentences.append(
+      f"A quick linear probe of the first label has accuracy "
       f"{last['linear']:.1%}; `infomin evaluate` compares with raw pixels."
     )
     if "largest_class" in last:
-      said.append(
-        f"Always guessing its largest class is right in "
-        f"{last['largest_class']:.1%}: compare with that."
+      sentences.append(
+        f"For comparison, always guessing its largest class is right in "
+        f"{last['largest_class']:.1%}."
       )
-  return said
+  return sentences
 
 
 def _seconds(rows) -> float:
-  """Seconds of training; runs of before counted each start's from 0."""
+  """Returns the seconds of training over all starts of a run."""
+  # In older runs the seconds of each start begin at 0.
   counted = [row["seconds"] for row in rows]
   starts = [a for a, b in itertools.pairwise(counted) if b < a]
   return sum(starts) + counted[-1]
@@ -183,18 +184,18 @@ def _number(value: float | None, metric: str) -> str:
 
 
 def _health(rows, config) -> list[Block]:
-  found = health.advise(rows, config)
-  if not found:
+  findings = health.advise(rows, config)
+  if not findings:
     names = ", ".join(name.replace("_", " ") for name in health.RULES)
-    return [Words(f"Nothing wrong was found; looked for: {names}.", "good")]
-  return [Words(str(advice), "warn") for advice in found]
+    return [Words(f"No problem was found. Rules: {names}.", "good")]
+  return [Words(str(advice), "warn") for advice in findings]
 
 
 def training_blocks(rows, probed) -> list[Block]:
-  """Curves of a run's lines, beside its evaluation (`probed_rows`)."""
+  """Plots the curves of a run's lines, with its evaluation (`probed_rows`)."""
   blocks: list[Block] = [
     Plot(
-      "Loss; of a bound it is minus the nats, and falls below 0.",
+      "Loss. For a bound it is minus the nats, and falls below 0.",
       plots.curves({"loss": series(rows, "loss")}, "step", "loss"),
     )
   ]
@@ -204,7 +205,8 @@ def training_blocks(rows, probed) -> list[Block]:
     blocks.append(
       Plot(
         "Bound on the information between two views of held-out images, with "
-        "its 95 % interval over batches; the ceiling is log of the candidates.",
+        "its 95 % interval over batches. The ceiling is the log of the number "
+        "of candidates.",
         plots.curves(
           {"bound": series(bounds, "mi_bound")},
           "step",
@@ -217,7 +219,7 @@ def training_blocks(rows, probed) -> list[Block]:
   probes = {k: series(rows, k) for k in ("knn", "linear")}
   probes = {k: found for k, found in probes.items() if found[0]}
   if probes:
-    # While it trains, the first task is probed.
+    # The quick probes of training use the first task only.
     flat = {
       f"{_plain(r['protocol'])}, {r['features']}": r["value"]
       for r in probed
@@ -229,18 +231,18 @@ def training_blocks(rows, probed) -> list[Block]:
     }
     blocks.append(
       Plot(
-        "Quick probes while it trained; dashed, where the run was evaluated, "
-        "raw pixels and the untrained encoder (on more images).",
+        "Quick probes during training. Dashed lines: raw pixels and the "
+        "untrained encoder, by `infomin evaluate`, on more images.",
         plots.curves(probes, "step", "accuracy", flat=flat),
       )
     )
   for key, words in (
     (
       "feature_std",
-      "Standard deviation of features of length one: 1 / sqrt(d) where all d "
-      "are used alike, 0 where they collapse.",
+      "Standard deviation of features of length one: 1 / sqrt(d) if all d are "
+      "used equally, 0 if they collapse.",
     ),
-    ("effective_rank", "Effective rank: how many directions features use."),
+    ("effective_rank", "Effective rank: the number of directions in use."),
   ):
     if series(rows, key)[0]:
       plot = plots.curves({key: series(rows, key)}, "step", key)
@@ -249,28 +251,28 @@ def training_blocks(rows, probed) -> list[Block]:
 
 
 def times(rows):
-  """Milliseconds a step of input, computation and evaluation."""
+  """Plots milliseconds per step of input, computation and evaluation."""
   steps = np.diff([0.0, *(row["step"] for row in rows)])
-  steps[steps <= 0] = np.nan  # of a line that is there twice
+  steps[steps <= 0] = np.nan  # a duplicated line has no steps
   total = np.diff([0, *(row["seconds"] for row in rows)])
-  looked = np.array([row.get("evaluation_seconds", 0.0) for row in rows])
+  evaluation = np.array([row.get("evaluation_seconds", 0.0) for row in rows])
   share = np.array([row.get("input_wait_share", 0.0) for row in rows])
-  # A line's seconds are those before its evaluation; a run that went on counts
-  # them anew.
-  before = np.array([0.0, *looked[:-1]])
+  # The seconds of a line are taken before its evaluation, so an evaluation
+  # counts in the next line. In older runs a new start counts from 0 again.
+  before = np.array([0.0, *evaluation[:-1]])
   rest = np.maximum(np.where(total < 0, 0, total) - before, 0)
   at = [row["step"] for row in rows]
   parts = {
     "computation": rest * (1 - share),
     "waiting for input": rest * share,
-    "evaluation": looked,
+    "evaluation": evaluation,
   }
   lines = {name: (at, (1e3 * x / steps).tolist()) for name, x in parts.items()}
-  return plots.curves(lines, "step", "ms a step")
+  return plots.curves(lines, "step", "ms per step")
 
 
 def probe_table(probed) -> Table:
-  """One row a task, probe, tap and metric; features in columns."""
+  """Returns a row per task, probe, metric and tap, with features in columns."""
   value, names = {}, []
   for row in probed:
     key = (row["task"], row["protocol"], row["metric"])
@@ -308,10 +310,10 @@ def _how(workdir: pathlib.Path, config) -> list[Block]:
     **summary.get("versions", {}),
     "this page by infomin-jax": provenance.versions()["infomin-jax"],
   }
-  known = [(k, v) for k, v in facts.items() if v is not None]
+  shown = [(k, v) for k, v in facts.items() if v is not None]
   settings = sorted(flatten_dict(as_json(config), sep=".").items())
   return [
     *blocks,
-    Table("Where it ran.", ("what", "which"), known),
+    Table("Where it ran.", ("what", "which"), shown),
     Table("Its configuration.", ("key", "value"), settings, folded=True),
   ]

@@ -1,4 +1,4 @@
-"""What a run's encoder makes of some held-out images, to be shown."""
+"""Held-out images with their features and views, for a run's page."""
 
 import pathlib
 from typing import NamedTuple
@@ -24,26 +24,29 @@ COMPARED = 512  # images whose views are compared
 
 
 class Look(NamedTuple):
-  """Images and what became of them.
+  """Held-out images, their features and their views.
 
   Attributes:
-    step: of the run.
-    tap: whose features these are.
-    images: uint8 `[n, s, s, c]`, as the encoder saw them.
+    step: the training step of the encoder.
+    tap: name of the features.
+    images: uint8 `[n, s, s, c]`, cut as the encoder gets them.
     features: `[n, d]`.
+    untrained: features of the encoder before training, `[n, d]`.
     labels: `[n]` of each task.
-    originals: of the views, `[m, h, w, c]`.
-    views: in [0, 1], `[m, h, w, c]` each; those that are no plain images are
-      left out.
-    alike: cosines of two views of an image, `[k]`.
-    apart: cosines of views of two images, `[k]`.
+    class_names: of each task; empty if its classes have no names.
+    originals: the images that views were made of, `[m, h, w, c]`.
+    views: in [0, 1], `[m, h, w, c]` each; without views that are not images.
+    alike: cosines between features of two views of one image, `[k]`.
+    apart: cosines between features of views of two images, `[k]`.
   """
 
   step: int
   tap: str
   images: np.ndarray
   features: np.ndarray
+  untrained: np.ndarray
   labels: dict[str, np.ndarray]
+  class_names: dict[str, tuple[str, ...]]
   originals: np.ndarray
   views: list[np.ndarray]
   alike: np.ndarray
@@ -51,26 +54,32 @@ class Look(NamedTuple):
 
 
 def look(workdir: str | pathlib.Path, count: int) -> Look:
-  """Reads the newest checkpoint, and `count` of the run's test images.
+  """Encodes `count` of a run's test images with its newest checkpoint.
 
   Raises:
-    UserError: no run, no checkpoint, or its data are not here.
+    UserError: the folder holds no run or no checkpoint, or its data are
+      missing.
   """
   config = read_config(workdir)
   experiment = make_experiment(config, jax.devices()[:1])
-  state = newest(workdir, experiment.init())
+  start = experiment.init()
+  before = encoder_variables(start, "online")
+  state = newest(workdir, start)
   variables = encoder_variables(state, config.evaluate.weights)
   test = data.load(config.data, config.data.test_split)
   tap = config.evaluate.taps[0]
   place = dict(config=config, mesh=experiment.mesh, limit=count)
   features, fields = embed(experiment.learner, variables, test, (tap,), **place)
+  untrained, _ = embed(experiment.learner, before, test, (tap,), **place)
   originals, views, alike, apart = _views(experiment, variables, test, tap)
   return Look(
     int(state.step),
     tap,
     small_images(test, config, count),
     features[tap],
-    {task: fields[field] for task, (field, _) in test.tasks.items()},
+    untrained[tap],
+    {name: fields[task.field] for name, task in test.tasks.items()},
+    {name: task.names for name, task in test.tasks.items()},
     originals,
     views,
     alike,
@@ -79,8 +88,8 @@ def look(workdir: str | pathlib.Path, count: int) -> Look:
 
 
 def _views(experiment: Experiment, variables, test, tap: str):
-  """Views of some test images, and cosines between their features."""
-  config, found = experiment.config, []
+  """Returns images, their views, and cosines between features of views."""
+  config, batches = experiment.config, []
 
   @jax.jit
   def encoded(variables, batch, key):
@@ -98,8 +107,8 @@ def _views(experiment: Experiment, variables, test, tap: str):
   ):
     key = jax.random.fold_in(jax.random.key(config.seed), i)
     plain, x, y = jax.device_get(encoded(variables, batch, key))
-    found.append((batch["image"], plain, x, y))
-  originals, views = found[0][0][:SHOWN], [v[:SHOWN] for v in found[0][1]]
-  x, y = (np.concatenate([row[i] for row in found]) for i in (2, 3))
+    batches.append((batch["image"], plain, x, y))
+  originals, views = batches[0][0][:SHOWN], [v[:SHOWN] for v in batches[0][1]]
+  x, y = (np.concatenate([row[i] for row in batches]) for i in (2, 3))
   others = np.roll(y, 1, axis=0)
   return originals, views, np.sum(x * y, axis=1), np.sum(x * others, axis=1)

@@ -1,4 +1,4 @@
-"""The page of a study: claims, the table beside the paper's, figures."""
+"""The page of a study: claims, measured and published values, figures."""
 
 import csv
 import pathlib
@@ -21,7 +21,7 @@ VERDICTS = ("holds", "fails", "unmeasured")
 
 
 def study_page(folder: str | pathlib.Path) -> str:
-  """The page of a folder that `infomin study` wrote.
+  """Returns the page of a folder that `infomin study` wrote.
 
   Raises:
     UserError: the folder has no `claims.json`.
@@ -73,7 +73,7 @@ def _summary(claims) -> list[Block]:
 
 
 def _effects(claims) -> Plot:
-  """Effects with their intervals, in units of the interval's half width."""
+  """Plots effects with their intervals, in units of the half width."""
   rows = [c for c in claims if c["effect"] is not None and c["interval"]]
   figure = plots.intervals(
     [c["id"] for c in rows],
@@ -83,8 +83,8 @@ def _effects(claims) -> Plot:
     [c["threshold"] for c in rows],
   )
   return Plot(
-    "Each claim's effect less its threshold, divided by the half width of its "
-    "95 % interval: an interval that does not touch 0 decides.",
+    "Each claim's effect minus its threshold, divided by the half width of its "
+    "95 % interval. An interval that does not touch 0 decides the claim.",
     figure,
   )
 
@@ -108,14 +108,14 @@ def _claim_table(claims) -> Table:
 
 
 def _measured(folder: pathlib.Path) -> Table:
-  """`table.csv`, without columns that are empty."""
+  """Returns `table.csv` without empty columns."""
   with (folder / "table.csv").open(newline="") as file:
     headings, *rows = csv.reader(file)
-  kept = [i for i in range(len(headings)) if any(row[i] for row in rows)]
-  cells = [[_short(row[i]) for i in kept] for row in rows]
+  columns = [i for i in range(len(headings)) if any(row[i] for row in rows)]
+  cells = [[_short(row[i]) for i in columns] for row in rows]
   return Table(
-    "A line each; *_sd is the deviation over seeds, paper_* the paper's.",
-    [headings[i] for i in kept],
+    "*_sd is the standard deviation over seeds, paper_* the paper's value.",
+    [headings[i] for i in columns],
     cells,
   )
 

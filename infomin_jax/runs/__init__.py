@@ -1,1 +1,1 @@
-"""A run's folder: its configuration, progress, metrics and diagnosis."""
+"""A run's folder: configuration, progress, metrics and diagnosis."""

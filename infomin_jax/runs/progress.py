@@ -1,4 +1,4 @@
-"""What a run shows on the terminal, and the lines it has written."""
+"""A run's terminal output, and the lines of its `metrics.jsonl`."""
 
 import json
 import math
@@ -14,21 +14,23 @@ from infomin_jax.errors import UserError
 from infomin_jax.output import duration
 
 METRICS = "metrics.jsonl"  # in the workdir
-SILENCE = 5.0  # seconds without a line, after which a step is worth one
+SILENCE = 5.0  # seconds without a line, after which a step prints one
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
-  """Returns the lines of a run's `metrics.jsonl`; none where there is no file.
+  """Returns the lines of a run's `metrics.jsonl`; [] if there is no file.
 
-  A killed process may have left half a line at the end: it is left out. A
-  number that is `null`, since it was not finite, is NaN.
+  Half a line at the end, left by a killed process, is skipped. `null` stands
+  for a number that was not finite, and becomes NaN.
 
   Raises:
-    UserError: a line before the end is no line of metrics.
+    UserError: a line before the last one has no metrics.
   """
   path = workdir / METRICS
   lines = whole_lines(path)
-  try:  # all at once is quicker, and the rows share the names of metrics
+  # One call for all lines is faster, and the rows then share the strings of
+  # their keys in memory.
+  try:
     rows = json.loads(f"[{','.join(lines)}]")
     if len(rows) != len(lines):
       raise ValueError("two values in a line")
@@ -43,10 +45,10 @@ def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
 
 
 def whole_lines(path: pathlib.Path) -> list[str]:
-  """Returns the lines of `metrics.jsonl`, but none that is cut at the end."""
+  """Returns the lines of `metrics.jsonl`, without an incomplete last one."""
   if not path.exists():
     return []
-  # Editors of some systems put a mark of the encoding in front.
+  # `utf-8-sig`, since some editors write a byte order mark at the start.
   text = path.read_text(encoding="utf-8-sig", errors="replace")
   *lines, last = text.split("\n")
   lines += [last] if last.endswith("}") else []
@@ -54,7 +56,11 @@ def whole_lines(path: pathlib.Path) -> list[str]:
 
 
 def _parsed(path: pathlib.Path, number: int, line: str) -> dict[str, float]:
-  """Returns one row, or refuses the line by its number."""
+  """Returns one row.
+
+  Raises:
+    UserError: it has no metrics; the message gives the line's number.
+  """
   try:
     row = json.loads(line)
   except ValueError:
@@ -62,7 +68,7 @@ def _parsed(path: pathlib.Path, number: int, line: str) -> dict[str, float]:
   if type(row) is not dict or "step" not in row:
     raise UserError(
       f"{path} has no metrics in line {number}, which begins with "
-      f"{line[:40]!r}: expected what `infomin train` wrote; remove the line."
+      f"{line[:40]!r}: expected a line of `infomin train`. Remove this one."
     )
   return row
 
@@ -99,14 +105,14 @@ class Progress:
       self._bar.stop()
 
   def advance(self, step: int) -> None:
-    """Moves the bar to `step`, or writes a line if there was none for long."""
+    """Moves the bar to `step`, or prints a line after `SILENCE` seconds."""
     if self._bar:
       self._bar.update(self._task, completed=step)
     elif not self._quiet and time.monotonic() - self._shown > SILENCE:
       self._write(f"step {step}/{self._total}")
 
   def show(self, step: int, text: str, seconds_left: float) -> None:
-    """Shows the newest figures, next to the bar or as a line."""
+    """Shows the newest metrics, next to the bar or as a line."""
     if self._quiet:
       return
     if self._bar:
@@ -121,17 +127,17 @@ class Progress:
 
 
 def say(line: str) -> None:
-  """One line to the terminal, from process 0."""
+  """Prints one line to standard error, from process 0 only."""
   if jax.process_index() == 0:
     print(line, file=sys.stderr, flush=True)
 
 
 def memory_bytes() -> int:
-  """Bytes in use: on the first accelerator, or resident in this process."""
+  """Returns the bytes in use: on the first accelerator, or in main memory."""
   stats = jax.local_devices()[0].memory_stats()
   if stats:
     return stats["bytes_in_use"]
-  # Where /proc is missing (macOS, Windows) the figure is left out as 0.
+  # macOS and Windows have no /proc; the figure is then 0.
   statm = pathlib.Path("/proc/self/statm")
   if not statm.exists():
     return 0

@@ -1,9 +1,9 @@
-"""Where a run's numbers go: metrics.jsonl always, and what config.run names.
+"""Writers of metrics: `metrics.jsonl`, and those that config.run.writers lists.
 
-Only process 0 writes. A writer is a context manager `(workdir, config, rows)`:
-the run's folder, its configuration as plain values and the lines of its earlier
-starts, a list that is emptied once all writers are open. What it gives is a
-function that takes the next line.
+Only process 0 writes. A writer is a context manager `(workdir, config, rows)`
+that yields a function of the next line. `config` is the configuration as plain
+values. `rows` are the lines of earlier starts, a list that is emptied once all
+writers are open.
 """
 
 import contextlib
@@ -27,15 +27,15 @@ from infomin_jax.runs.workdir import as_json
 
 Row = dict[str, float]
 Write = Callable[[Row], None]
-PROJECT = "infomin_jax"  # where neither service is told another name
-IDS = "writers.json"  # in the workdir: a service's name for this run
+PROJECT = "infomin_jax"  # default project (W&B) and experiment (MLflow)
+IDS = "writers.json"  # in the workdir: this run's id at each service
 
 
 class MetricWriter:
-  """The lines of a run; it writes nothing until it is opened.
+  """Writes the lines of a run to all its writers, once it is opened.
 
   Attributes:
-    rows: the newest lines, on the process that opened it; none on others.
+    rows: the newest lines; empty on processes that did not open it.
   """
 
   def __init__(self, workdir: pathlib.Path, config, step: int):
@@ -47,10 +47,10 @@ class MetricWriter:
   def opened(self) -> Generator[None]:
     """Opens the file and the writers of `config.run.writers`.
 
-    Lines past the step are dropped: a resumed run does their steps again.
+    Drops lines after the current step, since a resumed run repeats those steps.
 
     Raises:
-      UserError: a service does not take the run.
+      UserError: a service refuses the run.
     """
     path = self._workdir / METRICS
     rows = self._keep_lines(path)
@@ -65,22 +65,22 @@ class MetricWriter:
       for name in self._config.run.writers:
         writer = WRITERS[name](self._workdir, as_json(self._config), rows)
         self._writes.append(stack.enter_context(writer))
-      rows.clear()  # a long run has many
+      rows.clear()  # frees memory: a long run has many lines
       yield
 
   def _keep_lines(self, path: pathlib.Path) -> list[Row]:
-    """Returns the rows up to the step, after dropping others from the file."""
+    """Drops later lines from the file; returns the rows up to the step."""
     lines, rows = whole_lines(path), read_metrics(self._workdir)
-    kept = [
-      # Older runs wrote NaN and Infinity, which are not JSON.
+    earlier = [
+      # Older runs wrote NaN and Infinity, which strict JSON does not allow.
       (to_json(row) if "NaN" in line or "Infinity" in line else line, row)
       for line, row in zip(lines, rows, strict=True)
       if row["step"] <= self._step
     ]
-    text = "".join(f"{line}\n" for line, _ in kept)
+    text = "".join(f"{line}\n" for line, _ in earlier)
     if not path.exists() or path.stat().st_size != len(text):
       replace_text(path, text)
-    return [row for _, row in kept]
+    return [row for _, row in earlier]
 
   def write(self, step: int, metrics: dict[str, float]) -> None:
     """Writes one line; `metrics` are plain numbers."""
@@ -93,10 +93,10 @@ class MetricWriter:
 
 
 def check_writers(names: Iterable[str]) -> None:
-  """Refuses unknown writers, and those whose library is not here.
+  """Checks that each writer exists and that its library is installed.
 
   Raises:
-    UserError: one of `config.run.writers`.
+    UserError: a writer is unknown, or its library is missing.
   """
   if isinstance(names, str):
     raise UserError(
@@ -106,9 +106,10 @@ def check_writers(names: Iterable[str]) -> None:
   for name in names:
     lookup("writer (config.run.writers)", name, WRITERS)
     if name in ("mlflow", "wandb"):
-      found = importlib.util.find_spec(name)
-      # W&B keeps runs in a folder of its own name, which Python would import.
-      if found is None or found.origin is None:
+      spec = importlib.util.find_spec(name)
+      # W&B keeps runs in a folder `wandb`, and Python would import that folder
+      # as an empty package: its spec has no origin.
+      if spec is None or spec.origin is None:
         raise _missing(name)
 
 
@@ -123,9 +124,9 @@ def _missing(name: str) -> UserError:
 def _tensorboard(
   workdir: pathlib.Path, config: dict, rows: list[Row]
 ) -> Generator[Write]:
-  """Event files in the run's folder."""
+  """Writes TensorBoard event files into the run's folder."""
   del config
-  # TensorBoard forgets what an earlier start wrote from this step on.
+  # TensorBoard discards what an earlier start wrote from this step on.
   next_step = int(rows[-1]["step"]) + 1 if rows else 0
   with SummaryWriter(str(workdir), purge_step=next_step) as events:
 
@@ -141,7 +142,7 @@ def _tensorboard(
 def _wandb(
   workdir: pathlib.Path, config: dict, rows: list[Row]
 ) -> Generator[Write]:
-  """Weights & Biases, as its own environment variables say."""
+  """Writes to Weights & Biases, set up by its own environment variables."""
   import wandb
 
   try:
@@ -152,7 +153,8 @@ def _wandb(
       resume="allow",
       dir=str(workdir),
       config=config,
-      allow_val_change=True,  # of how often it logs, for example
+      # A resumed run may change sections `run` and `evaluate`.
+      allow_val_change=True,
       settings=wandb.Settings(console="off"),
     )
   except wandb.Error as error:
@@ -163,7 +165,7 @@ def _wandb(
   def write(row: Row) -> None:
     nonlocal last
     last = row["step"]
-    # W&B keeps the lines of an earlier start, which were the same.
+    # W&B still has the lines of an earlier start. They are the same as these.
     if row["step"] >= run.starting_step:
       metrics = {name: x for name, x in row.items() if name != "step"}
       run.log(metrics, step=int(row["step"]), commit=True)
@@ -180,7 +182,7 @@ def _wandb(
 def _mlflow(
   workdir: pathlib.Path, config: dict, rows: list[Row]
 ) -> Generator[Write]:
-  """MLflow, at MLFLOW_TRACKING_URI."""
+  """Writes to MLflow, at MLFLOW_TRACKING_URI."""
   import mlflow
 
   try:
@@ -202,7 +204,7 @@ def _mlflow(
   last = rows[-1]["step"] if rows else 0
 
   def send(row: Row) -> None:
-    """Writes a line, and those that it has not taken before."""
+    """Sends a line, and earlier lines that could not be sent."""
     nonlocal last
     last = row["step"]
     if last > sent:
@@ -211,7 +213,7 @@ def _mlflow(
       while unsent:
         client.log_batch(run_id, metrics=_mlflow_metrics(unsent[0]))
         unsent.pop(0)
-    except mlflow.MlflowException as error:  # the run goes on without it
+    except mlflow.MlflowException as error:  # training must not stop for it
       say(f"{_refused('MLflow', error)} {len(unsent)} lines wait.")
 
   try:
@@ -223,7 +225,7 @@ def _mlflow(
 
 
 def _mlflow_run(client, workdir: pathlib.Path, config: dict) -> str:
-  """A new run, of which the configuration is known; its id."""
+  """Creates a run with its configuration; returns the run's id."""
   import mlflow.entities
 
   name = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
@@ -235,7 +237,7 @@ def _mlflow_run(client, workdir: pathlib.Path, config: dict) -> str:
   run = client.create_run(number, run_name=workdir.resolve().name)
   flat = flax.traverse_util.flatten_dict(config, sep=".")
   settings = [mlflow.entities.Param(k, str(x)) for k, x in flat.items()]
-  for i in range(0, len(settings), 100):  # as many as it takes at once
+  for i in range(0, len(settings), 100):  # MLflow's limit per request
     client.log_batch(run.info.run_id, params=settings[i : i + 100])
   return run.info.run_id
 
@@ -252,13 +254,13 @@ def _mlflow_metrics(row: Row) -> list[Any]:
 
 
 def _run_id(workdir: pathlib.Path, name: str, make: Callable[[], str]) -> str:
-  """A service's name for this run: the kept one, or a new one, then kept."""
+  """Returns this run's id at a service; makes and saves one if needed."""
   path = workdir / IDS
-  known = json.loads(path.read_text()) if path.exists() else {}
-  if name not in known:
-    known[name] = make()
-    write_json(path, known, indent=None)
-  return known[name]
+  ids = json.loads(path.read_text()) if path.exists() else {}
+  if name not in ids:
+    ids[name] = make()
+    write_json(path, ids, indent=None)
+  return ids[name]
 
 
 def _refused(service: str, error: Exception) -> str:

@@ -1,9 +1,14 @@
-"""Studies: a paper's experiments run again, each of its claims checked.
+"""Studies: the experiments of a paper are repeated and its claims are checked.
 
-Add one: a package here with a `run(out, preset, only, data_dir, jobs)` that
-writes `table.csv`, figures and `claims.json` into `out`, and an entry below. It
-returns a mapping: `rows` of the table, `claims`, `settings`, `changed` (from
-the paper's), `seeds`, and `shown`, what to print before the claims.
+To add one, write a package with a function `run(out, preset, only, data_dir,
+jobs)` and enter it below. The function writes `table.csv`, figures and
+`claims.json` into `out`. It returns a mapping with these keys:
+  rows      rows of the table
+  claims    entries of `claims.json`
+  settings  settings of the experiments
+  changed   settings that differ from those of the paper
+  seeds     seeds of all runs
+  shown     tables and lines that are printed before the claims
 """
 
 import functools

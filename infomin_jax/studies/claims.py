@@ -1,9 +1,9 @@
-"""What the paper claims, each a difference over seeds that has a sign.
+"""Claims of a paper, each an effect over seeds with a claimed sign.
 
-A claim's effect is computed seed by seed (all lines of a seed saw the same
-data order). It holds if the whole 95 % interval of its mean is on the claimed
-side of the threshold, fails if it is on the other side, and is otherwise
-unmeasured: these seeds do not decide it.
+The effect of a claim is computed seed by seed, because all lines of a seed use
+the same data order. A claim holds if the whole 95 % interval of the mean effect
+is on the claimed side of the threshold. It fails if the whole interval is on
+the other side. Otherwise it is unmeasured: the seeds do not decide it.
 """
 
 import dataclasses
@@ -18,16 +18,16 @@ from infomin_jax.studies.results import Missing, Results
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-  """One statement.
+  """One claim.
 
   Attributes:
-    id: `E4-bilinear-above-concat-nwj`.
-    claim: in words.
-    paper_value: the effect in the paper, or None where it gives no number.
-    lines: of the table that it needs.
+    id: unique name, such as `E4-bilinear-above-concat-nwj`.
+    claim: the claim in words.
+    paper_value: the effect in the paper, or None if it gives no number.
+    lines: the lines of the table that the effect needs.
     effect: `results -> {seed: effect}`.
-    threshold: the effect is claimed to be above it...
-    below: ... or, if set, below it.
+    threshold: the bound of the claimed effects.
+    below: whether the effect is claimed to be below the threshold, not above.
   """
 
   id: str
@@ -39,7 +39,7 @@ class Claim:
   below: bool = False
 
   def check(self, results: Results) -> dict[str, Any]:
-    """The entry of `claims.json`."""
+    """Returns the entry of `claims.json`."""
     row: dict[str, Any] = {
       "id": self.id,
       "claim": self.claim,
@@ -53,11 +53,11 @@ class Claim:
       "verdict": "unmeasured",
     }
     try:
-      found = self.effect(results)
+      by_seed = self.effect(results)
     except Missing as error:
       return row | {"why": str(error)}
-    effects = np.array(list(found.values()))
-    row |= {"effect": float(np.mean(effects)), "seeds": list(found)}
+    effects = np.array(list(by_seed.values()))
+    row |= {"effect": float(np.mean(effects)), "seeds": list(by_seed)}
     if len(effects) < 2:
       return row | {"why": "an interval needs at least two seeds."}
     low, high = interval(effects)
@@ -77,14 +77,22 @@ class Claim:
 
 
 def interval(effects: np.ndarray) -> tuple[float, float]:
-  """95 % interval of the mean of `[n]` numbers, n >= 2, by Student's t."""
+  """Returns the 95 % interval of a mean of `[n]` numbers, by Student's t.
+
+  It is finite for n > 1.
+  """
   n = len(effects)
   half = stats.t.ppf(0.975, n - 1) * np.std(effects, ddof=1) / np.sqrt(n)
   return float(np.mean(effects) - half), float(np.mean(effects) + half)
 
 
 def difference(a: tuple, b: tuple) -> Callable[[Results], dict[int, float]]:
-  """Effect a - b, each `(line, metric, look)`, over the seeds of both."""
+  """Returns the effect a - b over the seeds that both lines have.
+
+  Args:
+    a: `(line, metric, index)` with the index of the evaluation in the curve.
+    b: the same for the other number.
+  """
 
   def effect(results):
     first, second = results.values(*a), results.values(*b)
@@ -94,30 +102,34 @@ def difference(a: tuple, b: tuple) -> Callable[[Results], dict[int, float]]:
 
 
 def excess(line: str, metric: str, over: float):
-  """Effect of one number above a constant."""
+  """Returns the effect of one metric minus the constant `over`."""
   return lambda results: {
     seed: value - over for seed, value in results.values(line, metric).items()
   }
 
 
 def extreme(pick: Callable, lines, metric: str):
-  """The largest or smallest of several lines, seed by seed."""
+  """Returns the effect `pick` (min or max) of several lines, seed by seed."""
   return lambda results: paired(
     lambda *x: pick(x), *(results.values(line, metric) for line in lines)
   )
 
 
 def paired(function: Callable, *tables: dict) -> dict[int, Any]:
-  """`function` of the numbers of each seed that all tables have."""
+  """Returns `{seed: function(numbers)}` over the seeds that all tables have.
+
+  Raises:
+    Missing: the tables have no seed in common.
+  """
   first, *others = (set(table) for table in tables)
   seeds: list[int] = sorted(first.intersection(*others))
   if not seeds:
-    raise Missing("no seed ended well in every line that is compared.")
+    raise Missing("no seed has a finished run in every compared line.")
   return {seed: function(*(t[seed] for t in tables)) for seed in seeds}
 
 
 def rises(line, metric, text, paper, suffix):
-  """Claim: a number is larger after training than before."""
+  """Returns the claim that a metric is larger after training than before."""
   return Claim(
     f"{line}-{suffix}",
     text,
@@ -128,14 +140,14 @@ def rises(line, metric, text, paper, suffix):
 
 
 def above(name, text, a, b, paper, metric="accuracy"):
-  """Claim: line a ends above line b."""
+  """Returns the claim that line a ends with a higher metric than line b."""
   effect = difference((a, metric, -1), (b, metric, -1))
   return Claim(name, text, paper, (a, b), effect)
 
 
 def verdicts(claims: list[dict]) -> list[str]:
-  """A line a claim; those that could not be measured at all, by reason."""
-  shown, unmeasured = ["Claims: effect, 95 % interval (the paper's)"], {}
+  """Returns one text line per measured claim, then the others by reason."""
+  lines, unmeasured = ["Claims: effect, 95 % interval (the paper's)"], {}
   for claim in claims:
     if claim["effect"] is None:
       unmeasured.setdefault(claim["why"], []).append(claim["id"])
@@ -144,13 +156,13 @@ def verdicts(claims: list[dict]) -> list[str]:
     between = f", {_number(low)} to {_number(high)}" if low is not None else ""
     why = f" [{claim['why']}]" if "why" in claim else ""
     paper = _number(claim["paper_value"]) or "no number"
-    shown.append(
+    lines.append(
       f"  {claim['verdict']:10s} {claim['id']}: {claim['claim']}: "
       f"{_number(claim['effect'])}{between} ({paper}){why}"
     )
   for why, ids in unmeasured.items():
-    shown.append(f"  unmeasured {', '.join(ids)}: {why}")
-  return shown
+    lines.append(f"  unmeasured {', '.join(ids)}: {why}")
+  return lines
 
 
 def _number(value) -> str:

@@ -1,4 +1,4 @@
-"""What studies do with their settings, `{experiment: {key: value}}`."""
+"""Functions of the settings of a study, `{experiment: {key: value}}`."""
 
 import os
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from infomin_jax.errors import UserError, nearest
 
 
 def changed(paper: Mapping, settings: Mapping) -> dict[str, dict[str, list]]:
-  """`{experiment: {key: [paper's, here]}}` where settings differ."""
+  """Returns `{experiment: {key: [paper, here]}}` of settings that differ."""
   return {
     key: {
       name: [paper[key][name], value]
@@ -21,7 +21,11 @@ def changed(paper: Mapping, settings: Mapping) -> dict[str, dict[str, list]]:
 
 
 def select(paper: Mapping, only: list[str]) -> list[str]:
-  """The experiments asked for, in the paper's order; all if none are named."""
+  """Returns the experiments in `only`, or all, in the order of the paper.
+
+  Raises:
+    UserError: a name is no experiment.
+  """
   for name in only:
     if name not in paper:
       raise UserError(f"--only {name}: {nearest(name, paper)}")
@@ -29,7 +33,10 @@ def select(paper: Mapping, only: list[str]) -> list[str]:
 
 
 def default_jobs() -> int:
-  """One a processor, at most 4; one on an accelerator."""
+  """Returns the number of parallel runs: one per core, at most 4.
+
+  On an accelerator it is 1.
+  """
   if jax.default_backend() != "cpu":
     return 1
   return min(os.cpu_count() or 1, 4)

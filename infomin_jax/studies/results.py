@@ -1,4 +1,4 @@
-"""Records of runs, gathered by line of the table."""
+"""Records of runs, sorted by line of the table and by seed."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,36 +7,41 @@ import numpy as np
 
 
 class Missing(Exception):
-  """A number that was not measured; its text says why."""
+  """A number was not measured. The message gives the reason."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-  """All that a study has measured.
+  """All measurements of a study.
 
   Attributes:
     runs: `{line: {seed: record}}`.
-    reasons: `{experiment: why it was not run}`.
+    reasons: `{experiment or config: why it was not run}`.
   """
 
   runs: Mapping[str, Mapping[int, dict]]
   reasons: Mapping[str, str]
 
   def records(self, name: str) -> list[dict]:
-    """The records of a line by seed, those that failed among them."""
+    """Returns the records of a line by seed, including failed runs."""
     return [self.runs[name][seed] for seed in sorted(self.runs.get(name, {}))]
 
   def counts(self, name: str) -> dict[str, int]:
-    """Counts the runs of a line by how they ended."""
+    """Counts the runs of a line by status."""
     statuses = [record["status"] for record in self.records(name)]
-    known = ("done", "nan", "raised")
-    return {status: statuses.count(status) for status in known}
+    names = ("done", "nan", "raised")
+    return {status: statuses.count(status) for status in names}
 
   def values(self, name: str, key: str, at: int = -1) -> dict[int, float]:
-    """`{seed: number}` of one look (the last) at the runs that ended well.
+    """Returns `{seed: number}` of the runs with the status `done`.
+
+    Args:
+      name: a line.
+      key: a metric.
+      at: index of the evaluation in the curve of a run.
 
     Raises:
-      Missing: no such number; says why.
+      Missing: no run has this number.
     """
     records = self.records(name)
     if not records:
@@ -44,36 +49,40 @@ class Results:
       raise Missing(
         self.reasons.get(
           experiment,
-          f"no runs of {experiment}: not in the preset, or not asked for.",
+          f"no runs of {experiment}: not in the preset, or not selected.",
         )
       )
-    found = {
+    numbers = {
       record["seed"]: record["curve"][at].get(key)
       for record in records
       if record["status"] == "done"
     }
-    found = {s: float(v) for s, v in found.items() if v is not None}
-    if not found:
+    numbers = {s: float(v) for s, v in numbers.items() if v is not None}
+    if not numbers:
       why = "; ".join(sorted({r["error"] for r in records if r["error"]}))
       raise Missing(
-        f"none of the {len(records)} runs of {name} gave {key}: "
+        f"none of the {len(records)} runs of {name} has {key}: "
         f"{why or 'not measured'}."
       )
-    return found
+    return numbers
 
   def lost(self, name: str) -> int:
-    """Counts the runs of a line that did not end well."""
+    """Counts the runs of a line that failed."""
     counts = self.counts(name)
     return counts["nan"] + counts["raised"]
 
   def spread(self, name: str, key: str) -> tuple[float, float] | None:
-    """Mean and sample standard deviation over seeds (0 for one), or None."""
+    """Returns mean and sample standard deviation over seeds, or None.
+
+    The deviation of a single seed is 0. The result is None if no run has the
+    metric `key`.
+    """
     try:
-      found = list(self.values(name, key).values())
+      numbers = list(self.values(name, key).values())
     except Missing:
       return None
-    deviation = np.std(found, ddof=1) if len(found) > 1 else 0.0
-    return float(np.mean(found)), float(deviation)
+    deviation = np.std(numbers, ddof=1) if len(numbers) > 1 else 0.0
+    return float(np.mean(numbers)), float(deviation)
 
 
 def gather(records: list[dict], reasons: Mapping[str, str]) -> Results:
@@ -85,6 +94,6 @@ def gather(records: list[dict], reasons: Mapping[str, str]) -> Results:
 
 
 def one_line(error: Exception) -> str:
-  """The error's type and the first line of its text."""
+  """Returns the type of an error and the first line of its message."""
   lines = str(error).splitlines() or [""]
   return f"{type(error).__name__}: {lines[0]}"

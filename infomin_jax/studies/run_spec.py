@@ -1,4 +1,4 @@
-"""A line of a study's table: a config's row, with changes, and its probes."""
+"""A line of the table of a study: the row of a config, changes and probes."""
 
 import dataclasses
 import runpy
@@ -14,9 +14,10 @@ class Change(NamedTuple):
   """A change of a config.
 
   Attributes:
-    label: in the name of the runs, such as `beta4`.
-    path: `objective.vae.beta`; a term whose weight becomes 0 is left out.
-    value: the new one.
+    label: part of the name of the runs, such as `beta4`.
+    path: dotted key, such as `objective.vae.beta`. If the weight of a term
+      becomes 0, the term is removed.
+    value: the new value.
   """
 
   label: str
@@ -29,12 +30,14 @@ class Line:
   """A line of the table: what is trained, and how it is probed.
 
   Attributes:
-    config: `cifar10_dim`, a file of `configs/`.
-    row: its variant; `untrained` stands for no training, and for raw pixels.
-    changes: of the config.
-    probes: names in the study's settings.
-    seeds: how many.
-    after: the name of a line of the same seeds whose view generator it takes.
+    config: name of a file in `configs/`, such as `cifar10_dim`.
+    row: variant of the config. `untrained` is not trained. Its records also
+      have the results of raw pixels.
+    changes: changes of the config.
+    probes: names of probes in the settings of the study.
+    seeds: number of runs, with the seeds from 0 on.
+    after: name of a line with the same seeds. The run takes the view generator
+      of the run of this line.
   """
 
   config: str
@@ -46,20 +49,20 @@ class Line:
 
   @property
   def name(self) -> str:
-    """`cifar10_dim-vae-beta4`: what its runs are called."""
+    """Returns the name of the runs, such as `cifar10_dim-vae-beta4`."""
     return "-".join([self.config, label(self.row, self.changes)])
 
   @property
   def trains(self) -> bool:
-    """Returns whether there is anything to train."""
+    """Returns whether the line is trained."""
     return self.row != "untrained"
 
   def make_config(self, tiny: bool, **changes: Any):
-    """The config of a run.
+    """Returns the config of a run.
 
     Args:
-      tiny: of its `:tiny`.
-      **changes: of its top level, such as `seed`.
+      tiny: whether to take the variant `:tiny`.
+      **changes: new values of top-level keys, such as `seed`.
     """
     variant = [self.row] if self.trains else []
     variant += ["tiny"] if tiny else []
@@ -75,7 +78,7 @@ class Line:
 
 
 def label(row: str, changes: Iterable[Change]) -> str:
-  """`vae-beta4`: a row and its changes, short."""
+  """Returns a short name of a row and its changes, such as `vae-beta4`."""
   return "-".join([row.replace(",", "_"), *(c.label for c in changes)])
 
 
@@ -86,13 +89,13 @@ def load(name: str, variant: str = "") -> ml_collections.ConfigDict:
 
 
 def merged(lines: Iterable[Line]) -> list[Line]:
-  """Every line once, with all of its probes and seeds."""
-  found: dict[str, Line] = {}
+  """Merges lines of the same name: union of the probes, most seeds."""
+  by_name: dict[str, Line] = {}
   for line in lines:
-    before = found.get(line.name, line)
-    found[line.name] = dataclasses.replace(
+    earlier = by_name.get(line.name, line)
+    by_name[line.name] = dataclasses.replace(
       line,
-      probes=tuple(dict.fromkeys((*before.probes, *line.probes))),
-      seeds=max(before.seeds, line.seeds),
+      probes=tuple(dict.fromkeys((*earlier.probes, *line.probes))),
+      seeds=max(earlier.seeds, line.seeds),
     )
-  return list(found.values())
+  return list(by_name.values())

@@ -1,4 +1,4 @@
-"""One run: trained in a folder of its own, probed, recorded."""
+"""Trains, probes and records runs, each in its own folder."""
 
 import concurrent.futures
 import dataclasses
@@ -22,11 +22,11 @@ from infomin_jax.train.checkpoint import newest
 from infomin_jax.train.experiment import make_experiment
 from infomin_jax.train.loop import NotFinite, Stopped, train
 
-# Of a protocol's numbers, those that the table shows; others stay in `rows`.
+# The numbers of each protocol that the table shows. Others stay in `rows`.
 METRICS = {
   ("information", "I(v1; v2), nats"): "shared",
-  ("information", "I(v1; y), nats"): "told1",
-  ("information", "I(v2; y), nats"): "told2",
+  ("information", "I(v1; y), nats"): "label_nats_1",
+  ("information", "I(v2; y), nats"): "label_nats_2",
   ("linear", "accuracy"): "linear",
   ("imagenet_linear", "accuracy"): "linear",
   ("segmentation", "mean_iou"): "miou",
@@ -43,15 +43,15 @@ METRICS = {
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """A seed of a line, and which of its probes are wanted.
+  """One seed of a line, with the probes that are to be run.
 
   Attributes:
-    line: of the table.
-    seed: of it.
-    probes: changes of `config.evaluate` by the probe's name.
-    out: the study's folder.
-    tiny: whether the config's `:tiny` is meant.
-    data_dir: of prepared data sets.
+    line: the line of the table.
+    seed: the seed.
+    probes: changes of `config.evaluate` by the name of the probe.
+    out: the folder of the study.
+    tiny: whether to take the variant `:tiny` of the config.
+    data_dir: folder of prepared data sets.
   """
 
   line: Line
@@ -62,29 +62,30 @@ class Run:
   data_dir: str
 
   def workdir(self, name: str) -> pathlib.Path:
-    """The folder of this seed's training of a line."""
+    """Returns the working directory of a line at this seed."""
     return self.out / "workdirs" / f"{name}-seed{self.seed}"
 
   def path(self, probe: str) -> pathlib.Path:
-    """Returns the path of a probe's record."""
+    """Returns the path of the record of a probe."""
     return store.run_path(self.out, f"{self.line.name}-{probe}", self.seed)
 
 
 def work(run: Run) -> list[dict]:
-  """Trains what is not trained, and writes the records of the run's probes.
+  """Trains a run unless it is trained already, and records its probes.
 
-  A run that raises, or whose loss is no longer finite, is recorded as such.
+  A run that raises an error or whose loss is not finite is recorded with the
+  status `raised` or `nan`.
 
   Raises:
-    UserError: what is wrong is the user's to mend.
+    UserError: the user can fix the cause.
   """
   config = run.line.make_config(run.tiny, seed=run.seed)
   config.data.data_dir = run.data_dir
   if run.line.after:
-    taken = run.workdir(run.line.after)
-    config.encoder.generator_from = str(taken)
-  failed, status, records = "", "done", []
-  began = time.monotonic()
+    generator = run.workdir(run.line.after)
+    config.encoder.generator_from = str(generator)
+  message, status, records = "", "done", []
+  start = time.monotonic()
   experiment = make_experiment(config)
   untrained = state = experiment.init()
   if run.line.trains:
@@ -93,18 +94,18 @@ def work(run: Run) -> list[dict]:
       train(experiment, folder, lambda state: {}, command="infomin study")
       state = newest(folder, untrained)
     except NotFinite as error:
-      failed, status = one_line(error), "nan"
-  trained = time.monotonic() - began
+      message, status = one_line(error), "nan"
+  training_seconds = time.monotonic() - start
   for probe, changes in run.probes.items():
-    began, rows = time.monotonic(), []
-    if not failed:
+    start, rows = time.monotonic(), []
+    if not message:
       try:
         rows = _probe(run, experiment, state, untrained, changes)
       except UserError:
         raise
-      except Exception as error:  # counted and shown
+      except Exception as error:  # the study goes on and reports the failure
         traceback.print_exc()
-        failed, status = one_line(error), "raised"
+        message, status = one_line(error), "raised"
     record = {
       "run": run.line.name,
       "probe": probe,
@@ -113,9 +114,9 @@ def work(run: Run) -> list[dict]:
       "changes": {path: value for _, path, value in run.line.changes},
       "evaluate": dict(changes),
       "status": status,
-      "error": failed,
-      "training_seconds": round(trained, 2),
-      "seconds": round(time.monotonic() - began, 2),
+      "error": message,
+      "training_seconds": round(training_seconds, 2),
+      "seconds": round(time.monotonic() - start, 2),
       "curve": [short(rows)] if rows else [],
       "rows": rows,
     }
@@ -133,7 +134,7 @@ def _probe(run, experiment, state, untrained, changes) -> list[dict]:
   config.evaluate.update(changes)
   folder = run.out / "pictures" / f"{run.line.name}-seed{run.seed}"
   folder.mkdir(parents=True, exist_ok=True)
-  found = evaluate(
+  rows = evaluate(
     dataclasses.replace(experiment, config=config),
     state,
     untrained,
@@ -142,32 +143,32 @@ def _probe(run, experiment, state, untrained, changes) -> list[dict]:
   )
   if not any(folder.iterdir()):
     folder.rmdir()
-  return found
+  return rows
 
 
 def short(rows: list[dict]) -> dict[str, float]:
-  """`{mlp_y: 0.69, mlp_y_position: 0.4}`: the table's numbers of rows.
+  """Returns the numbers of the table, `{mlp_y: 0.69, mlp_y_position: 0.4}`.
 
-  The first task of a set goes without its name.
+  The key of the first task of a data set lacks the name of the task.
   """
-  found: dict[str, float] = {}
-  first = {}
+  numbers: dict[str, float] = {}
+  first_tasks = {}
   for row in rows:
     protocol = row["protocol"].partition(" ")[0]
     name = METRICS.get((protocol, row["metric"]))
     if name is not None and row["value"] is not None:
       key = f"{name}_{row['tap']}"
-      if first.setdefault(key, row["task"]) != row["task"]:
+      if first_tasks.setdefault(key, row["task"]) != row["task"]:
         key = f"{key}_{row['task']}"
-      found[key] = row["value"]
-  return found
+      numbers[key] = row["value"]
+  return numbers
 
 
 def work_all(runs: list[Run], jobs: int) -> Iterator[list[dict]]:
-  """The records of each run as it ends.
+  """Yields the records of each run when it ends.
 
-  Each of several jobs is a process with its share of the processor's cores;
-  their log lines go to `log.txt`.
+  With several jobs, each job is a process with its own share of the cores. The
+  log lines of all jobs go to `log.txt` in the folder of the study.
   """
   if jobs == 1 or not runs:
     yield from map(work, runs)
@@ -180,10 +181,10 @@ def work_all(runs: list[Run], jobs: int) -> Iterator[list[dict]]:
   with concurrent.futures.ProcessPoolExecutor(
     jobs, context, runtime.start_worker, (shares, log)
   ) as pool:
-    waiting = [pool.submit(_work, run) for run in runs]
-    before = signal.signal(signal.SIGTERM, _leave)
+    futures = [pool.submit(_work_or_exit, run) for run in runs]
+    handler = signal.signal(signal.SIGTERM, _exit_on_signal)
     try:
-      for future in concurrent.futures.as_completed(waiting):
+      for future in concurrent.futures.as_completed(futures):
         yield future.result()
     except BaseException:
       pool.shutdown(wait=False, cancel_futures=True)
@@ -191,27 +192,30 @@ def work_all(runs: list[Run], jobs: int) -> Iterator[list[dict]]:
         process.terminate()  # `train` saves its state first
       raise
     finally:
-      signal.signal(signal.SIGTERM, before)
+      signal.signal(signal.SIGTERM, handler)
 
 
 def core_shares(jobs: int) -> list[list[int]]:
-  """The cores of each job; none where the system cannot bind processes."""
+  """Returns the cores of each job.
+
+  The lists are empty if the system cannot bind processes to cores.
+  """
   if not hasattr(os, "sched_getaffinity"):
     return [[]] * jobs
   cores = sorted(os.sched_getaffinity(0))
   return [cores[i::jobs] or cores for i in range(jobs)]
 
 
-def _work(run: Run) -> list[dict]:
-  """`work`, in a process that ends where a signal stops the training."""
+def _work_or_exit(run: Run) -> list[dict]:
+  """Calls `work`, and ends the process if a signal stopped the training."""
   try:
     return work(run)
   except Stopped as stopped:
-    # Returning would let it take the next run, which waits in its queue.
+    # Neither return nor raise: the pool would give this process its next run.
     code: Any = stopped.code
     os._exit(code)
 
 
-def _leave(number, frame):
+def _exit_on_signal(number, frame):
   del frame
   raise SystemExit(128 + number)

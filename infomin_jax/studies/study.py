@@ -1,7 +1,7 @@
-"""A study whose runs are trained configs: the order of it all.
+"""Runs a study whose runs are trained configs.
 
-First the runs that are missing, then table, claims and figures of what there
-is.
+Missing runs come first. Then table, claims and figures are written from all
+records in the folder.
 """
 
 import dataclasses
@@ -21,15 +21,15 @@ from infomin_jax.studies.runner import Run, work_all
 
 
 class Study(NamedTuple):
-  """The modules of a study, which have functions of the same names.
+  """The modules of a study. Each must have the functions that are named here.
 
   Attributes:
-    name: of the study.
-    settings: `preset`, `select`, `changed` and `probes`.
-    lines: `lines(settings, names)`.
-    table: `rows(results, settings)` and `shown(rows)`.
-    claims: `claims(settings)`.
-    figures: `draw_all(out, results, settings)`.
+    name: name of the study.
+    settings: has `preset`, `select`, `changed` and `probes`.
+    lines: has `lines(settings, names)`.
+    table: has `rows(results, settings)` and `shown(rows)`.
+    claims: has `claims(settings)`.
+    figures: has `draw_all(out, results, settings)`.
   """
 
   name: str
@@ -51,45 +51,46 @@ def run_study(
   """Runs what is missing in `out` and writes its table, figures and claims.
 
   Args:
-    study: which.
-    out: the folder; probes that it holds are not made again, and a run whose
-      training was stopped goes on.
+    study: the study.
+    out: the folder. Probes with a record in it are not run again, and a run
+      whose training was stopped continues.
     preset: `smoke`, `local` or `paper`.
-    only: experiments; all if empty.
-    data_dir: of the prepared data sets; "" is the default.
-    jobs: runs at once; 0 is one a processor (at most 4), or one on an
+    only: names of experiments. If empty, all.
+    data_dir: folder of prepared data sets. "" is the default.
+    jobs: number of parallel runs. 0 is one per core (at most 4), or one on an
       accelerator.
 
   Returns:
-    What `STUDIES` says.
+    The mapping that `infomin_jax.studies` describes.
 
   Raises:
-    UserError: unknown names, a folder of other settings, or no data at all.
+    UserError: a name is unknown, the folder has other settings, or no data set
+      is available.
   """
   settings = study.settings
   chosen, names = settings.preset(preset), settings.select(only)
   probes, tiny = settings.probes(preset), preset == "smoke"
-  wanted = study.lines.lines(chosen, names)
-  reasons = missing(wanted, tiny, data_dir)
+  lines = study.lines.lines(chosen, names)
+  reasons = missing(lines, tiny, data_dir)
   store.open_folder(
     out, study.name, preset, {"experiments": chosen, "probes": probes}
   )
-  work_missing(wanted, probes, reasons, out, tiny, data_dir, jobs)
+  work_missing(lines, probes, reasons, out, tiny, data_dir, jobs)
   return finish(study, out, chosen, gather(store.read_runs(out), reasons))
 
 
 def finish(
   study: Study, out: pathlib.Path, chosen: Mapping, results: Results
 ) -> dict[str, Any]:
-  """Writes `table.csv`, `claims.json` and the figures of what is there."""
+  """Writes `table.csv`, `claims.json` and the figures of all results."""
   rows = study.table.rows(results, chosen)
-  checked = [c.check(results) for c in study.claims.claims(chosen)]
+  entries = [c.check(results) for c in study.claims.claims(chosen)]
   store.write_csv(out / "table.csv", rows)
-  write_json(out / "claims.json", checked, indent=1)
+  write_json(out / "claims.json", entries, indent=1)
   study.figures.draw_all(out, results, chosen)
   return {
     "rows": rows,
-    "claims": checked,
+    "claims": entries,
     "settings": chosen,
     "changed": study.settings.changed(chosen),
     "seeds": sorted({s for line in results.runs.values() for s in line}),
@@ -106,36 +107,42 @@ def work_missing(
   data_dir: str,
   jobs: int,
 ) -> None:
-  """Trains and probes what has no record in `out`, and says each as it ends.
+  """Trains and probes what has no record in `out`, and prints progress.
 
   Args:
-    lines: all that are asked for.
-    probes: changes of `config.evaluate` by the probe's name.
-    reasons: why a config cannot be trained here; its lines are left out.
-    out: the study's folder.
-    tiny: whether the configs' `:tiny` are meant.
-    data_dir: of prepared data sets.
-    jobs: at once; 0 is `presets.default_jobs`.
+    lines: all selected lines.
+    probes: changes of `config.evaluate` by the name of the probe.
+    reasons: why a config cannot be trained here. Its lines are left out.
+    out: the folder of the study.
+    tiny: whether to take the variants `:tiny` of the configs.
+    data_dir: folder of prepared data sets.
+    jobs: number of parallel runs. 0 is `presets.default_jobs`.
   """
   runs: dict[bool, list[Run]] = {False: [], True: []}
-  # Seed by seed: the second finds its programs compiled.
+  # Seed by seed: the second seed of a line finds its programs in the cache.
   for seed in range(max((line.seeds for line in lines), default=0)):
     for line in lines:
       if line.config not in reasons and seed < line.seeds:
         run = Run(line, seed, {}, out, tiny, data_dir)
-        left = [p for p in line.probes if not run.path(p).exists()]
-        if left:
-          wanted = {p: probes[p] for p in left}
-          runs[bool(line.after)].append(dataclasses.replace(run, probes=wanted))
+        missing_probes = [p for p in line.probes if not run.path(p).exists()]
+        if missing_probes:
+          selected = {p: probes[p] for p in missing_probes}
+          runs[bool(line.after)].append(
+            dataclasses.replace(run, probes=selected)
+          )
   count, total = 0, sum(map(len, runs.values()))
-  for stage in runs.values():  # those that take another's generator come last
+  for stage in runs.values():  # runs that take a generator of others come last
     for records in work_all(stage, jobs or presets.default_jobs()):
       count += 1
-      _say(f"[{count}/{total}] {describe(records)}")
+      _log(f"[{count}/{total}] {describe(records)}")
 
 
 def missing(asked: list[Line], tiny: bool, data_dir: str) -> dict[str, str]:
-  """Why configs cannot be trained here: their data are not at hand."""
+  """Returns why configs cannot be trained here: their data sets are missing.
+
+  Raises:
+    UserError: no config can be trained.
+  """
   reasons = {}
   for line in {line.config: line for line in asked}.values():
     config = line.make_config(tiny)
@@ -145,35 +152,35 @@ def missing(asked: list[Line], tiny: bool, data_dir: str) -> dict[str, str]:
         data.load(config.data, config.data[split])
     except UserError as error:
       reasons[line.config] = str(error)
-      _say(f"{line.config} is left out: {error}")
+      _log(f"{line.config} is left out: {error}")
   if asked and len(reasons) == len({line.config for line in asked}):
     raise UserError(next(iter(reasons.values())))
   return reasons
 
 
 def gather(records: list[dict], reasons: Mapping[str, str]) -> Results:
-  """The probes of a run put together, sorted by line and seed."""
+  """Merges the records of the probes of each run, by line and seed."""
   runs: dict[str, dict[int, dict]] = {}
   for record in records:
     seeds = runs.setdefault(record["run"], {})
     run = seeds.setdefault(
       record["seed"], record | {"status": "done", "error": "", "curve": [{}]}
     )
-    for look in record["curve"]:
-      run["curve"] = [run["curve"][0] | look]
+    for entry in record["curve"]:
+      run["curve"] = [run["curve"][0] | entry]
     if record["status"] != "done":
       run |= {"status": record["status"], "error": record["error"]}
   return Results(runs, reasons)
 
 
 def describe(records: list[dict]) -> str:
-  """A finished run in one line."""
+  """Returns a finished run as one line of text."""
   first = records[0]
   numbers = [
     f"{key} {value:.4g}"
     for record in records
-    for look in record["curve"]
-    for key, value in look.items()
+    for entry in record["curve"]
+    for key, value in entry.items()
   ]
   errors = sorted({r["error"] for r in records if r["error"]})
   seconds = sum(record["seconds"] for record in records)
@@ -183,5 +190,5 @@ def describe(records: list[dict]) -> str:
   )
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
   print(line, file=sys.stderr, flush=True)

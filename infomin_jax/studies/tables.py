@@ -1,4 +1,4 @@
-"""The table that studies show: a line each, what was measured in columns."""
+"""The printed table of a study: one row per line, one column per metric."""
 
 from collections.abc import Callable, Mapping
 
@@ -12,13 +12,13 @@ def table_of(
   headings: Mapping[str, str],
   cell: Callable[[Mapping, str], str],
 ) -> rich.table.Table:
-  """Rows for which something was measured, or a run was lost.
+  """Returns a table of the rows that have a number or a lost run.
 
   Args:
-    title: above it.
-    first: heading of the rows' names.
-    rows: each with `row`, its name, `done`, `lost`, and the metrics or None.
-    headings: of the metrics that are columns.
+    title: title of the table.
+    first: heading of the names of the rows.
+    rows: mappings with `row` (the name), `done`, `lost`, and metrics or None.
+    headings: headings of the columns by metric.
     cell: `(row, metric) -> text`.
   """
   table = rich.table.Table(title=title)
@@ -34,17 +34,20 @@ def table_of(
 
 
 def cell(row: Mapping, metric: str, scale: float = 1, form: str = ".2f") -> str:
-  """`69.1 ± 0.2 (70.1)`: mean, deviation over seeds, the paper's in brackets.
+  """Returns mean, deviation over seeds and the paper's value as text.
+
+  `69.1 ± 0.2 (70.1)` has the paper's value in parentheses. A mean of None
+  becomes `-` if the paper has a value, and an empty text if not.
 
   Args:
-    row: with `metric`, and `metric_sd` and `paper_metric` beside it.
-    metric: its name; nothing, or `-`, stands for one that is None.
-    scale: 100 for per cent.
-    form: of the numbers.
+    row: mapping with the keys `METRIC`, `METRIC_sd` and `paper_METRIC`.
+    metric: name of the metric.
+    scale: factor of the numbers, 100 for percent.
+    form: format of the numbers.
   """
   paper = row.get(f"paper_{metric}")
-  beside = "" if paper is None else f" ({scale * paper:{form}})"
+  published = "" if paper is None else f" ({scale * paper:{form}})"
   if row[metric] is None:
-    return f"-{beside}" if beside else ""
+    return f"-{published}" if published else ""
   sd = scale * row[f"{metric}_sd"]
-  return f"{scale * row[metric]:{form}} ± {sd:{form}}{beside}"
+  return f"{scale * row[metric]:{form}} ± {sd:{form}}{published}"

@@ -1,7 +1,7 @@
-"""Checkpoints of a run (Orbax), and whether a folder can take a run.
+"""Checkpoints of a run (Orbax), and checks of the folder that holds it.
 
 A run's folder holds `config.json` and `checkpoints/<step>`. The position in the
-data is the step, so a checkpoint is the state and nothing else.
+data is the step, so a checkpoint needs nothing but the state.
 """
 
 import contextlib
@@ -27,19 +27,20 @@ from infomin_jax.train.fingerprint import array_fingerprint, fingerprint
 from infomin_jax.train.state import TrainState
 from infomin_jax.views.augment import RANDAUGMENT
 
-# May differ between two starts of one run: they do not change its result.
+# These sections may differ between two starts of a run: they do not change the
+# trained parameters.
 FREE = ("run", "evaluate")
-_ITEM = "default"  # the folder that Orbax makes in that of a step
-LOCK = "lock"  # the file that a training process holds
+_ITEM = "default"  # the subfolder that Orbax makes in a step's folder
+LOCK = "lock"  # the file that a training process locks
 
 
 class Checkpoints:
-  """The checkpoints of one run; saving goes on while training does.
+  """The checkpoints of one run, saved in the background.
 
   Args:
-    workdir: of the run.
-    keep: how many are kept.
-    read_only: leave the folder as it is, which may be of somebody else.
+    workdir: the run's folder.
+    keep: number of checkpoints to keep.
+    read_only: whether to create nothing, as in a folder of another user.
   """
 
   def __init__(
@@ -57,25 +58,26 @@ class Checkpoints:
     )
 
   def latest(self) -> int | None:
-    """The step of the newest complete checkpoint, if there is one."""
+    """Returns the step of the newest complete checkpoint, or None."""
     return self._manager.latest_step()
 
   def save(self, state: TrainState) -> None:
-    """Starts to save; returns once the arrays have been copied."""
+    """Starts to save the state; returns once its arrays have been copied."""
     step = int(state.step)
     if step not in self._manager.all_steps():
+      # `restore` compares it with the fingerprint of the arrays that it reads.
       saved = {"state": state, "fingerprint": fingerprint(state)}
       with self._saving():
         self._manager.save(step, args=ocp.args.StandardSave(saved))
 
   def restore(self, like: TrainState) -> TrainState:
-    """The newest state that can be read, placed as `like` is.
+    """Returns the newest readable state, placed on devices as `like` is.
 
     Raises:
-      UserError: there is none.
+      UserError: no checkpoint can be read.
     """
-    wanted = {"state": like, "fingerprint": fingerprint(like)}
-    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, wanted)
+    target = {"state": like, "fingerprint": fingerprint(like)}
+    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, target)
 
     def numbers(state: TrainState) -> np.ndarray:
       return np.asarray(fingerprint(state))
@@ -84,25 +86,27 @@ class Checkpoints:
     return self._newest_whole(lambda step: args, numbers)
 
   def read(self) -> dict:
-    """The newest state that can be read, as mappings of numpy's arrays.
+    """Returns the newest readable state as mappings of NumPy arrays.
 
-    Neither its shapes nor the devices it was saved from need be known.
+    Needs neither the shapes of the arrays nor the devices they were saved from.
 
     Raises:
-      UserError: there is none.
+      UserError: no checkpoint can be read.
     """
 
     def args(step: int) -> Any:
       folder: Any = self.folder / str(step) / _ITEM
       stored: Any = ocp.PyTreeCheckpointHandler().metadata(folder)
-      # By default each array goes back to the devices that it came from.
+      # By default Orbax restores each array to the devices it was saved from,
+      # and these may not exist on this machine.
       to_host = ocp.RestoreArgs(restore_type=np.ndarray)
       return ocp.args.PyTreeRestore(
         restore_args=jax.tree.map(lambda _: to_host, stored.tree)
       )
 
     def numbers(state: dict) -> np.ndarray:
-      # In numpy: a program of this many arrays takes longer to compile.
+      # In NumPy: compiling one program over this many arrays takes longer than
+      # the sums themselves.
       return np.array(
         [array_fingerprint(x, np) for x in jax.tree.leaves(state)]
       )
@@ -114,29 +118,32 @@ class Checkpoints:
     args: Callable[[int], Any],
     numbers: Callable[[Any], np.ndarray],
   ) -> Any:
-    """The newest state whose numbers are those that were saved.
+    """Returns the newest state whose fingerprint matches the saved one.
 
     Args:
-      args: `step -> what Orbax needs to restore it`.
+      args: `step -> arguments of Orbax's restore`.
       numbers: `state -> its fingerprint`.
     """
     self._newest()
     for step in sorted(self._manager.all_steps(), reverse=True):
       try:
-        found: Any = self._manager.restore(step, args=args(step))
-        # Orbax notices missing and truncated files, but no changed number.
-        # Plain mappings have their arrays in another order than a state.
-        saved, seen = found["fingerprint"], numbers(found["state"])
-        if not np.array_equal(np.sort(saved), np.sort(seen)):
-          raise ValueError("its numbers are not those that were saved")
-        return found["state"]
-      except Exception as error:  # Orbax raises bare ones too
+        restored: Any = self._manager.restore(step, args=args(step))
+        # Orbax detects missing and truncated files, but no flipped bits.
+        # Sorted, because a plain mapping lists its arrays in another order
+        # than a `TrainState` does.
+        saved, read = restored["fingerprint"], numbers(restored["state"])
+        if not np.array_equal(np.sort(saved), np.sort(read)):
+          raise ValueError("its numbers differ from those that were saved")
+        return restored["state"]
+      except Exception as error:  # Orbax also raises plain Exception
         why = _first_line(error)
         say(f"The checkpoint of step {step} cannot be read ({why}).")
     raise UserError(f"No checkpoint in {self.folder} can be read.")
 
   def set_aside(self, after: int) -> None:
-    """Moves what cannot be read out of the way: checkpoints after a step."""
+    """Moves the checkpoints after a step, which are damaged, to `damaged/`."""
+    # Left in place, they would be the newest, and `save` would skip their
+    # steps because Orbax lists them.
     damaged = self.folder.with_name("damaged")
     for step in self._manager.all_steps():
       if step > after and jax.process_index() == 0:
@@ -155,24 +162,24 @@ class Checkpoints:
     return step
 
   def close(self) -> None:
-    """Waits for the save that is under way."""
+    """Waits for the save in progress, then closes the manager."""
     with self._saving():
       self._manager.wait_until_finished()
     self._manager.close()
 
   @contextlib.contextmanager
   def _saving(self):
-    """One line for what goes wrong in saving, also in the background."""
+    """Turns any error of a save, here or in the background, into UserError."""
     try:
       yield
-    except Exception as error:  # a full disk has many names in Orbax
+    except Exception as error:  # Orbax has many exceptions for a full disk
       self._manager.reload()
-      whole = self._manager.all_steps()
+      steps = self._manager.all_steps()
       raise UserError(
         f"A checkpoint cannot be saved in {self.folder} "
-        f"({_first_line(error)}). The last whole one is of step "
-        f"{max(whole, default='none')}: make room, then the same command "
-        "goes on."
+        f"({_first_line(error)}). Last complete checkpoint: step "
+        f"{max(steps, default='none')}. Free disk space, then run the same "
+        "command again to resume."
       ) from error
 
 
@@ -182,10 +189,10 @@ def _first_line(error: Exception) -> str:
 
 
 def save_run(workdir: str | pathlib.Path, config, state: TrainState) -> None:
-  """Makes a run's folder that holds this state and nothing else.
+  """Creates a run's folder with one checkpoint, that of this state.
 
   Raises:
-    UserError: as `opened_workdir`, or the folder has a checkpoint.
+    UserError: as for `opened_workdir`, or the folder has a checkpoint.
   """
   with (
     opened_workdir(workdir, config),
@@ -199,9 +206,10 @@ def save_run(workdir: str | pathlib.Path, config, state: TrainState) -> None:
 
 
 def newest(workdir: str | pathlib.Path, like: TrainState) -> TrainState:
-  """The last state that a run has saved, placed as `like` is.
+  """Returns the newest state of a run, placed on devices as `like` is.
 
-  Of an encoder that was pulled there is no more: the rest is that of `like`.
+  A folder made by `infomin pull` holds an encoder only. The rest of the state
+  is then taken from `like`.
   """
   if (local("workdir", workdir) / ORIGIN).exists():
     return _with_encoder(saved(workdir), like)
@@ -211,7 +219,7 @@ def newest(workdir: str | pathlib.Path, like: TrainState) -> TrainState:
 
 
 def _with_encoder(found: Any, like: Any) -> TrainState:
-  """The state `like`, but with the step and the encoder of `found`."""
+  """Returns `like` with the step and the encoder of `found`."""
 
   def put(tree, new):
     placed = jax.tree.map(
@@ -224,7 +232,7 @@ def _with_encoder(found: Any, like: Any) -> TrainState:
   stats = dict(like.stats)
   if "batch_stats" in stats:
     stats["batch_stats"] = put(stats["batch_stats"], found.stats["batch_stats"])
-  if "ema" in found.stats:  # it is what was shared
+  if "ema" in found.stats:  # the momentum copy is what was shared
     stats["ema"] = {
       kind: put(tree, found.stats["ema"][kind])
       for kind, tree in stats["ema"].items()
@@ -238,38 +246,39 @@ def _with_encoder(found: Any, like: Any) -> TrainState:
 
 
 def saved(workdir: str | pathlib.Path) -> TrainState:
-  """The last state that a run has saved, as plain mappings of arrays."""
+  """Returns the newest state of a run as plain mappings of NumPy arrays."""
   reader = Checkpoints(workdir, read_only=True)
   with contextlib.closing(reader) as checkpoints:
     return TrainState(**checkpoints.read())
 
 
 def check_workdir(workdir: str | pathlib.Path, config) -> None:
-  """Refuses a folder that is not new, unless it holds a run of this config.
+  """Checks that the folder is new or holds a run of this configuration.
 
-  The run may have other `steps` where `longer.refusal` allows them.
+  `steps` may differ if `longer.refusal` allows it. Changes nothing.
 
   Raises:
-    UserError: the folder holds another configuration (the keys that differ are
-      named), an encoder alone, or files that no run of ours wrote. Nothing is
-      changed.
+    UserError: the folder holds a run of another configuration (the keys that
+      differ are listed), an encoder without a run, or files of another program.
   """
   workdir = local("workdir", workdir)
   if (workdir / ORIGIN).exists():
     raise UserError(
-      f"--workdir {workdir} holds an encoder that was pulled, without the rest "
-      "that training needs. Use a new workdir with "
+      f"--workdir {workdir} holds a pulled encoder, without the optimizer "
+      "state that training needs. Use a new workdir with "
       f"--config.init_from={workdir}."
     )
   if (workdir / "config.json").exists():
     old, new = read_config(workdir).to_dict(), as_json(config)
-    if "randaugment" in new["views"]:  # older runs drew as RANDAUGMENT says
+    # Runs from before this key existed drew with the values of RANDAUGMENT.
+    if "randaugment" in new["views"]:
       old["views"].setdefault("randaugment", RANDAUGMENT)
     changed = {
       key: f"{key} ({old_value!r} there, {new_value!r} now)"
       for key, old_value, new_value in differences(old, new)
       if key.split(".")[0] not in FREE
-      # A key of a source that came later: empty, it has no effect.
+      # A key of `data` that the older run lacks has no effect while it is
+      # empty.
       and (new_value or old_value != "nothing" or key.split(".")[0] != "data")
     }
     if changed.keys() == {"steps"}:
@@ -278,13 +287,13 @@ def check_workdir(workdir: str | pathlib.Path, config) -> None:
     elif changed:
       raise UserError(
         f"--workdir {workdir} holds a run of another config: "
-        f"{', '.join(changed.values())}. Use a new workdir, or the config it "
-        "began with."
+        f"{', '.join(changed.values())}. Use a new workdir, or the config that "
+        "the run was started with."
       )
   elif workdir.exists() and {p.name for p in workdir.iterdir()} - {LOCK}:
     raise UserError(
       f"--workdir {workdir} is not empty and holds no config.json: expected a "
-      "new folder or one that `infomin train` made."
+      "new folder or the folder of an earlier `infomin train`."
     )
 
 
@@ -292,10 +301,10 @@ def check_workdir(workdir: str | pathlib.Path, config) -> None:
 def opened_workdir(
   workdir: str | pathlib.Path, config
 ) -> Generator[pathlib.Path]:
-  """Makes the run's folder, and keeps others from training in it while open.
+  """Creates the run's folder and locks it against other training processes.
 
   Raises:
-    UserError: as `check_workdir`, or another process trains there.
+    UserError: as for `check_workdir`, or another process trains there.
   """
   workdir = local("workdir", workdir)
   check_workdir(workdir, config)
@@ -308,6 +317,8 @@ def opened_workdir(
       "or use a new workdir."
     ) from error
   with lock:
-    check_workdir(workdir, config)  # another may have come in between
+    # Another process may have used the folder between the first check and the
+    # lock.
+    check_workdir(workdir, config)
     write_json(workdir / "config.json", as_json(config))
     yield workdir

@@ -1,4 +1,4 @@
-"""Checks of a config: every key of `recipes/base.py`, no other."""
+"""Checks that a config has exactly the keys of `recipes/base.py`."""
 
 import math
 from collections.abc import Mapping
@@ -9,21 +9,25 @@ from infomin_jax import data
 from infomin_jax.errors import UserError, nearest
 from infomin_jax.recipes import base
 
-# Every key of a config. Sections that name a function take its arguments; of
-# the others every key is known.
+# Every key of a config. Other sections name a function and hold its arguments,
+# so their keys are checked against its signature when it is built.
 _ALL = base.get_config()
 KEYS = tuple(_ALL)
 SECTIONS = {
   name: tuple(_ALL[name]) for name in ("data", "normalize", "run", "evaluate")
 }
 
-# Keys of any section that count something there must be one of.
+# Keys of any section that are sizes or counts, at least 1.
 SIZES = ("cells", "decoder_width", "dim", "frames", "groups", "hidden", "k")
 SIZES += ("patch", "strides", "units", "width", "widths")
 
 
 def check_keys(config: Mapping) -> None:
-  """Every key of `KEYS` and `SECTIONS`, no other, and numbers that can be."""
+  """Checks the keys against `KEYS` and `SECTIONS`, and the range of numbers.
+
+  Raises:
+    UserError: a key is unknown or missing, or a number is out of range.
+  """
   _exactly("config", config, KEYS)
   _small("config", config)
   for section, keys in SECTIONS.items():
@@ -32,17 +36,19 @@ def check_keys(config: Mapping) -> None:
 
 
 def _exactly(where: str, config: Mapping, keys, optional=()) -> None:
-  known = {*keys, *optional}
+  names = {*keys, *optional}
   for key in config:
-    if key not in known:
-      raise UserError(f"Unknown key {where}.{key}: {nearest(key, known)}")
+    if key not in names:
+      raise UserError(f"Unknown key {where}.{key}: {nearest(key, names)}")
   for key in keys:
     if key not in config:
-      raise UserError(f"{where}.{key} is missing: it has {', '.join(keys)}.")
+      raise UserError(
+        f"{where}.{key} is missing: expected the keys {', '.join(keys)}."
+      )
 
 
 def _small(where: str, value) -> None:
-  """Refuses what JSON or 32 bits cannot hold, and sizes below 1."""
+  """Refuses numbers that JSON or 32 bits cannot hold, and sizes below 1."""
   if isinstance(value, Mapping | ConfigDict):
     for key, inner in value.items():
       _small(f"{where}.{key}", inner)

@@ -1,6 +1,6 @@
-"""Everything a config stands for, built once and checked before long work.
+"""Builds and checks the parts of a run from its config, before any long work.
 
-`train`, `evaluate` and `views` all start here, so that they agree.
+The commands `train`, `evaluate` and `views` all start here, so they agree.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from jax.dtypes import canonicalize_dtype
 from jax.sharding import Mesh
 
 from infomin_jax import data, encoders, objectives
-from infomin_jax.errors import UserError, build, check_tuple
+from infomin_jax.errors import UserError, build, check_kind, check_tuple
 from infomin_jax.runs.workdir import read_config
 from infomin_jax.train import mesh as meshes
 from infomin_jax.train.checkpoint import saved
@@ -40,11 +40,11 @@ class Experiment:
   objective: Callable
   tx: optax.GradientTransformation
   learning_rate: Callable
-  generator: dict  # of views, from another run; {} is none
+  generator: dict  # parameters of another run's view generator; {} for none
 
   @functools.cached_property
   def resident(self) -> dict:
-    """The training set on the device(s), or {} when it is streamed."""
+    """The training set on every device, or {} if it is streamed."""
     options = self.config.data
     if not options.resident or options.host_crops:
       return {}
@@ -53,15 +53,15 @@ class Experiment:
     return meshes.replicate(self.mesh, arrays) if arrays else {}
 
   def own_weights(self) -> dict:
-    """The weights of the run that `config.init_from` names; see there."""
+    """Reads the weights of the run `config.init_from`; see `own_weights.py`."""
     params, stats, _ = self._shapes
     return own_weights(self.config, params, stats)
 
   def init(self, own: Mapping[str, Mapping] | None = None) -> TrainState:
-    """The state before the first step, on all devices.
+    """Returns the state before the first step, a copy on every device.
 
     Args:
-      own: parts that are not to be random, as of `own_weights`.
+      own: parts that start from given weights, as `own_weights` returns them.
     """
     config = self.config
 
@@ -82,7 +82,8 @@ class Experiment:
         }
       return init_state(params, stats, self.tx, config.ema)
 
-    # Two examples tell every shape but that of the queue, which is its own.
+    # Two examples determine every shape; only the queue has another size, and
+    # that comes from the config.
     first = {name: np.stack([x, x]) for name, x in self._example().items()}
     replicated = jax.sharding.NamedSharding(
       self.mesh, jax.sharding.PartitionSpec()
@@ -97,25 +98,25 @@ class Experiment:
 
   @functools.cached_property
   def _shapes(self) -> tuple:
-    """Parameters, statistics and the batch of one pass, without numbers."""
+    """Shapes and dtypes of parameters, statistics and the batch of one pass."""
     state = jax.eval_shape(self.init)
     size = self.config.batch_size // self.config.accumulate
     return state.params, state.stats, self.shape_of_batch(size)
 
   def shape_of_batch(self, size: int) -> dict[str, jax.ShapeDtypeStruct]:
-    """A batch without numbers: `[size, ...]` each."""
+    """Returns shape and dtype of each array of a batch, `[size, ...]`."""
     return {
-      # JAX's type: what a host counts in 64 bits has 32 on a device.
+      # Without x64, JAX turns 64-bit host integers into 32-bit ones.
       name: jax.ShapeDtypeStruct((size, *x.shape), canonicalize_dtype(x.dtype))
       for name, x in self._example().items()
     }
 
   def check(self) -> None:
-    """Traces one step without running it: shape errors come here, at once."""
+    """Traces one step without running it, so that shape errors come early."""
     jax.eval_shape(self.objective, *self._shapes, jax.random.key(0))
 
   def forms(self) -> dict[str, str]:
-    """Says how each term computes its scores in training."""
+    """Returns, per term, how it computes its scores in training."""
 
     def encode(params, stats, batch, key):
       views = self.views(key, batch)
@@ -123,7 +124,7 @@ class Experiment:
       return self.learner.apply(
         {"params": params, **moving},
         views,
-        self.learner.seen(len(views)),
+        self.learner.read(len(views)),
         train=False,
         method="encode_views",
       )
@@ -131,23 +132,23 @@ class Experiment:
     features = jax.eval_shape(encode, *self._shapes, jax.random.key(0))
     with jax.set_mesh(self.mesh):
       return {
-        name: term.form(features)
+        name: form
         for name, term in self.learner.terms.items()
-        if hasattr(term, "form")
+        if (form := term.form(features))
       }
 
   def step(self) -> Callable:
-    """Jitted `(state, batch, resident) -> (state, metrics)`."""
+    """Returns jitted `(state, batch, resident) -> (state, metrics)`."""
 
     def step(state, batch, resident):
-      # The mesh is where a reduction of scores finds the ring of devices.
+      # Reductions of scores read the ring of devices from the current mesh.
       with jax.set_mesh(self.mesh):
         return self._step(state, batch, resident)
 
     return step
 
   def lowered_step(self, state, batch, resident) -> Any:
-    """The step for arguments without numbers, to be compiled."""
+    """Lowers the step for arguments that have shapes only, to be compiled."""
     with jax.set_mesh(self.mesh):
       step: Any = self._step
       return step.func.lower(state, batch, resident, **step.keywords)
@@ -163,13 +164,19 @@ class Experiment:
     )
 
   def host_map(self) -> Callable | None:
-    """Returns what the host does to a training record: it cuts the crops."""
+    """Returns the host's function of a training record, or None.
+
+    It cuts the crops, if `config.data.host_crops` asks for it.
+    """
     if not self.config.data.host_crops:
       return None
     return data.crops_for(self.config.views)
 
   def batches(self, start: int) -> Generator[dict]:
-    """Global batches from step `start` on, the same for any device count."""
+    """Yields global batches from step `start` on.
+
+    They are the same for any number of devices.
+    """
     config, options = self.config, self.config.data
     share = dict(
       seed=config.seed,
@@ -207,8 +214,8 @@ def make_experiment(
     source: the training set (default: the one that `config.data` names).
 
   Raises:
-    UserError: an unknown or missing key or name, data that is not there,
-      sizes that do not fit; nothing has been written or computed yet.
+    UserError: a key or name is unknown or missing, data are missing, or sizes
+      do not fit. Nothing has been written or computed yet.
   """
   check_keys(config)
   mesh = meshes.make_mesh(devices)
@@ -218,10 +225,11 @@ def make_experiment(
   adversaries = {
     name: player.adversary
     for name, player in players.items()
-    if getattr(player, "adversary", None)
+    if player.adversary
   }
-  if getattr(learner.encoder, "frozen", False):
-    adversaries["encoder"] = dict(name="none", peak=0.0)  # nor weight decay
+  if learner.encoder.frozen:
+    # An optimizer of its own: zero gradients alone would leave weight decay.
+    adversaries["encoder"] = dict(name="none", peak=0.0)
   tx, rate = make_optimizer(
     config.optimizer, config.schedule, config.steps, adversaries
   )
@@ -234,7 +242,7 @@ def make_experiment(
     )
   views = make_views(config.views, source.image_shape, config.data.host_crops)
   objective = objectives.make_objective(learner, views)
-  generator = trained_generator(getattr(learner.encoder, "generator_from", ""))
+  generator = trained_generator(learner.encoder.generator_from)
   experiment = Experiment(
     config, mesh, source, learner, views, objective, tx, rate, generator
   )
@@ -243,12 +251,13 @@ def make_experiment(
 
 
 def make_learner(config) -> objectives.Learner:
-  """The network that `config` names; needs no data.
+  """Returns the network that `config` describes; needs no data.
 
   Raises:
-    UserError: an unknown name or option, or terms that do not fit.
+    UserError: a name or option is unknown, or terms do not fit together.
   """
   encoder = build("encoder", config.encoder, encoders.ENCODERS)
+  check_kind("config.encoder", encoder, encoders.Encoder)
   for key, values in config.normalize.items():
     check_tuple(f"config.normalize.{key}", values, tuple[float, ...])
   mean, std = tuple(config.normalize.mean), tuple(config.normalize.std)
@@ -272,18 +281,18 @@ def make_learner(config) -> objectives.Learner:
 
 
 def trained_generator(workdir: str) -> dict:
-  """The parameters of a run's view generator; {} if no run is named.
+  """Returns the parameters of a run's view generator; {} if no run is named.
 
   Raises:
-    UserError: the folder is none of a run, or of one that learned no views.
+    UserError: the folder holds no run, or a run that learned no views.
   """
   if not workdir:
     return {}
   read_config(workdir, "config.encoder.generator_from")
-  found: Any = saved(workdir).params
-  if "generator" not in found["encoder"]:
+  params: Any = saved(workdir).params
+  if "generator" not in params["encoder"]:
     raise UserError(
       f"config.encoder.generator_from {workdir}: the run there has learned no "
-      "views; expected one of an encoder split into learned parts."
+      "views; expected a run whose encoder splits images into learned parts."
     )
-  return found["encoder"]["generator"]
+  return params["encoder"]["generator"]

@@ -1,4 +1,4 @@
-"""Whether a run may go on to another number of steps."""
+"""Checks whether a run can be continued to another number of steps."""
 
 import pathlib
 from collections.abc import Mapping
@@ -12,23 +12,24 @@ from infomin_jax.train.optimizers import SCHEDULES
 
 
 def refusal(workdir: pathlib.Path, old: Mapping, new: Mapping) -> str:
-  """Says why the `steps` of a run cannot become those of `new`; "" if they can.
+  """Returns why a run cannot continue to the `steps` of `new`; "" if it can.
 
-  They can where each step that is done had the learning rate that it has with
-  the new number. The result is then that of a run of the new number.
+  It can if the new schedule gives each finished step the learning rate that it
+  had. The result then equals that of a run started with the new `steps`.
 
   Args:
-    workdir: of the run.
-    old: its configuration.
-    new: the same with other `steps`.
+    workdir: the run's folder.
+    old: the run's configuration.
+    new: the same configuration with other `steps`.
   """
   before, now, done = old["steps"], new["steps"], steps_done(workdir)
   if now < done:
     return (
-      f"config.steps is {now}, but {workdir} is at step {done} already: give "
-      f"{done} or more."
+      f"config.steps is {now}, but {workdir} is at step {done} already: "
+      f"expected {done} or more."
     )
   was, is_ = _rates(old, done), _rates(new, done)
+  # Exact, since the result must equal that of a longer run bit for bit.
   (differ,) = np.nonzero(was != is_)
   if not differ.size:
     return ""
@@ -44,22 +45,24 @@ def refusal(workdir: pathlib.Path, old: Mapping, new: Mapping) -> str:
 
 
 def steps_done(workdir: pathlib.Path) -> int:
-  """The step of the newest checkpoint; 0 if there is none."""
+  """Returns the step of the newest checkpoint; 0 if there is none."""
   folders = (workdir / "checkpoints").glob("*")
   return max((int(x.name) for x in folders if x.name.isdigit()), default=0)
 
 
 def set_aside(workdir: pathlib.Path, step: int) -> None:
-  """Renames evaluations, which are of another step once training goes on."""
+  """Renames evaluation files, which are out of date once training continues."""
   for path in workdir.glob("evaluation*.json"):
     if "_at_step_" not in path.name:
-      kept = path.with_name(f"{path.stem}_at_step_{step}.json")
-      path.rename(kept)
-      say(f"Renamed {path} to {kept.name}: the run goes on from that step.")
+      renamed = path.with_name(f"{path.stem}_at_step_{step}.json")
+      path.rename(renamed)
+      say(
+        f"Renamed {path} to {renamed.name}: the run continues from that step."
+      )
 
 
 def _rates(config: Mapping, count: int) -> np.ndarray:
-  """The learning rates of the first steps, `[count]`."""
+  """Returns the learning rates of the first steps, `[count]`."""
   rate = build("schedule", config["schedule"], SCHEDULES, steps=config["steps"])
-  found = jax.vmap(rate)(np.arange(count)) if count else np.zeros(0)
-  return np.broadcast_to(np.asarray(found), (count,))
+  values = jax.vmap(rate)(np.arange(count)) if count else np.zeros(0)
+  return np.broadcast_to(np.asarray(values), (count,))

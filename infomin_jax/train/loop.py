@@ -1,4 +1,4 @@
-"""The training loop: steps, log lines, checkpoints, and how it ends."""
+"""The training loop: steps, log lines, checkpoints, signals and summary."""
 
 import contextlib
 import os
@@ -24,15 +24,15 @@ from infomin_jax.train.checkpoint import Checkpoints, opened_workdir
 from infomin_jax.train.experiment import Experiment
 from infomin_jax.train.state import TrainState
 
-_AHEAD = 2  # steps that are dispatched before one has ended
+_AHEAD = 2  # steps that may be dispatched and unfinished
 
 
 class NotFinite(UserError):
-  """The loss or its gradient became infinite or not a number."""
+  """The loss or its gradient became infinite or NaN."""
 
 
 class Stopped(SystemExit):
-  """Training ended early, saved, because a signal asked it to."""
+  """Training ended early because of a signal; the state is saved."""
 
 
 def train(
@@ -41,23 +41,24 @@ def train(
   monitor: Callable[[TrainState], dict[str, float]],
   command: str = "",
 ) -> dict:
-  """Trains, or goes on training, the run in `workdir`.
+  """Trains the run in `workdir`, or continues it from its newest checkpoint.
 
   Args:
     experiment: what to train.
-    workdir: the run's folder; made if absent.
-    monitor: `state -> {metric: number}`, called every `config.run.
-      evaluate_every` steps and at the end.
-    command: how the run was started, for its summary.
+    workdir: the run's folder; created if absent.
+    monitor: `state -> {metric: number}`, called every
+      `config.run.evaluate_every` steps and at the end.
+    command: the command line that started the run, for its summary.
 
   Returns:
     The summary that is also written to `summary.json`.
 
   Raises:
     UserError: the folder belongs to another config, or is in use; a writer of
-      metrics is unknown, or its library is not here.
-    NotFinite: of the loss.
-    Stopped: SIGTERM or SIGINT came; the state is saved, status 128 + signal.
+      metrics is unknown, or its library is not installed.
+    NotFinite: the loss or its gradient is not finite.
+    Stopped: SIGTERM or SIGINT came. The state is saved, and the exit status is
+      128 + signal.
   """
   config = experiment.config
   check_writers(config.run.writers)
@@ -71,7 +72,9 @@ def train(
     say(f"Advice: {line}")
   workdir = local("workdir", workdir)
   begun = longer.steps_done(workdir) > 0
-  own = {} if begun else experiment.own_weights()  # refused before any work
+  # Read before the folder is made, so that weights that do not fit are refused
+  # without leaving anything behind.
+  own = {} if begun else experiment.own_weights()
   with contextlib.ExitStack() as stack:
     opened = opened_workdir(workdir, experiment.config)
     processes.first_alone(lambda: stack.enter_context(opened))
@@ -79,7 +82,7 @@ def train(
 
 
 def _train(experiment, workdir, monitor, command, own) -> dict:
-  """`train` in its own folder."""
+  """Trains in a folder that is checked and locked; see `train`."""
   config = experiment.config
   if jax.process_count() > 1:
     say(f"{jax.process_count()} processes, {jax.device_count()} devices.")
@@ -97,14 +100,14 @@ def _train(experiment, workdir, monitor, command, own) -> dict:
       elif not read_metrics(workdir):
         raise UserError(
           f"{workdir} was not trained here, and step {step} of {config.steps} "
-          "is its last: to train on from its weights, use a new workdir with "
+          "is its last. To train from its weights, use a new workdir with "
           f"--config.init_from={workdir}."
         )
     elif rows := read_metrics(workdir):
       say(
         f"{workdir} ended at step {rows[-1]['step']} or later with nothing "
         "saved (config.run.checkpoint_every is "
-        f"{config.run.checkpoint_every}): it begins again."
+        f"{config.run.checkpoint_every}): training begins again at step 0."
       )
     writer = MetricWriter(workdir, config, int(state.step))
     with contextlib.ExitStack() as stack:
@@ -116,12 +119,12 @@ def _train(experiment, workdir, monitor, command, own) -> dict:
 
 
 def _steps(experiment, workdir, state, checkpoints, monitor, writer) -> int:
-  """Runs the steps that are left; the number of the signal that ended them."""
+  """Runs the remaining steps; returns the signal that ended them, or 0."""
   config, run = experiment.config, experiment.config.run
   start = int(state.step)
   train_step = experiment.step()
   window = _Window(config.batch_size, writer.rows)
-  told: set[str] = set()
+  advised: set[str] = set()
   with (
     contextlib.closing(experiment.batches(start)) as batches,
     Progress(config.steps, start) as progress,
@@ -138,6 +141,8 @@ def _steps(experiment, workdir, state, checkpoints, monitor, writer) -> int:
       saves = step % run.checkpoint_every == 0 or last
       if step % run.log_every == 0 or evaluates or saves:
         row = window.close()
+        # `make_train_step` marks a step that broke by the sign of the counter
+        # and keeps the state before it, so a check per log line is enough.
         if int(state.step) < 0:
           raise NotFinite(replay.keep(experiment, workdir, state))
         row["learning_rate"] = float(experiment.learning_rate(step - 1))
@@ -145,32 +150,39 @@ def _steps(experiment, workdir, state, checkpoints, monitor, writer) -> int:
           began = time.monotonic()
           row |= monitor(state)
           row["evaluation_seconds"] = time.monotonic() - began
-        # The line before the checkpoint: a resumed run drops the lines past
-        # its checkpoint, so none is ever missing or there twice.
+        # The line is written before the checkpoint. A resumed run drops the
+        # lines after its checkpoint, so no line is ever missing or duplicated.
         writer.write(step, row)
         if saves:
           checkpoints.save(state)
         left = (config.steps - step) * config.batch_size
         progress.show(step, _line(row), left / row["images_per_second"])
         for advice in health.advise(writer.rows, config):
-          if advice.rule not in told:
+          if advice.rule not in advised:
             say(f"Advice: {advice}")
-            told.add(advice.rule)
+            advised.add(advice.rule)
         window.open()
       else:
         progress.advance(step)
       if stopped:
-        say(f"Stopped and saved at step {step}: the same command goes on.")
+        say(
+          f"Stopped and saved at step {step}. Run the same command again to "
+          "resume."
+        )
         return stopped
   return 0
 
 
 class _Window:
-  """The steps since the last log line: metrics stay on the device till then."""
+  """The steps since the last log line.
+
+  Their metrics stay on the device until `close`, so that a step does not wait
+  for a transfer.
+  """
 
   def __init__(self, batch_size: int, before: Sequence[Mapping[str, Any]] = ()):
     self._batch_size = batch_size
-    # Seconds count on from the lines of earlier starts.
+    # A resumed run adds its seconds to those of earlier starts.
     spent = before[-1]["seconds"] if before else 0.0
     self._began = time.monotonic() - spent
     self.open()
@@ -188,13 +200,14 @@ class _Window:
 
   def add(self, metrics: dict) -> None:
     self._rows.append(metrics)
-    # Dispatched far ahead of the device, a run would go on for as long after
-    # SIGTERM, longer than schedulers wait before they kill it.
+    # JAX dispatches steps asynchronously. If the host ran far ahead, the queued
+    # steps would still run after SIGTERM, for longer than schedulers wait
+    # before SIGKILL.
     if len(self._rows) > _AHEAD:
       jax.block_until_ready(self._rows[-1 - _AHEAD])
 
   def close(self) -> dict[str, float]:
-    """Mean metrics and rates of the window."""
+    """Returns mean metrics and rates of the window."""
     rows = jax.device_get(self._rows)
     now = time.monotonic()
     seconds = max(now - self._opened, 1e-9)
@@ -211,27 +224,28 @@ class _Window:
 
 
 class _Signals:
-  """While open, SIGTERM and SIGINT are noted, not obeyed at once.
+  """Notes SIGTERM and SIGINT while open, so that a run ends after a full step.
 
-  Of several processes any may get one, and JAX finds a step at which all stop;
-  it listens to SIGTERM itself.
+  If a run has several processes, any of them may get the signal. JAX then
+  agrees on a step at which all stop, and handles SIGTERM itself.
   """
 
   def __enter__(self):
     self._caught = 0
     self._alone = jax.process_count() == 1
-    wanted = (signal.SIGTERM, signal.SIGINT)[0 if self._alone else 1 :]
-    self._before = {which: signal.signal(which, self._note) for which in wanted}
+    caught = (signal.SIGTERM, signal.SIGINT)[0 if self._alone else 1 :]
+    self._before = {which: signal.signal(which, self._note) for which in caught}
     return self
 
   def _note(self, number, frame):
     del frame
     self._caught = number
     if not self._alone:
+      # JAX's agreement starts on SIGTERM only, so SIGINT is passed on as one.
       os.kill(os.getpid(), signal.SIGTERM)
 
   def stops(self, step: int) -> int:
-    """The signal that ends the run after this step, or 0."""
+    """Returns the signal that ends the run after this step, or 0."""
     if self._alone:
       return self._caught
     return signal.SIGTERM if processes.stop_agreed(step) else 0
@@ -242,7 +256,7 @@ class _Signals:
 
 
 class _CompileCount:
-  """Counts programs compiled here and those found in the persistent cache."""
+  """Counts compiled programs and programs from the persistent cache."""
 
   def __init__(self):
     self.counts = {"cache_misses": 0, "cache_hits": 0}
@@ -255,7 +269,7 @@ class _CompileCount:
 
 
 def _line(row: dict[str, float]) -> str:
-  """The progress line's figures."""
+  """Returns the figures of the progress line."""
   parts = [f"loss {number(row['loss'], 4)}"]
   if "mi_bound" in row:
     parts.append(
@@ -274,7 +288,7 @@ def _line(row: dict[str, float]) -> str:
 def _summarise(
   workdir: pathlib.Path, config, compiled: _CompileCount, command: str
 ) -> dict:
-  """Writes and returns `summary.json`: the last figures and what it took."""
+  """Writes and returns `summary.json`: final metrics, devices, versions."""
   path = workdir / "summary.json"
 
   def write():

@@ -1,8 +1,8 @@
 """Devices: one mesh axis, `data`, over which every batch is sharded.
 
-The axis is `Auto`: code is written as for one device on global arrays, and the
-compiler places negatives and batch statistics across devices. (JAX makes
-meshes `Explicit` by default, and refuses `x @ y.T` with both sides sharded.)
+The axis is `Auto`: code is written for one device and global arrays, and the
+compiler inserts the collectives for negatives and batch statistics. JAX's
+default, `Explicit`, refuses `x @ y.T` with both sides sharded.
 """
 
 import jax
@@ -14,14 +14,14 @@ from infomin_jax.errors import UserError
 
 
 def make_mesh(devices=None) -> Mesh:
-  """A one-axis mesh over `devices` (default: all), slice after slice.
+  """Returns a one-axis mesh over `devices` (default: all), slice after slice.
 
-  Devices of a slice are neighbors on the axis, so a ring leaves each slice
-  once; `jax.make_mesh` refuses more than one.
+  Devices of a TPU slice are neighbors on the axis, so a ring over the axis
+  leaves each slice only once.
   """
   devices = jax.devices() if devices is None else devices
   slices = len({getattr(device, "slice_index", 0) for device in devices})
-  if slices > 1:
+  if slices > 1:  # `jax.make_mesh` refuses more than one slice
     each = len(devices) // slices
     placed = mesh_utils.create_hybrid_device_mesh(
       (each,), (slices,), devices, allow_split_physical_axes=True
@@ -33,7 +33,7 @@ def make_mesh(devices=None) -> Mesh:
 
 
 def check_batch_size(config, mesh: Mesh) -> None:
-  """Refuses a global batch that devices and parts cannot share evenly."""
+  """Refuses a global batch size that devices and slices do not divide."""
   size = config.batch_size
   for key in ("accumulate", "grad_cache"):
     if config[key] < 1:
@@ -48,24 +48,24 @@ def check_batch_size(config, mesh: Mesh) -> None:
 
 
 def by_row(mesh: Mesh) -> NamedSharding:
-  """Every device has its rows."""
+  """Returns the sharding along the batch axis."""
   return NamedSharding(mesh, PartitionSpec("data"))
 
 
 def whole(mesh: Mesh) -> NamedSharding:
-  """Every device has it all."""
+  """Returns the sharding with a full copy on every device."""
   return NamedSharding(mesh, PartitionSpec())
 
 
 def local_rows(mesh: Mesh, batch_size: int) -> np.ndarray:
-  """The rows of a global batch that this process's devices hold, `[r]`."""
-  held = by_row(mesh).addressable_devices_indices_map((batch_size,))
-  rows = [np.arange(batch_size)[place] for place in held.values()]
+  """Returns the rows of a global batch on this process's devices, `[r]`."""
+  places = by_row(mesh).addressable_devices_indices_map((batch_size,))
+  rows = [np.arange(batch_size)[place] for place in places.values()]
   return np.sort(np.concatenate(rows))
 
 
 def shard(mesh: Mesh, batch):
-  """Host arrays, `local_rows` of each, to global arrays sharded by row."""
+  """Makes global arrays, sharded by row, from each process's `local_rows`."""
   sharding = by_row(mesh)
   return jax.tree.map(
     lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)),
@@ -74,10 +74,10 @@ def shard(mesh: Mesh, batch):
 
 
 def shard_whole(mesh: Mesh, batch):
-  """`shard`, of host arrays that every process has whole."""
+  """Shards host arrays by row; every process holds the full arrays."""
   return jax.tree.map(lambda x: jax.device_put(x, by_row(mesh)), batch)
 
 
 def replicate(mesh: Mesh, tree):
-  """A copy of every array on every device."""
+  """Copies every array to every device."""
   return jax.device_put(tree, whole(mesh))

@@ -1,4 +1,4 @@
-"""Optimizers and schedules by name, and which parameters decay."""
+"""Optimizers and schedules by name, and the parameters that decay."""
 
 import functools
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import optax
 from infomin_jax.errors import UserError, build, lookup
 
 DECAYED = {
-  # Biases and the scales of norm layers are vectors.
+  # Leaves out vectors: biases, and the scales of norm layers.
   "kernels": lambda params: jax.tree.map(lambda x: x.ndim > 1, params),
   "all": lambda params: jax.tree.map(lambda x: True, params),
 }
@@ -56,7 +56,9 @@ def lars(
   momentum: float = 0.9,
   trust_coefficient: float = 0.001,
 ):
-  """LARS for large batches; vectors are neither decayed nor adapted.
+  """LARS for large batches.
+
+  With `decayed="kernels"`, vectors get neither weight decay nor a trust ratio.
 
   References:
     You et al., `Large Batch Training of Convolutional Networks
@@ -74,7 +76,7 @@ def lars(
 
 
 def none(learning_rate):
-  """Moves nothing: of a generator that another run has trained."""
+  """Updates nothing, for a generator that another run has trained."""
   del learning_rate
   return optax.set_to_zero()
 
@@ -98,7 +100,11 @@ def step(
   factor: float = 0.1,
   warmup: int = 0,
 ):
-  """`peak`, multiplied by `factor` at each fraction of the run in `at`."""
+  """`peak`, multiplied by `factor` at each fraction of the run in `at`.
+
+  It rises linearly from 0 over the first `warmup` steps.
+  """
+  # `join_schedules` restarts the count of steps after the warm-up.
   drops = {round(fraction * steps) - warmup: factor for fraction in at}
   return _warm(optax.piecewise_constant_schedule(peak, drops), peak, warmup)
 
@@ -126,17 +132,17 @@ def make_optimizer(
   steps: int,
   adversaries: Mapping[str, Mapping] | None = None,
 ):
-  """The gradient transformation, and the schedule `step -> learning rate`.
+  """Returns the gradient transformation, and the schedule `step -> rate`.
 
   Args:
-    optimizer: `config.optimizer`: name and arguments; `clip` is the largest
-      gradient norm let through (0: any).
-    schedule: `config.schedule`: name and arguments.
+    optimizer: `config.optimizer`, a name and arguments. Gradients are clipped
+      to the global norm `clip` (0 for no clipping).
+    schedule: `config.schedule`, a name and arguments.
     steps: length of the run.
-    adversaries: term -> optimizer of its discriminator: name, `peak`, its
-      constant learning rate, `every`, the steps of the others that it waits
-      for (then it moves by their mean gradient; 1 if left out), and arguments;
-      `encoder` -> that of its generator.
+    adversaries: options of a discriminator's optimizer by name of its term, or
+      of the generator's optimizer under `encoder`. They are a name, arguments,
+      `peak` (its constant learning rate) and `every` (default 1). With `every`
+      k, one update is made every k steps, by the mean of their gradients.
   """
   rate = build("schedule", schedule, SCHEDULES, steps=steps)
   options = dict(optimizer)
@@ -146,6 +152,7 @@ def make_optimizer(
       f"config.optimizer.clip is {clip}: expected a norm, or 0 for no clipping."
     )
   tx = build("optimizer", options, OPTIMIZERS, learning_rate=rate)
+  # The norm is that of the parameters that `tx` moves, without adversaries.
   if clip:
     tx = optax.chain(optax.clip_by_global_norm(clip), tx)
   if adversaries:
@@ -157,7 +164,7 @@ def make_optimizer(
 
 
 def _adversary(name: str, options: Mapping):
-  """The optimizer of one term's discriminator, or the encoder's generator."""
+  """Returns the optimizer of a term's discriminator or a view generator."""
   options = dict(options)
   at = name if name == "encoder" else f"objective.{name}"
   if "peak" not in options:
@@ -166,7 +173,9 @@ def _adversary(name: str, options: Mapping):
     )
   peak, every = options.pop("peak"), options.pop("every", 1)
   if every < 1:
-    raise UserError(f"config.{at}.adversary.every is {every}: give 1 or more.")
+    raise UserError(
+      f"config.{at}.adversary.every is {every}: expected 1 or more."
+    )
   tx = build(f"{at}.adversary", options, OPTIMIZERS, learning_rate=peak)
   if every == 1:
     return tx
@@ -174,7 +183,7 @@ def _adversary(name: str, options: Mapping):
 
 
 def _players(names, params):
-  """Labels: of `names` the one that a parameter plays for, or ""."""
+  """Labels each parameter with its adversary among `names`, or with ""."""
 
   def label(path, leaf):
     del leaf

@@ -1,4 +1,4 @@
-"""Weights of another run, which training starts from: `config.init_from`."""
+"""Initial weights from another run: `config.init_from`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,23 +16,23 @@ _KINDS = ("params", "batch_stats")
 
 
 def own_weights(config, params: Mapping, stats: Mapping) -> dict[str, dict]:
-  """Reads the weights that `config.init_from` names, and says which it took.
+  """Reads the weights of the run `config.init_from`, and prints a summary.
 
-  The encoder must fit. A term's networks are taken where all their names and
+  The encoder must fit. The networks of a term are taken if all their names and
   shapes agree. Optimizer, step, queues and momentum copy are not taken.
 
   Args:
     config: of the run that starts.
-    params: its parameters, without numbers.
-    stats: its statistics, without numbers.
+    params: shapes and dtypes of its parameters.
+    stats: shapes and dtypes of its statistics.
 
   Returns:
-    `{"params": {part: tree}, "batch_stats": {part: tree}}` of the parts that
-    were taken, numpy's arrays; {} where no run is named.
+    `{"params": {part: tree}, "batch_stats": {part: tree}}` of NumPy arrays, for
+    the parts that were taken; {} if `config.init_from` is empty.
 
   Raises:
-    UserError: the folder is none of a run, or has another encoder; the first
-      parameter that differs is named, with both shapes.
+    UserError: the folder holds no run, or the encoder differs. The message
+      gives the first parameter that differs, with both shapes.
   """
   if not config.init_from:
     return {}
@@ -49,8 +49,8 @@ def own_weights(config, params: Mapping, stats: Mapping) -> dict[str, dict]:
   wrong = {part: misfit(part, there, here) for part in params}
   if wrong["encoder"]:
     raise UserError(
-      f"{KEY} is {config.init_from!r}, whose encoder ({_name(theirs)}) is not "
-      f"that of config.encoder ({_name(config)}): {wrong['encoder']}."
+      f"{KEY} is {config.init_from!r}, whose encoder ({_name(theirs)}) differs "
+      f"from config.encoder ({_name(config)}): {wrong['encoder']}."
     )
   taken = [part for part, why in wrong.items() if not why]
   say(_summary(config.init_from, int(state.step), wrong))
@@ -66,12 +66,15 @@ def own_weights(config, params: Mapping, stats: Mapping) -> dict[str, dict]:
 
 
 def _name(config) -> str:
-  """Returns the encoder's name; a stranger's config.json is not checked."""
+  """Returns the encoder's name; another run's config.json may lack it."""
   return str(config.get("encoder", {}).get("name", "of no name"))
 
 
 def misfit(part: str, there: Mapping, here: Mapping) -> str:
-  """The first array of a part that differs in name or shape; "" if none."""
+  """Describes the first array of a part that differs; "" if none does.
+
+  Names and shapes are compared, not values.
+  """
   theirs, ours = _arrays(part, there), _arrays(part, here)
   if not theirs:
     return "not there"
@@ -86,13 +89,13 @@ def misfit(part: str, there: Mapping, here: Mapping) -> str:
 
 
 def _arrays(part: str, trees: Mapping) -> dict[str, Any]:
-  """Arrays of a part by name, its parameters first."""
+  """Returns the arrays of a part by name, its parameters first."""
   own = {kind: {part: trees[kind].get(part, {})} for kind in _KINDS}
   return flax.traverse_util.flatten_dict(own, sep="/")
 
 
 def _summary(folder: str, step: int, wrong: Mapping[str, str]) -> str:
-  """One line: what was taken, and what was not."""
+  """Returns a line on the parts that were taken and those that were not."""
   names = {part: part.removeprefix("terms_") for part in wrong}
   taken = [names[part] for part, why in wrong.items() if not why]
   fresh = [f"{names[part]} ({why})" for part, why in wrong.items() if why]
@@ -104,7 +107,10 @@ def _summary(folder: str, step: int, wrong: Mapping[str, str]) -> str:
 
 
 def _differences(theirs: Mapping, ours: Mapping) -> list[str]:
-  """Lines on settings that no shape shows, but that change the features."""
+  """Returns at most one line, on settings that change the features.
+
+  They leave every shape the same, so `misfit` cannot detect them.
+  """
   rows = [
     f"config.{key} is {a!r} there, {b!r} here"
     for section in ("encoder", "normalize")

@@ -1,9 +1,9 @@
-"""Joining the other processes of a run, whatever has started them.
+"""Runs of several processes: joining them, stopping them, and lost processes.
 
-JAX's own multi-controller runtime: every process runs the same command, and
-`jax.devices()` are those of all. A process that is lost ends the others too;
-the same command, started on any number of processes, goes on from the newest
-checkpoint.
+This is JAX's multi-controller runtime: every process runs the same command, and
+`jax.devices()` lists the devices of all processes. If a process is lost, the
+others exit too. The same command, on any number of processes, then resumes from
+the newest checkpoint.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from infomin_jax import runtime
 from infomin_jax.errors import UserError
 
 BY_HAND = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
-# A job that lost a process should be started again (sysexits' EX_TEMPFAIL).
+# EX_TEMPFAIL of sysexits: a job that lost a process should be started again.
 LOST = 75
 
 
@@ -30,14 +30,14 @@ def asked(environ: Mapping[str, str]) -> dict[str, Any] | None:
   """Returns arguments of `jax.distributed.initialize`; None for one process.
 
   Args:
-    environ: the environment: `BY_HAND`, all three, or what SLURM, Open MPI or
-      a TPU slice sets, which JAX reads by itself.
+    environ: the environment. It has all three variables `BY_HAND`, or those of
+      SLURM, Open MPI or a TPU slice, which JAX reads itself.
 
   Raises:
-    UserError: some of the three are missing, or are not what they must be.
+    UserError: some of the three variables are missing or invalid.
   """
-  given = [name for name in BY_HAND if environ.get(name)]
-  if given:
+  names = [name for name in BY_HAND if environ.get(name)]
+  if names:
     return _by_hand({name: environ.get(name, "") for name in BY_HAND})
   in_step = environ.get("SLURM_STEP_NODELIST") and "SLURM_PROCID" in environ
   if in_step and environ.get("SLURM_NTASKS", "1") != "1":
@@ -58,7 +58,7 @@ def _by_hand(values: Mapping[str, str]) -> dict[str, Any]:
   if not count.isdigit() or not number.isdigit() or int(number) >= int(count):
     raise UserError(
       f"{BY_HAND[1]} is {count!r} and {BY_HAND[2]} is {number!r}: expected a "
-      "number of processes, and one from 0 to below it."
+      "number of processes n, and a number from 0 to n - 1."
     )
   if not address.rpartition(":")[2].isdigit() or ":" not in address:
     raise UserError(
@@ -72,41 +72,40 @@ def _by_hand(values: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _on_tpu(environ: Mapping[str, str]) -> bool:
-  """Returns whether there are TPUs here, one machine of a slice or all of
-  it.
-  """
-  wanted = environ.get("JAX_PLATFORMS", "tpu")
+  """Returns whether this machine has TPUs: a part of a slice or all of it."""
+  platforms = environ.get("JAX_PLATFORMS", "tpu")
   return (
-    "tpu" in wanted.split(",")
+    "tpu" in platforms.split(",")
     and importlib.util.find_spec("libtpu") is not None
     and runtime.has_tpu_chips()
   )
 
 
 def join(environ: Mapping[str, str], patience: int) -> None:
-  """Waits for the other processes, if there are any; before JAX computes.
+  """Waits for the other processes, if any. Call it before JAX computes.
 
   Args:
     environ: see `asked`.
-    patience: seconds to wait for a process that does not come, and after which
-      one that is silent counts as lost. This process then ends with `LOST`.
+    patience: seconds to wait for a missing process, and seconds of silence
+      after which a process counts as lost. This process then exits with `LOST`.
   """
-  wanted = asked(environ)
-  if wanted is None:
+  arguments = asked(environ)
+  if arguments is None:
     return
 
   def give_up():
     end(
-      f"not all processes have come within {patience} s ({wanted}). Is one "
-      "missing, or an address wrong?"
+      f"not all processes have come within {patience} s ({arguments}). Is one "
+      "missing, or is an address wrong?"
     )
 
-  # JAX aborts without an exception when its own wait, a little longer, ends.
+  # When its own timeout ends, JAX aborts the process without an exception. The
+  # timer is a little shorter, so that the user gets one line instead.
   waiting = threading.Timer(patience, give_up)
   waiting.daemon = True
   waiting.start()
   jax.distributed.initialize(
-    **wanted,
+    **arguments,
     initialization_timeout=patience + 30,
     heartbeat_timeout_seconds=patience,
     shutdown_timeout_seconds=patience,
@@ -115,16 +114,17 @@ def join(environ: Mapping[str, str], patience: int) -> None:
 
 
 def end(why: str) -> None:
-  """Ends this process with `LOST` and one line, without waiting for others."""
+  """Prints one line and exits with `LOST`, without waiting for others."""
   print(f"infomin: {why}", file=sys.stderr, flush=True)
   os._exit(LOST)
 
 
 @contextlib.contextmanager
 def together() -> Generator[None]:
-  """While open, a collective that fails ends the process with one line.
+  """Turns a failed collective into one line and exit status `LOST`, while open.
 
-  At once: what is open, such as a checkpoint, would wait for the lost process.
+  The process exits at once, without closing anything: closing a checkpoint, for
+  example, would wait for the lost process.
   """
   try:
     yield
@@ -134,15 +134,15 @@ def together() -> Generator[None]:
     first = str(error).splitlines()[0]
     end(
       f"process {jax.process_index()} has lost another one ({first}). Start "
-      "the same command again: it goes on from the newest checkpoint."
+      "the same command again to resume from the newest checkpoint."
     )
 
 
 def first_alone(make: Callable[[], Any]) -> None:
-  """Process 0 calls `make`, and the others wait for it.
+  """Calls `make` in process 0, while the other processes wait.
 
   Raises:
-    UserError: `make` did; in the others too.
+    UserError: `make` raised one. All processes then raise.
   """
   if jax.process_count() == 1:
     make()
@@ -157,14 +157,13 @@ def first_alone(make: Callable[[], Any]) -> None:
   if failed is not None:
     raise failed
   if bad:
-    raise UserError("process 0 says why this run cannot start.")
+    raise UserError("this run cannot start: process 0 printed the reason.")
 
 
 def stop_agreed(step: int) -> bool:
-  """Returns whether a process was sent SIGTERM, and all are to stop at this
-  step.
+  """Returns whether all processes agreed to stop at this step, after a SIGTERM.
 
-  Called by all processes at every step. Always False for a single process.
+  All processes must call it at every step. False for a single process.
   """
   several = jax.process_count() > 1
   return several and multihost_utils.reached_preemption_sync_point(step)

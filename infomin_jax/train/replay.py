@@ -1,7 +1,7 @@
-"""What is kept of a step that broke, and that step once more.
+"""Saves the state before a non-finite step, and replays that step.
 
-A run is a function of its configuration, the state and the step, so the state
-before the step is enough: `replay` sees the same records with the same keys.
+A run is a function of its configuration, the state and the step. So the state
+before the step is enough: `replay` uses the same records with the same keys.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import numpy as np
 
 from infomin_jax import data
 from infomin_jax.errors import UserError
-from infomin_jax.objectives.encoding import parts_of
+from infomin_jax.objectives.encoding import slices_of
 from infomin_jax.output import read_json, write_json
 from infomin_jax.paths import local
 from infomin_jax.runs.workdir import read_config
@@ -33,18 +33,19 @@ FOLDER = "capsule"
 def keep(
   experiment: Experiment, workdir: pathlib.Path, state: TrainState
 ) -> str:
-  """Saves the state before a step that broke, in the run's folder.
+  """Saves the state before a non-finite step, in the run's folder.
 
   Args:
-    experiment: of the run.
-    workdir: its folder.
-    state: as the step left it: unchanged, with a negative step.
+    experiment: the run's parts.
+    workdir: the run's folder.
+    state: the state that `make_train_step` kept, with a negative step.
 
   Returns:
-    What to tell the user.
+    A message for the user.
   """
   config, folder = experiment.config, workdir / FOLDER
   step = -int(state.step)  # counted from 1
+  # The number of steps before the broken one, as `fold_in` and the data need.
   state = dataclasses.replace(state, step=-state.step - 1)
   with contextlib.closing(Checkpoints(folder)) as capsule:
     capsule.save(state)
@@ -60,37 +61,38 @@ def keep(
   return (
     f"The loss or its gradient is not finite at step {step}. The state before "
     f"it and the batch's records are in {folder}: infomin replay --workdir "
-    f"{workdir} tells where it broke. Try a lower config.schedule.peak, or "
+    f"{workdir} shows where it broke. Try a lower config.schedule.peak, or "
     "config.optimizer.clip."
   )
 
 
 def replay(workdir: str | pathlib.Path) -> dict[str, Any]:
-  """The step of a run's capsule, on one device of whatever is here.
+  """Replays the step that a run's capsule holds, on one device.
 
   Returns:
-    `step`, `records`, `loss` and `metrics` of the step; `views`, their lowest
-    and highest value; `parameters` and `gradients`, the largest of each array,
-    those that are not finite first; `where`, the line that first made a number
-    that is not finite, or "" if none does here.
+    `step`, `records`, `loss` and `metrics` of the step. `views` holds the
+    lowest and highest value of each view. `parameters` and `gradients` hold the
+    largest magnitude of each array, non-finite ones first. `where` is the
+    source line of the first number that is not finite, or "" if all are finite
+    here.
 
   Raises:
-    UserError: the folder has no capsule, or the data are not here.
+    UserError: the folder has no capsule, or the data are missing.
   """
   folder = local("workdir", workdir) / FOLDER
   config = read_config(workdir)
   if not (folder / "step.json").exists():
     raise UserError(
-      f"--workdir {workdir} holds no {FOLDER}: there is one after a run's loss "
-      "was not finite."
+      f"--workdir {workdir} holds no {FOLDER}: a run makes one if its loss is "
+      "not finite."
     )
-  kept = read_json(folder / "step.json")
+  broken = read_json(folder / "step.json")
   experiment = make_experiment(config, jax.devices()[:1])
   state = newest(folder, experiment.init())
   step = int(state.step)
   with contextlib.closing(experiment.batches(step)) as batches:
     batch = take(experiment.resident, next(batches))
-  parts, found = config.accumulate, {}
+  parts, result = config.accumulate, {}
 
   def key_of(part):  # as in `make_train_step`
     key = jax.random.fold_in(jax.random.key(config.seed), step)
@@ -98,20 +100,20 @@ def replay(workdir: str | pathlib.Path) -> dict[str, Any]:
 
   for i, piece in enumerate(_pieces(batch, parts)):
     own = functools.partial(key_of, i)
-    found = _look(experiment, state, piece, own)
-    if found["where"]:
+    result = _report(experiment, state, piece, own)
+    if result["where"]:
       break
-  return {"step": kept["step"], "records": kept["records"], **found}
+  return {"step": broken["step"], "records": broken["records"], **result}
 
 
 def _pieces(batch: dict, parts: int):
   if parts == 1:
     return [batch]
-  cut = parts_of(batch, parts)
+  cut = slices_of(batch, parts)
   return [jax.tree.map(lambda x, i=i: x[i], cut) for i in range(parts)]
 
 
-def _look(experiment, state, batch, key) -> dict[str, Any]:
+def _report(experiment, state, batch, key) -> dict[str, Any]:
   def objective(params):
     return experiment.objective(params, state.stats, batch, key())
 
@@ -133,22 +135,23 @@ def _look(experiment, state, batch, key) -> dict[str, Any]:
 
 def _largest(tree) -> dict[str, float]:
   """Lists the largest magnitude of each array, NaN first, then descending."""
-  found = {
+  magnitudes = {
     jax.tree_util.keystr(path, simple=True, separator="."): float(
       jnp.max(jnp.abs(x))
     )
     for path, x in jax.tree_util.tree_leaves_with_path(tree)
   }
   order = sorted(
-    found, key=lambda name: -np.nan_to_num(found[name], nan=np.inf)
+    magnitudes, key=lambda name: -np.nan_to_num(magnitudes[name], nan=np.inf)
   )
-  return {name: found[name] for name in order}
+  return {name: magnitudes[name] for name in order}
 
 
 def _where(function, params) -> str:
-  """The line at which NaN or infinity first comes up, or ""."""
+  """Returns the source line of the first NaN or infinity, or ""."""
   try:
-    # JAX prints that it looks more closely.
+    # JAX prints to standard output that it runs the function again, operation
+    # by operation.
     with (
       jax.debug_nans(True),
       jax.debug_infs(True),

@@ -1,4 +1,4 @@
-"""What a checkpoint holds: everything a run needs to go on, and no key."""
+"""The state of training: everything that a checkpoint holds."""
 
 import dataclasses
 
@@ -12,8 +12,8 @@ import optax
 class TrainState:
   """The state of training after `step` steps.
 
-  The randomness of a step is `fold_in(key(seed), step)`, and the data of a
-  step a function of (seed, step), so neither is here.
+  It holds no random key and no position in the data. The key of a step is
+  `fold_in(key(seed), step)`, and its batch is a function of (seed, step).
   """
 
   step: jax.Array
@@ -23,16 +23,17 @@ class TrainState:
 
 
 def init_state(params, stats, tx: optax.GradientTransformation, ema: float):
-  """The state before the first step.
+  """Returns the state before the first step.
 
   Args:
     params: initial parameters.
     stats: initial collections (`batch_stats`, `queue`).
     tx: the optimizer.
-    ema: decay of the momentum copy in `stats["ema"]`; 0 for none.
+    ema: decay of the momentum copy in `stats["ema"]`; 0 for no copy.
   """
   if ema:
     copy = {"params": params, "batch_stats": stats.get("batch_stats", {})}
-    # A copy: donated buffers must not be shared.
+    # Copied: the train step donates the state, and one buffer cannot be
+    # donated twice.
     stats = {**stats, "ema": jax.tree.map(jnp.copy, copy)}
   return TrainState(jnp.zeros((), jnp.int32), params, stats, tx.init(params))

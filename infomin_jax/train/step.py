@@ -1,4 +1,4 @@
-"""The training step: one jitted function on global arrays."""
+"""The training step: one jitted function of global arrays."""
 
 import dataclasses
 import functools
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from infomin_jax.objectives.encoding import parts_of
+from infomin_jax.objectives.encoding import slices_of
 from infomin_jax.train.state import TrainState
 
 
@@ -25,26 +25,30 @@ def make_train_step(
 
   `batch` is global: its arrays are sharded over the mesh's data axis, so
   negatives and batch statistics come from all devices and `objective` needs no
-  collectives. A batch that has only an `index` is looked up in `resident`, a
-  data set kept on the device (an empty dict otherwise). `state` is donated.
+  collectives. If the data set is `resident`, a dict of arrays on the device,
+  the batch holds only the `index` of its rows. `state` is donated.
 
-  A step whose loss or gradient is not finite changes nothing but the sign of
-  `state.step`: that step, counted from 1, is `-state.step`, and all that follow
-  leave the state as it was before it.
+  A step whose loss or gradient is not finite leaves the state unchanged, except
+  that `state.step` becomes minus the number of that step, counted from 1. All
+  later steps also leave the state unchanged.
 
   Args:
     objective: `(params, stats, batch, key) -> (loss, (stats, metrics))`.
     tx: the optimizer.
     seed: the run's seed; step s uses `fold_in(key(seed), s)`.
     ema: decay of the momentum copy, updated after the optimizer; 0 for none.
-    accumulate: parts into which the batch is cut, one after another, gradients
-      averaged. Negatives and batch statistics are those of a part.
+    accumulate: number of slices of the batch, processed one after another;
+      their gradients are averaged. Negatives and batch statistics come from one
+      slice only.
   """
 
-  # The seed is an argument, so that seeds share one compiled program.
+  # The seed is a traced argument, so that runs of several seeds share one
+  # compiled program.
   @functools.partial(jax.jit, donate_argnames="state")
   def train_step(state: TrainState, batch, resident, seed):
     batch = take(resident, batch)
+    # A function of (seed, step) alone: a resumed run draws the same numbers
+    # without a key in its checkpoint.
     key = jax.random.fold_in(jax.random.key(seed), state.step)
     if accumulate == 1:
       grads, stats, metrics = gradients(
@@ -69,15 +73,19 @@ def make_train_step(
 
 
 def _unless_broken(new: TrainState, old: TrainState, metrics) -> TrainState:
-  """The new state; or the old one, held, if this step broke or one before."""
+  """Returns the new state, or the old one if this or an earlier step broke."""
+  # On the device: metrics are read only at log lines, so when the host sees
+  # the NaN, the state before it would be lost. The norm is not finite if any
+  # element of the gradient is not.
   finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
+  # Step s >= 0 becomes -(s + 1); a negative step stays as it is.
   held = dataclasses.replace(old, step=jnp.minimum(old.step, -old.step - 1))
   keep = finite & (old.step >= 0)
   return jax.tree.map(lambda a, b: jnp.where(keep, a, b), new, held)
 
 
 def take(resident: dict, batch: dict) -> dict:
-  """The batch itself, or the rows of `resident` that its `index` names."""
+  """Returns the batch, or the rows of `resident` given by its `index`."""
   if not resident:
     return batch
   return {name: x[batch["index"]] for name, x in resident.items()}
@@ -92,8 +100,10 @@ def gradients(objective, params, stats, batch, key):
 
 
 def _accumulated(objective, params, stats, batch, key, parts):
-  """Mean gradients and metrics over `parts` slices of the batch."""
+  """Returns mean gradients and metrics over `parts` slices of the batch."""
 
+  # A scan, so that only one slice's activations are in memory at a time. The
+  # statistics are carried: each slice updates those of the slice before it.
   def body(carry, part):
     total, stats = carry
     i, piece = part
@@ -104,7 +114,7 @@ def _accumulated(objective, params, stats, batch, key, parts):
 
   zeros = jax.tree.map(jnp.zeros_like, params)
   (total, stats), metrics = jax.lax.scan(
-    body, (zeros, stats), (jnp.arange(parts), parts_of(batch, parts))
+    body, (zeros, stats), (jnp.arange(parts), slices_of(batch, parts))
   )
   mean = jax.tree.map(lambda x: x / parts, total)
   return mean, stats, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)

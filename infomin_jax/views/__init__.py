@@ -1,9 +1,11 @@
-"""What is compared: several views of each image, made on the device.
+"""Views: several versions of each image to compare, made on the device.
 
 `make_views({"name": "simclr", "size": 32, ...}, image_shape)` returns
-`views(key, batch) -> tuple of float32 [b, h, w, c]` in [0, 1], pure JAX, to be
-jitted with the training step. A record's views depend on the key and on its
-`batch["index"]`, never on the batch it comes in.
+`views(key, batch) -> tuple of float32 [b, h, w, c]` in [0, 1]. It is pure JAX
+and is jitted with the training step. A record's views depend only on the key,
+the record and its `batch["index"]`. The exceptions are `moving` and
+`shared_factors`, whose views may show digits and backgrounds of other records
+of the batch.
 """
 
 import functools
@@ -24,12 +26,17 @@ from infomin_jax.views.sheet import sheet
 
 __all__ = ["VIEWS", "make_views", "resize_center", "sheet"]
 
-# name -> maker of `views(key, batch)` from options and `image_shape`.
-VIEWS: dict[str, Callable] = {
-  **{
+
+def _of_recipes() -> dict[str, Callable]:
+  return {
     name: functools.partial(augment.augmented, recipe)
     for name, recipe in augment.RECIPES.items()
-  },
+  }
+
+
+# name -> function that makes `views(key, batch)` from options.
+VIEWS: dict[str, Callable] = {
+  **_of_recipes(),
   "moving": moving,
   "none": augment.unchanged,
   "occluded": occluded,
@@ -43,31 +50,45 @@ def make_views(
   image_shape: tuple[int, int, int] | None,
   host_crops: bool = False,
 ) -> Callable:
-  """`views(key, batch)` for a config entry such as `config.views`.
+  """Makes `views(key, batch)` from a config entry such as `config.views`.
 
   Args:
-    options: `name`, a key of `VIEWS`, and that maker's options. Of all of
-      them may be asked `jigsaw`, the options of one more view, which is made
-      of pieces, `[b, p, h, w, c]`.
+    options: `name`, a key of `VIEWS`, and the options of that entry. With any
+      name, `jigsaw` may hold the options of one more view, which consists of
+      p patches, `[b, p, h, w, c]`.
     image_shape: `(h, w, c)` of the source's images; None if sizes vary.
-    host_crops: the host has cut the crops, images are `[b, v, h, w, c]`.
+    host_crops: the host has cut the crops: images are `[b, v, h, w, c]`.
+
+  Returns:
+    `views(key, batch) -> tuple of float32 arrays` in [0, 1].
+
+  Example:
+    >>> import jax, numpy as np
+    >>> views = make_views({"name": "simclr", "size": 24}, (32, 32, 3))
+    >>> images = np.zeros((4, 32, 32, 3), np.uint8)
+    >>> batch = {"image": images, "index": np.arange(4)}
+    >>> first, second = views(jax.random.key(0), batch)
+    >>> first.shape
+    (4, 24, 24, 3)
 
   Raises:
-    UserError: unknown name or option, or views these images cannot give.
+    UserError: unknown name or option, or views that these images do not allow.
   """
   options = dict(options)
   pieces = options.pop("jigsaw", None)
   name: Any = options.get("name")
-  maker = errors.lookup("views", name, VIEWS)
-  takes = inspect.signature(maker).parameters
-  if host_crops and "host_crops" not in takes:
+  # Recipes may have been added since `VIEWS` was made.
+  table = _of_recipes() | VIEWS
+  maker = errors.lookup("views", name, table)
+  parameters = inspect.signature(maker).parameters
+  if host_crops and "host_crops" not in parameters:
     raise errors.UserError(
       f"config.data.host_crops is set, but views {name!r} need whole images."
     )
-  # Views that bring their own images, not the source's, do not ask for it.
+  # Some views do not depend on the source's image shape and do not take it.
   facts = {"image_shape": image_shape, "host_crops": host_crops}
-  given = {key: fact for key, fact in facts.items() if key in takes}
-  views = errors.build("views", options, VIEWS, **given)
+  arguments = {key: fact for key, fact in facts.items() if key in parameters}
+  views = errors.build("views", options, table, **arguments)
   if pieces is None:
     return views
   more = errors.build(

@@ -1,8 +1,9 @@
 """Color operations on one float32 image `[h, w, c]` in [0, 1], c 1 or 3.
 
-As torchvision has them on float tensors: every result is clipped to [0, 1].
-Plain functions take their parameters; `random_grayscale` and `color_jitter`
-take a key and draw them. On 1 channel saturation and hue change nothing.
+They equal torchvision's on float tensors: every result is clipped to [0, 1].
+`random_grayscale` and `color_jitter` take a key and draw their parameters. The
+other functions take the parameters. On images of 1 channel, saturation and hue
+change nothing.
 """
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 
 from infomin_jax.errors import UserError
 
-# Of red, green and blue, Rec. 601.
+# Weights of red, green and blue in the luma of Rec. 601.
 LUMA = (0.299, 0.587, 0.114)
 
 
@@ -20,7 +21,7 @@ def adjust_brightness(image: jax.Array, factor) -> jax.Array:
 
 
 def adjust_contrast(image: jax.Array, factor) -> jax.Array:
-  """Blends with the mean of the luma; factor 1 changes nothing, 0 is flat."""
+  """Blends with the mean luma; factor 1 changes nothing, 0 is uniform gray."""
   planes = _planes(image)
   return stacked(_blend(planes, _luma(planes).mean(), factor))
 
@@ -32,18 +33,18 @@ def adjust_saturation(image: jax.Array, factor) -> jax.Array:
 
 
 def adjust_hue(image: jax.Array, shift) -> jax.Array:
-  """Turns the hue (of HSV) by `shift` turns, in [-0.5, 0.5]."""
+  """Adds `shift` turns, in [-0.5, 0.5], to the hue of HSV."""
   return stacked(_shift_hue(_planes(image), shift))
 
 
 def grayscale(image: jax.Array) -> jax.Array:
-  """The Rec. 601 luma in every channel; a 1-channel image stays."""
+  """Sets every channel to the luma; a 1-channel image is unchanged."""
   planes = _planes(image)
   return stacked([_luma(planes)] * len(planes))
 
 
 def random_grayscale(key, image: jax.Array, p: float = 0.2) -> jax.Array:
-  """`grayscale` with probability `p`."""
+  """Applies `grayscale` with probability `p`."""
   return jnp.where(jax.random.bernoulli(key, p), grayscale(image), image)
 
 
@@ -56,15 +57,17 @@ def color_jitter(
   hue: float,
   p: float = 1.0,
 ) -> jax.Array:
-  """torchvision's ColorJitter with probability `p`: 4 ops in random order.
+  """Applies torchvision's ColorJitter: 4 operations in random order.
 
   Args:
     key: one PRNG key.
-    image: `[h, w, c]`, c 1 or 3; on 1 channel only the first two act.
-    brightness, contrast, saturation: r, for a factor uniform in
+    image: `[h, w, c]`, c 1 or 3; on 1 channel only the first two operations
+      act.
+    brightness, contrast, saturation: range r; the factor is uniform in
       `[max(0, 1 - r), 1 + r]`.
-    hue: r, for a shift uniform in `[-r, r]` turns; above 0.5 it acts as 0.5.
-    p: probability of any change.
+    hue: range r; the shift is uniform in `[-r, r]` turns. Values above 0.5 act
+      as 0.5.
+    p: probability that the image is changed at all.
   """
   u = jax.random.uniform(key, (9,))
   reach = jnp.array([brightness, contrast, saturation])
@@ -72,9 +75,10 @@ def color_jitter(
   order = jnp.argsort(u[:3])
   factor = (low + (1 + reach - low) * u[3:6])[order]
   to_mean, to_luma = (order == 1) * 1.0, (order == 2) * 1.0
-  # Brightness, contrast and saturation are one blend with different targets.
-  # Hue is dear, so it runs once, with three slots before it and three after,
-  # each blend acting in one of its two: any of the 24 orders in 7 steps.
+  # Under `vmap` a switch would run every branch. So every image takes the same
+  # 7 steps. Brightness, contrast and saturation are one blend with different
+  # targets. Hue costs more: it runs once, between two rounds of three blends.
+  # Each blend acts in one of the two rounds, which gives all 24 orders.
   hue_slot = jnp.floor(4 * u[6])
   hue = min(hue, 0.5)
   before, planes = _planes(image), _planes(image)
@@ -92,21 +96,26 @@ def color_jitter(
 
 
 def planes_of(images):
-  """Channels as planes `[..., h, w]`, which XLA vectorises, unlike pixels."""
-  # As whole transpositions, which cancel between one step and the next.
+  """Returns the channels as a list of planes `[..., h, w]`."""
+  # XLA vectorizes over planes, but not over pixels `[..., 3]`. Transposing the
+  # whole array at once cancels with the transposition in `stacked`.
   return list(jnp.moveaxis(images, -1, 0))
 
 
 def stacked(planes):
-  """Planes as channels again, `[..., h, w, c]`."""
+  """Stacks planes `[..., h, w]` as channels: `[..., h, w, c]`."""
   return jnp.moveaxis(jnp.stack(planes), 0, -1)
 
 
 def to_hue(planes):
-  """Lowest channel, chroma, and hue in sixths of a turn from -1 to 5, of RGB.
+  """Converts RGB to lowest channel, chroma and hue.
 
   Args:
     planes: red, green and blue, of one shape.
+
+  Returns:
+    `low, chroma, sixths`, each of that shape; the hue is in sixths of a turn,
+    from -1 to 5.
   """
   r, g, b = planes
   high, low = (
@@ -124,8 +133,8 @@ def to_hue(planes):
 
 
 def from_hue(low, chroma, sixths):
-  """Red, green and blue planes; the way back, for hues from 0 to 6."""
-  # Each channel is a trapezoid over the circle of hues, at its own place.
+  """Inverts `to_hue` for hues from 0 to 6: red, green and blue planes."""
+  # Over the circle of hues each channel is a trapezoid, shifted by a third.
   share = (
     jnp.abs(sixths - 3) - 1,
     2 - jnp.abs(sixths - 2),
@@ -137,7 +146,7 @@ def from_hue(low, chroma, sixths):
 def _planes(image):
   if image.shape[-1] not in (1, 3):
     raise UserError(
-      "Colour operations need images of 1 or 3 channels, got "
+      "Color operations need images of 1 or 3 channels, got "
       f"{image.shape[-1]}. The views crop, none and halves take any number."
     )
   return planes_of(image)

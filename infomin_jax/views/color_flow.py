@@ -1,7 +1,8 @@
 """Learned color spaces: invertible maps of single pixels.
 
-What a pixel tells of anything it tells after the map too, but what its first
-channel tells of the other two can be made less: views that share less.
+An invertible map preserves the information in a pixel. But it can reduce the
+information that the first channel has about the other two. Views made of these
+channels then share less.
 """
 
 import functools
@@ -19,32 +20,36 @@ from infomin_jax.views.splits import check_rgb
 LINEAR = {name: s for name, s in SPACES.items() if s.matrix is not None}
 
 
-PIECES = 32  # of an image's rows; a piece's hidden units fit a core's cache
+# Images are processed in up to this many pieces along the rows: the hidden
+# units of one piece fit into the cache of a CPU core.
+PIECES = 32
 
 
 def spread(key, shape, dtype=jnp.float32):
-  """Biases from -1 to 1: where the ReLUs of a net of one number bend."""
+  """Draws biases in [-1, 1], which spreads the kinks of the ReLUs."""
   return jax.random.uniform(key, shape, dtype, -1, 1)
 
 
 class ColourFlow(nn.Module):
   """An invertible map of pixels, `[b, h, w, 3] -> [b, h, w, 3]`.
 
-  Blocks keep one channel, the first, the second, the third in turn, and
-  change the other two by it: `x2 + F(x1)`, or `x2 * exp(G(x1)) + F(x1)`. Images
-  are RGB in [0, 1]; it starts as the color space `space`, its channels
-  centered and scaled.
+  Each block keeps one channel and changes the other two as a function of it:
+  `x2 + F(x1)`, or `x2 * exp(G(x1)) + F(x1)`. The first, second and third
+  channel are kept in turn. Images are RGB in [0, 1]. The initial map is the
+  color space `space`, with centered and scaled channels.
 
   Differs from the paper: depth, widths and the limit of `G` are not published.
 
   Attributes:
-    depth: number of blocks; from 3 on every channel is kept once.
-    hidden: units of the one hidden layer of F and of G, which is enough for
-      any function of one number.
-    volume_preserving: shift only (NICE); otherwise scale too (RealNVP).
-    space: what it starts from, a linear one of `color_spaces.SPACES`.
-    max_log_scale: limit of `|G|` in one block, by tanh, so that no channel
-      vanishes or explodes.
+    depth: number of blocks; with 3 or more, every channel is kept at least
+      once.
+    hidden: units of the one hidden layer of F and of G. One layer suffices,
+      because F and G are functions of one number.
+    volume_preserving: blocks only shift (NICE); otherwise they also scale
+      (RealNVP).
+    space: the initial color space, a linear one of `color_spaces.SPACES`.
+    max_log_scale: bound on `|G|` in one block, applied by tanh, so that no
+      channel vanishes or explodes.
 
   References:
     Tian et al., `What Makes for Good Views
@@ -62,12 +67,13 @@ class ColourFlow(nn.Module):
   def setup(self):
     if self.depth < 1 or self.hidden < 1 or not self.max_log_scale > 0:
       raise UserError(
-        f"The learned colour space has depth {self.depth}, hidden "
+        f"The learned color space has depth {self.depth}, hidden "
         f"{self.hidden}, max_log_scale {self.max_log_scale}: give 1 or more, 1 "
         "or more, and a number above 0."
       )
     nets = 1 if self.volume_preserving else 2  # F, and G
     hidden = (self.depth, nets, self.hidden)
+    # With zero output layers F and G are 0: the initial map is `space` itself.
     zeros = nn.initializers.zeros
     self.nets = {
       "slope": self.param("slope", nn.initializers.normal(1.0), hidden),
@@ -77,20 +83,20 @@ class ColourFlow(nn.Module):
     }
 
   def __call__(self, images: jax.Array) -> jax.Array:
-    """RGB in [0, 1] to the learned space, `[b, h, w, 3]` each."""
+    """Maps RGB in [0, 1] to the learned space, `[b, h, w, 3]` both."""
     return self._flow(images)[0]
 
   def log_det(self, images: jax.Array) -> jax.Array:
-    """`log |det|` of the map at images, `[b]`, in nats.
+    """Returns `log |det|` of the map at each image, `[b]`, in nats.
 
-    With `volume_preserving` a constant: that of the color space.
+    With `volume_preserving` it is the constant of the color space.
     """
     space, pixels = self._space(), math.prod(images.shape[1:3])
     rows = np.array(space.matrix) / np.array(space.std)[:, None]
     return pixels * np.linalg.slogdet(rows)[1] + self._flow(images)[1]
 
   def inverse(self, images: jax.Array) -> jax.Array:
-    """The way back, to RGB; of what `__call__` gave, in [0, 1]."""
+    """Inverts `__call__`: the learned space to RGB, `[b, h, w, 3]` both."""
     x = jnp.moveaxis(images, -1, 0)
     for i in reversed(range(self.depth)):
       kept, changed = _apart(x, i % 3)
@@ -99,15 +105,13 @@ class ColourFlow(nn.Module):
     return self._space().denormalize(jnp.moveaxis(x, 0, -1))
 
   def _flow(self, images):
-    """The learned space, and the blocks' own `log |det|`, `[b]`.
-
-    Piece by piece, and again in the backward pass: the hidden units of all
-    pixels at once would be most of a step's memory, and of its time.
-    """
-    check_rgb(images, "A learned colour space")
+    """Returns the learned space, and `log |det|` of the blocks, `[b]`."""
+    check_rgb(images, "A learned color space")
     b, h, w, _ = images.shape
     pieces = max(n for n in range(1, PIECES + 1) if h % n == 0)
     x = self._space().normalize(images).reshape(b, pieces, h // pieces, w, 3)
+    # Computed piece by piece, and recomputed in the backward pass: the hidden
+    # units of all pixels at once would dominate a step's memory and time.
     x, log_det = jax.lax.map(
       jax.checkpoint(functools.partial(self._blocks, self.nets)),
       jnp.moveaxis(x, (1, 4), (0, 1)),
@@ -116,7 +120,7 @@ class ColourFlow(nn.Module):
     return x, jnp.sum(log_det, axis=0)
 
   def _blocks(self, nets, x):
-    """All blocks at channels `[3, b, rows, w]`."""
+    """Applies all blocks to channels `[3, b, rows, w]`."""
     log_det = jnp.zeros(x.shape[1])
     for i in range(self.depth):
       kept, changed = _apart(x, i % 3)
@@ -126,7 +130,7 @@ class ColourFlow(nn.Module):
     return x, log_det
 
   def _block(self, nets, i: int, kept):
-    """Shift and log-scale, `[2, ...]`, of what block `i` changes by `kept`."""
+    """Returns shift and log scale of block `i`, `[2, ...]` each."""
     net = jax.tree.map(lambda x: x[i], nets)
     x = kept.reshape(1, 1, -1)
     bent = net["slope"][..., None] * x + net["bend"][..., None]
@@ -138,16 +142,16 @@ class ColourFlow(nn.Module):
     return out[0], limit * jnp.tanh(out[1] / limit)
 
   def _space(self) -> Space:
-    return lookup("space of a learned colour space", self.space, LINEAR)
+    return lookup("space of a learned color space", self.space, LINEAR)
 
 
 def _apart(x, kept: int):
-  """Channel `kept` of `[3, ...]`, and the other two in their order."""
+  """Returns channel `kept` of `[3, ...]`, and the other two in order."""
   return x[kept], jnp.delete(x, kept, axis=0)
 
 
 def _joined(kept, changed, position: int):
-  """The kept channel back in its position among the two others."""
-  parts = [changed[0], changed[1]]
-  parts.insert(position, kept)
-  return jnp.stack(parts)
+  """Puts the kept channel back at its position between the other two."""
+  channels = [changed[0], changed[1]]
+  channels.insert(position, kept)
+  return jnp.stack(channels)

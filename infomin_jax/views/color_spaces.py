@@ -1,7 +1,7 @@
-"""Color spaces: from RGB in [0, 1] and back, and what centers their channels.
+"""Color spaces: conversion from RGB in [0, 1] and back, means and deviations.
 
-Every conversion is pointwise on float32 `[..., 3]` and in float32 on every
-device (no matmul). `SPACES` holds them by name.
+Every conversion is pointwise on float32 `[..., 3]`. None uses a matmul, which a
+TPU would compute in bfloat16. `SPACES` holds the spaces by name.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from infomin_jax.views.color import LUMA, from_hue, planes_of, stacked, to_hue
 
 # The mean pixel of ImageNet, red, green and blue.
 MEAN_PIXEL = (0.485, 0.456, 0.406)
-# Rows are the channels of the space.
+# In the matrices below, rows are the channels of the space.
 YIQ = (
   LUMA,
   (0.59590059, -0.27455667, -0.32134392),
@@ -23,7 +23,7 @@ YIQ = (
 )
 YDBDR = (LUMA, (-0.45, -0.883, 1.333), (-1.333, 1.116, 0.217))
 YPBPR = (LUMA, (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
-# Of 8 bits: luma from 16 to 235, the others from 16 to 240.
+# In units of 8 bits: luma from 16 to 235, the others from 16 to 240.
 YCBCR = (
   (65.481, 128.553, 24.966),
   (-37.797, -74.203, 112.0),
@@ -34,18 +34,18 @@ XYZ = (
   (0.212671, 0.71516, 0.072169),
   (0.019334, 0.119193, 0.950227),
 )
-D65 = (0.95047, 1.0, 1.08883)  # the white of XYZ
+D65 = (0.95047, 1.0, 1.08883)  # white in XYZ
 
 
 class Space(NamedTuple):
   """One color space.
 
   Attributes:
-    forward: RGB in [0, 1] to the space, `[..., 3]`.
-    inverse: back; a gray's hue and other lost things aside.
-    mean: of each channel, subtracted to center it.
-    std: what the channels are divided by then.
-    matrix: of the channels in RGB, rows the channels; None if not linear.
+    forward: maps RGB in [0, 1] to the space, `[..., 3]`.
+    inverse: maps back to RGB.
+    mean: subtracted from each channel.
+    std: divides each channel after that.
+    matrix: the linear map from RGB, one row per channel; None if not linear.
   """
 
   forward: Callable[[jax.Array], jax.Array]
@@ -55,26 +55,27 @@ class Space(NamedTuple):
   matrix: tuple[tuple[float, ...], ...] | None = None
 
   def normalize(self, images: jax.Array) -> jax.Array:
-    """RGB in [0, 1] to `(channels - mean) / std`, `[..., 3]`."""
+    """Maps RGB in [0, 1] to `(channels - mean) / std`, `[..., 3]`."""
     planes = planes_of(self.forward(images))
     each = zip(planes, self.mean, self.std, strict=True)
     return stacked([(x - mean) / std for x, mean, std in each])
 
   def denormalize(self, images: jax.Array) -> jax.Array:
-    """The way back to RGB, `[..., 3]`; not clipped to [0, 1]."""
+    """Inverts `normalize`: RGB `[..., 3]`, not clipped to [0, 1]."""
     each = zip(planes_of(images), self.mean, self.std, strict=True)
     return self.inverse(stacked([std * x + mean for x, mean, std in each]))
 
 
 def linear(matrix, offset=(0.0, 0.0, 0.0), mean=None, std=None) -> Space:
-  """A space `matrix rgb + offset`.
+  """Makes the space `matrix rgb + offset`.
 
   Args:
-    matrix: rows are the channels.
+    matrix: one row per channel.
     offset: added to each channel.
-    mean: default: that of `MEAN_PIXEL`, which the published ones of YDbDr and
-      YCbCr are within 0.004 of, in units of their std.
-    std: default: half the range over all of RGB, as the published ones are.
+    mean: default: the channels of `MEAN_PIXEL`. The published means of YDbDr
+      and YCbCr differ from this by less than 0.004 std.
+    std: default: half of each channel's range over all RGB colors, as in the
+      published ones.
   """
   rows, shift = np.array(matrix), np.array(offset)
   back = np.linalg.inv(rows)
@@ -92,7 +93,10 @@ def linear(matrix, offset=(0.0, 0.0, 0.0), mean=None, std=None) -> Space:
 
 
 def rgb_to_hsv(images: jax.Array) -> jax.Array:
-  """Hue in turns from 0 to 1 (0 for grays), saturation, value."""
+  """Converts RGB to hue in turns from 0 to 1 (0 for grays), saturation, value.
+
+  Shapes are `[..., 3]`.
+  """
   low, chroma, sixths = to_hue(planes_of(images))
   value = low + chroma
   turns = sixths / 6
@@ -101,7 +105,7 @@ def rgb_to_hsv(images: jax.Array) -> jax.Array:
 
 
 def hsv_to_rgb(images: jax.Array) -> jax.Array:
-  """The way back; hues are taken modulo a turn."""
+  """Inverts `rgb_to_hsv`; hues are taken modulo one turn."""
   turns, saturation, value = planes_of(images)
   chroma = saturation * value
   return stacked(
@@ -110,9 +114,9 @@ def hsv_to_rgb(images: jax.Array) -> jax.Array:
 
 
 def rgb_to_lab(images: jax.Array) -> jax.Array:
-  """CIE 1976 L*a*b* of sRGB, white D65, observer of 2 degrees.
+  """Converts sRGB to CIE 1976 L*a*b*, white D65, 2-degree observer.
 
-  L is from 0 to 100, a from -86.2 to 98.2, b from -107.9 to 94.5.
+  L ranges from 0 to 100, a from -86.2 to 98.2, b from -107.9 to 94.5.
   """
   low = images / 12.92
   high = ((images + 0.055) / 1.055) ** 2.4
@@ -123,18 +127,21 @@ def rgb_to_lab(images: jax.Array) -> jax.Array:
 
 
 def lab_to_rgb(images: jax.Array) -> jax.Array:
-  """The way back; colors outside RGB come out below 0 or above 1."""
+  """Inverts `rgb_to_lab`; colors outside RGB are below 0 or above 1."""
   lightness, a, b = planes_of(images)
   y = (lightness + 16) / 116
   curves = zip((y + a / 500, y, y - b / 200), D65, strict=True)
   xyz = stacked([white * _lab_uncurve(curve) for curve, white in curves])
   light = _affine(np.linalg.inv(np.array(XYZ)), (0, 0, 0), xyz)
+  # Both branches of `where` are differentiated: without the maximum, a power of
+  # a number <= 0 makes the gradient NaN, although this branch is not selected.
   high = 1.055 * jnp.maximum(light, 1e-3) ** (1 / 2.4) - 0.055
   return jnp.where(light > 0.0031308, high, 12.92 * light)
 
 
 def _lab_curve(x):
   low = 7.787 * x + 16 / 116
+  # The maximum keeps the gradient finite at 0, as in `lab_to_rgb`.
   return jnp.where(x > 0.008856, jnp.cbrt(jnp.maximum(x, 1e-3)), low)
 
 
@@ -143,7 +150,10 @@ def _lab_uncurve(x):
 
 
 def _affine(matrix, offset, images):
-  """`matrix x + offset` on the last axis, in float32 on every device."""
+  """Computes `matrix x + offset` on the last axis, in float32.
+
+  Sums of planes instead of a matmul: a TPU would multiply in bfloat16.
+  """
   planes = planes_of(images)
   rows = zip(np.asarray(matrix), offset, strict=True)
   return stacked(
@@ -154,9 +164,9 @@ def _affine(matrix, offset, images):
   )
 
 
-# Mean and std of lab, ycbcr and ydbdr are those of the code of CMC and InfoMin,
-# of rgb those of ImageNet; those of hsv are the middle of its range and half of
-# it, as lab's are.
+# Mean and std of lab, ycbcr and ydbdr are from the code of CMC and InfoMin.
+# Those of rgb are ImageNet's. For hsv, as for lab, they are the middle of the
+# range and half of its length.
 SPACES = {
   "hsv": Space(rgb_to_hsv, hsv_to_rgb, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
   "lab": Space(

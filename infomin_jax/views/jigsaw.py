@@ -1,4 +1,4 @@
-"""PIRL's view: pieces of an image, which the encoder sees one at a time."""
+"""PIRL's view: patches of an image, which are encoded separately."""
 
 import functools
 
@@ -18,26 +18,29 @@ def jigsaw(
 ):
   """Makes `view(key, batch)`: random patches, one from each cell of a grid.
 
-  The image is cropped, flipped with probability 1/2 and cut into cells; colors
-  stay as they are. The order of the patches is that of the grid: it is the
-  objective that shuffles their features.
+  The image is cropped, flipped with probability 1/2 and cut into a grid of
+  cells. Colors are unchanged. The patches are in the order of the grid; the
+  objective shuffles their features.
 
   Args:
-    cells: cells of a side.
+    cells: number of cells along each side of the grid.
     size: side of the crop in pixels, a multiple of `cells`.
-    patch: side of a patch in pixels, at most that of a cell.
-    scale: share of the image's area in the crop, lowest and highest.
-    host_crops: the host has cut the crop, `batch["jigsaw"]`
+    patch: side of a patch in pixels, at most the side of a cell.
+    scale: fraction of the image's area in the crop, lowest and highest.
+    host_crops: the host has cut the crop: it is `batch["jigsaw"]`,
       `[b, size, size, c]`.
 
   Returns:
     `view(key, batch) -> [b, cells^2, patch, patch, c]`, float32 in [0, 1].
 
+  Raises:
+    UserError: sizes that do not fit together.
+
   References:
     Misra, van der Maaten, `Self-Supervised Learning of Pretext-Invariant
-    Representations <https://arxiv.org/abs/1912.01991>`_, 2020; sizes from the
-    authors' of Tian et al., `What Makes for Good Views
-    <https://arxiv.org/abs/2005.10243>`_, 2020, code.
+    Representations <https://arxiv.org/abs/1912.01991>`_, 2020. The sizes are
+    from the code of Tian et al., `What Makes for Good Views
+    <https://arxiv.org/abs/2005.10243>`_, 2020.
   """
   if cells < 2 or size % cells:
     raise UserError(
@@ -62,7 +65,7 @@ def jigsaw(
 
 
 def _pieces(key, image, cells, size, patch, scale, cut) -> jax.Array:
-  """The patches of one image, `[cells^2, patch, patch, c]`."""
+  """Cuts the patches of one image, `[cells^2, patch, patch, c]`."""
   crop_key, flip_key, place_key = jax.random.split(key, 3)
   image = image_ops.to_float(image)
   if not cut:
@@ -73,10 +76,10 @@ def _pieces(key, image, cells, size, patch, scale, cut) -> jax.Array:
   corners = cell * jnp.stack(
     jnp.meshgrid(jnp.arange(cells), jnp.arange(cells), indexing="ij"), -1
   )
-  places = (corners + spare).reshape(-1, 2)
+  starts = (corners + spare).reshape(-1, 2)
 
-  def piece(place):
-    start = (place[0], place[1], 0)
+  def piece(corner):
+    start = (corner[0], corner[1], 0)
     return jax.lax.dynamic_slice(image, start, (patch, patch, image.shape[-1]))
 
-  return jax.vmap(piece)(places)
+  return jax.vmap(piece)(starts)

@@ -1,7 +1,7 @@
 """Views of moving digits: a still frame and the frames before it.
 
-They share exactly the chosen factors; the others are those of other records,
-or drawn anew.
+The two views share exactly the chosen factors. The other factors are taken from
+other records or drawn at random.
 """
 
 import functools
@@ -27,25 +27,30 @@ def moving(
 ):
   """Makes `views(key, batch)`: the still frame, then the frames before it.
 
-  The still frame has the record's digit; where the background is shared its
-  background, where the position is its place. So with all three shared it is
-  the record's image, whose labels are known.
+  The still frame always shows the record's digit. It has the record's
+  background and position if these are shared. With all three factors shared it
+  is the record's image, so its labels are those of the record. Frames are
+  numbered from 1; the frames of the second view are 1 to `frames`.
 
   Differs from the paper: there the frames are the first view.
 
   Args:
     image_shape: `(s, s, 3)` of the source.
     share: some of "digit", "position", "background".
-    size: pixels of a side; the set's own.
-    frames: how many, from frame 1 on.
-    still: number of the still frame.
-    speed: of the digit, in sides of the image a frame.
-    flat: share of the backgrounds that are replaced by one dark color; only
-      where "background" is not shared.
+    size: at most s; it is only checked, the views have the set's own size.
+    frames: number of frames in the second view.
+    still: number of the still frame, above `frames`.
+    speed: speed of the digit, in image sides per frame.
+    flat: fraction of the backgrounds that are replaced by one dark color; used
+      only if "background" is not shared.
 
   Returns:
     `views(key, batch) -> [b, s, s, 3], [b, frames, s, s, 3]`, float32 in
     [0, 1].
+
+  Raises:
+    UserError: an unknown factor, or numbers out of range; in `views`, records
+      without the fields of moving digits.
 
   References:
     Tian et al., `What Makes for Good Views
@@ -82,7 +87,7 @@ def moving(
 
 
 def _views(share, times, speed, flat, key, record, one, other):
-  """Both views of one record; `one` and `other` are other records."""
+  """Makes both views of one record; `one` and `other` are other records."""
   keys = jax.random.split(key, 5)
   side, digit = len(record["ground"]), len(record["digit"])
   room = side - digit
@@ -96,11 +101,11 @@ def _views(share, times, speed, flat, key, record, one, other):
   still = draw(ground[0], record["digit"], _pixel(still_at))
   angle = jax.random.uniform(keys[3], (), maxval=2 * jnp.pi)
   velocity = speed * side * jnp.stack([jnp.sin(angle), jnp.cos(angle)])
-  shown = record["digit"] if "digit" in share else other["digit"]
+  moving_digit = record["digit"] if "digit" in share else other["digit"]
 
   def frame(time):
     place = _pixel(bounce(end, velocity, time, room))
-    return draw(ground[1], shown, place)
+    return draw(ground[1], moving_digit, place)
 
   return still / 255, jax.vmap(frame)(times) / 255
 
@@ -110,7 +115,7 @@ def _pixel(place):
 
 
 def _plain(key, ground, flat: float):
-  """The background, or with probability `flat` a dark color."""
+  """Returns the background, or with probability `flat` a dark color."""
   if not flat:
     return ground
   keys = jax.random.split(key)

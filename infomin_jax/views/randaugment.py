@@ -1,13 +1,13 @@
-"""RandAugment as InfoMin's code has it, on 8-bit values, in one pass per slot.
+"""RandAugment as in InfoMin's code, on 8-bit values.
 
-Under `vmap` a switch over 15 operations would run all 15 on every image. Here
-an operation is a set of numbers, an `Op`: a warp of the coordinates, a table of
-256 values per channel and a blend with a gray or smoothed copy. Picking an
-operation picks numbers; the pixels are touched once.
+Under `vmap` a switch over 15 operations would run all 15 on every image. So an
+operation is a set of numbers here, an `Op`: a warp of the coordinates, a table
+of 256 values per channel, and a blend with a gray or smoothed copy. Choosing an
+operation selects numbers. The pixels are processed once per operation.
 
 References:
-  Cubuk et al., `RandAugment <https://arxiv.org/abs/1909.13719>`_, 2019, in the
-  variant rand-n2-m10-mstd0.5 that InfoMin (2005.10243) trains with.
+  Cubuk et al., `RandAugment <https://arxiv.org/abs/1909.13719>`_, 2019. The
+  variant rand-n2-m10-mstd0.5 is the one that InfoMin (2005.10243) uses.
 """
 
 import functools
@@ -21,28 +21,28 @@ import jax.numpy as jnp
 from infomin_jax import errors
 from infomin_jax.views import pillow
 
-_MOST = 100  # operations on one image, one after the other
-# ImageNet's mean color, shown where a warp reads outside the image.
+_MOST = 100  # operations per image
+# ImageNet's mean color, used where a warp reads outside the image.
 FILL = (124, 116, 104)
 
 
 class Op(NamedTuple):
-  """What one operation does to an image; the defaults in `identity`."""
+  """The effect of one operation as numbers; `identity` has the defaults."""
 
-  matrix: jax.Array  # [2, 2] output (x, y) -> where to read, about the pivot
-  pivot: jax.Array  # the fixed point, as a share of both sides
-  shift: jax.Array  # [2] added to (x, y), as a share of the sides
+  matrix: jax.Array  # [2, 2] output (x, y) -> input (x, y), about the pivot
+  pivot: jax.Array  # the fixed point, as a fraction of both sides
+  shift: jax.Array  # [2] added to the input (x, y), as a fraction of the sides
   table: jax.Array  # [c, 256] new value of each old one; the blend clips it
-  factor: jax.Array  # share of the image against the other copy; may exceed 1
+  factor: jax.Array  # weight of the image in the blend; may exceed 1
   smooth: jax.Array  # 1: the other copy is smoothed, 0: it is gray
 
 
 class Look(NamedTuple):
-  """What an operation may know of its image."""
+  """Statistics of an image that operations depend on."""
 
-  values: jax.Array  # [c, 256]: 0 .. 255 in each channel
+  values: jax.Array  # [c, 256]: 0 to 255 for each channel
   histogram: jax.Array  # [c, 256] counts
-  mean: jax.Array  # of the luma, rounded
+  mean: jax.Array  # mean of the luma, rounded
 
 
 # An operation is a function (m, sign, look) -> Op, with m the magnitude in
@@ -51,7 +51,7 @@ Maker = Callable[[Any, Any, Look], Op]
 
 
 def identity(m, sign, look):
-  """Leaves the image as it is: what the other operations change from."""
+  """Leaves the image unchanged; the other operations replace some fields."""
   return Op(
     matrix=jnp.eye(2),
     pivot=jnp.float32(0),
@@ -63,16 +63,16 @@ def identity(m, sign, look):
 
 
 def autocontrast(m, sign, look):
-  """Stretches each channel to 0 .. 255."""
-  seen = look.histogram > 0
-  low = jnp.where(seen, look.values, 255).min(1, keepdims=True)
-  high = jnp.where(seen, look.values, 0).max(1, keepdims=True)
+  """Stretches each channel to the range 0 to 255."""
+  occurs = look.histogram > 0
+  low = jnp.where(occurs, look.values, 255).min(1, keepdims=True)
+  high = jnp.where(occurs, look.values, 0).max(1, keepdims=True)
   stretched = _quotient((look.values - low) * 255, high - low)
   return _with(look, table=jnp.where(high > low, stretched, look.values))
 
 
 def equalize(m, sign, look):
-  """Flattens each channel's histogram."""
+  """Equalizes each channel's histogram, with Pillow's integer arithmetic."""
   counts = look.histogram
   up_to = jnp.cumsum(counts, axis=1)
   high = jnp.where(counts > 0, look.values, 0).max(1, keepdims=True)
@@ -89,24 +89,24 @@ def invert(m, sign, look):
 def posterize(m, sign, look):
   """Keeps the top int(4 m) bits, at least one.
 
-  Differs from the paper: its authors' code, as InfoMin's, keeps no bit below
-  m = 1/4, so that the image is black.
+  Differs from the paper: the code of its authors, and InfoMin's, keeps 0 bits
+  below m = 1/4, which makes the image black.
   """
-  kept = jnp.maximum(jnp.floor(4 * m).astype(jnp.int32), 1)
-  step = (256 >> kept).astype(jnp.float32)
+  bits = jnp.maximum(jnp.floor(4 * m).astype(jnp.int32), 1)
+  step = (256 >> bits).astype(jnp.float32)
   return _with(look, table=jnp.floor(look.values / step) * step)
 
 
 def solarize(m, sign, look):
-  """Inverts values from int(256 m) up: nothing at m = 1."""
+  """Inverts values of int(256 m) and more: none at m = 1, all at m = 0."""
   bright = look.values >= jnp.floor(256 * m)
   return _with(look, table=jnp.where(bright, 255 - look.values, look.values))
 
 
 def solarize_add(m, sign, look):
   """Adds int(110 m) to values below 128."""
-  lifted = jnp.minimum(look.values + jnp.floor(110 * m), 255)
-  return _with(look, table=jnp.where(look.values < 128, lifted, look.values))
+  sums = jnp.minimum(look.values + jnp.floor(110 * m), 255)
+  return _with(look, table=jnp.where(look.values < 128, sums, look.values))
 
 
 def brightness(m, sign, look):
@@ -126,7 +126,7 @@ def sharpness(m, sign, look):
 
 
 def rotate(m, sign, look):
-  """About the center by up to 30 degrees; sign + is counter-clockwise."""
+  """Rotates about the center by 30 m degrees; sign + is counterclockwise."""
   turn = jnp.deg2rad(30.0) * m * sign
   cos, sin = jnp.cos(turn), jnp.sin(turn)
   matrix = jnp.stack([cos, -sin, sin, cos]).reshape(2, 2)
@@ -134,7 +134,7 @@ def rotate(m, sign, look):
 
 
 def shear_x(m, sign, look):
-  """About the top left corner, as Pillow's AFFINE transform."""
+  """Shears about the top left corner, as Pillow's AFFINE transform does."""
   return _with(look, matrix=jnp.eye(2).at[0, 1].set(0.3 * m * sign))
 
 
@@ -168,7 +168,7 @@ OPS: dict[str, Maker] = {
   "translate_y": translate_y,
   "identity": identity,
 }
-# InfoMin draws from 15, the two-modality CMC recipe from 8 without color.
+# InfoMin draws from 15 operations, the two-modality CMC recipe from these 8.
 INFOMIN_OPS = tuple(name for name in OPS if name != "identity")
 CMC_OPS = (
   "autocontrast",
@@ -185,14 +185,15 @@ CMC_OPS = (
 def check_strength(
   count=2, p=0.5, magnitude=10.0, spread=0.5, where=""
 ) -> None:
-  """Refuses arguments of `randaugment` that are out of range.
+  """Checks the ranges of arguments of `randaugment`.
 
   Args:
-    count, p, magnitude, spread: as there; what JAX traces is not checked.
-    where: what stands before their names in messages, `config.views.`.
+    count, p, magnitude, spread: as in `randaugment`; JAX arrays are not
+      checked, because they may be traced.
+    where: prefix of the names in messages, such as `config.views.`.
 
   Raises:
-    UserError: one of them.
+    UserError: an argument is out of range.
   """
   ranges: dict[str, tuple[Any, float, float, str]] = {
     "count": (count, 0, _MOST, f"a whole number from 0 to {_MOST}"),
@@ -200,13 +201,15 @@ def check_strength(
     "magnitude": (magnitude, 0, 10, "a number from 0 to 10"),
     "spread": (spread, 0, 10, "a number from 0 to 10"),
   }
-  for name, (value, low, high, wanted) in ranges.items():
+  for name, (value, low, high, expected) in ranges.items():
     if isinstance(value, jax.Array):
       continue
     kind: Any = numbers.Integral if name == "count" else numbers.Real
-    right = isinstance(value, kind) and not isinstance(value, bool)
-    if not (right and low <= value <= high):
-      raise errors.UserError(f"{where}{name} is {value!r}: expected {wanted}.")
+    is_number = isinstance(value, kind) and not isinstance(value, bool)
+    if not (is_number and low <= value <= high):
+      raise errors.UserError(
+        f"{where}{name} is {value!r}: expected {expected}."
+      )
 
 
 def randaugment(
@@ -219,19 +222,22 @@ def randaugment(
   spread: float = 0.5,
   fill: Sequence[int] = FILL,
 ) -> jax.Array:
-  """Applies `count` operations drawn with replacement from `names`.
+  """Applies `count` operations draw with replacement from `names`.
 
   Args:
     key: one PRNG key.
     image: float `[h, w, c]` in [0, 1], c 1 or 3; rounded to 8 bits first.
     names: keys of `OPS`.
-    count: draws per image.
-    p: probability that a drawn operation acts.
+    count: number of draws per image.
+    p: probability that a draw operation is applied.
     magnitude: mean of the magnitude, 0 to 10. Not all operations vanish at 0:
       `posterize` and `solarize` are strongest there.
-    spread: standard deviation of the magnitude, which is clipped to [0, 10]:
-      with the defaults half of all draws are exactly 10.
-    fill: 8-bit color outside the image; on 1 channel its mean.
+    spread: standard deviation of the magnitude. Magnitudes are clipped to
+      [0, 10], so with the defaults half of all draws are exactly 10.
+    fill: 8-bit color outside the image; images of 1 channel use its mean.
+
+  Returns:
+    float32 `[h, w, c]`, multiples of 1/255 in [0, 1].
 
   Raises:
     UserError: an unknown name, an argument out of range, or another number of
@@ -244,8 +250,8 @@ def randaugment(
   m = jnp.clip((magnitude + spread * normal) / 10, 0, 1)
 
   def slot(i, planes):
-    drawn = jnp.floor(u[i, 0] * len(makers)).astype(jnp.int32)
-    which = jnp.where(u[i, 1] < p, drawn, len(makers))
+    draw = jnp.floor(u[i, 0] * len(makers)).astype(jnp.int32)
+    which = jnp.where(u[i, 1] < p, draw, len(makers))
 
     pick = functools.partial(choose, which, [*makers, identity])
     sign = jnp.where(u[i, 2] < 0.5, -1.0, 1.0)
@@ -255,29 +261,29 @@ def randaugment(
 
 
 def choose(which, makers: Sequence[Maker], m, sign, look) -> Op:
-  """`makers[which](m, sign, look)` for a traced `which`."""
-  made = [make(m, sign, look) for make in makers]
-  return jax.tree.map(lambda *x: jax.lax.select_n(which, *x), *made)
+  """Computes `makers[which](m, sign, look)` for a traced `which`."""
+  ops = [make(m, sign, look) for make in makers]
+  return jax.tree.map(lambda *x: jax.lax.select_n(which, *x), *ops)
 
 
 def apply(
   image, maker: Maker, m, sign=1.0, cubic=False, fill: Sequence[int] = FILL
 ) -> jax.Array:
-  """One operation on a float `[h, w, c]` image in [0, 1], in 8-bit steps.
+  """Applies one operation to a float `[h, w, c]` image in [0, 1].
 
   Args:
     image: rounded to multiples of 1/255 first.
     maker: the operation, such as `OPS["rotate"]`.
-    m: magnitude in [0, 1], the level over 10.
+    m: magnitude in [0, 1], which is `randaugment`'s magnitude / 10.
     sign: +1 or -1, the direction of a warp.
-    cubic: whether a warp reads bicubically, else bilinearly.
+    cubic: warps interpolate bicubically; otherwise bilinearly.
     fill: 8-bit color outside the image.
   """
   return _join(_run(_split(image), maker, m, sign, cubic, fill))
 
 
 def _split(image):
-  """Channels as planes of whole numbers."""
+  """Returns the channels as planes of whole numbers from 0 to 255."""
   c = image.shape[-1]
   if c not in (1, 3):
     raise errors.UserError(
@@ -296,7 +302,8 @@ def _run(planes, maker, m, sign, cubic, fill):
     fill = (round(sum(fill) / len(fill)),)
   gray = pillow.luma(planes)
   op = maker(m, sign, _look(planes, gray))
-  # One operation acts, so a blend may take its copies from before the warp.
+  # An operation warps or blends, never both, so the copies for the blend may be
+  # made before the warp.
   others = [jnp.where(op.smooth > 0, pillow.smooth(x), gray) for x in planes]
   planes = pillow.warp(planes, op.matrix, op.pivot, op.shift, cubic, fill)
   planes = [pillow.point(op.table[k], x) for k, x in enumerate(planes)]
@@ -317,13 +324,14 @@ def _with(look, **changes):
 
 
 def _quotient(a, b):
-  """Whole part of a / b for whole numbers; b = 0 counts as 1.
+  """Returns the whole part of a / b for whole numbers; b = 0 counts as 1.
 
-  The half keeps rounding from crossing a whole number and changes no result.
+  Adding 0.5 keeps rounding errors from crossing a whole number. It does not
+  change the result.
   """
   return jnp.floor((a + 0.5) / jnp.maximum(b, 1))
 
 
 def _enhance(m):
-  """Pillow's enhancement factor; it never falls below 0.1."""
+  """Returns Pillow's enhancement factor, 0.1 to 1.9."""
   return 0.1 + 1.8 * m

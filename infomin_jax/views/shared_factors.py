@@ -1,7 +1,8 @@
 """Views of colorful digits that share exactly the chosen factors.
 
-The set's records carry what they were drawn from, so a view can keep some
-factors and draw the others anew: the encoder then learns what is shared.
+Records of the set hold the factors that their image was drawn from. A view
+keeps the shared factors and replaces the others, so an encoder can only learn
+what is shared.
 """
 
 import functools
@@ -22,6 +23,7 @@ from infomin_jax.data.colorful_digits import (
 )
 from infomin_jax.errors import UserError, nearest
 
+# "digit" is one handwritten image, not its class 0 to 9.
 FACTORS = ("digit", "position", "background")
 
 
@@ -34,23 +36,33 @@ def shared_factors(
 ):
   """Makes `views(key, batch)` whose views share only the factors in `share`.
 
-  With "digit" in `share` every view shows the record's own handwriting.
-  Without it each view shows that of another record of the batch. Colors are
-  always drawn at random.
+  The factor "digit" is the record's handwriting, an image `[8, 8]`. If it is
+  not shared, view i shows the handwriting of the record i + 1 places before
+  this one in the batch. That record may have the same class. A position or a
+  background that is not shared is drawn at random for each view. Ink colors
+  are always random.
 
   Args:
     share: some of "digit", "position", "background".
-    size: pixels of a side; the set's own.
+    size: side of the views in pixels; must be the set's own, 32.
     count: number of views.
-    warp: strength of a random affine change of the handwriting (rotation by
-      up to 0.25 rad, shear by 0.25, scale by 15 %, shift by 10 %); 0 for none.
-    flat: share of the views whose photograph is replaced by one dark color;
-      only where "background" is not shared.
+    warp: strength of a random affine change of the handwriting; 0 for none.
+      At 1 it rotates by up to 0.25 rad, shears by up to 0.25, scales by about
+      15 % and shifts by 10 % of half the digit's side.
+    flat: fraction of the views whose background is one dark color; used only
+      if "background" is not shared.
+
+  Returns:
+    `views(key, batch) -> count arrays [b, 32, 32, 3]`, float32 in [0, 1].
+
+  Raises:
+    UserError: an unknown factor, another size, or a count below 1; in
+      `views`, records without a field `digit`.
 
   References:
     Tian et al., `What Makes for Good Views
-    <https://arxiv.org/abs/2005.10243>`_, 2020, section 4.1, which does this
-    with moving MNIST digits on STL-10 images.
+    <https://arxiv.org/abs/2005.10243>`_, 2020, section 4.1. The paper uses
+    moving MNIST digits on STL-10 images.
   """
   check_share(share)
   if size != SIZE:
@@ -69,20 +81,22 @@ def shared_factors(
         f"expected a field 'digit', got {', '.join(batch)}."
       )
     record = {name: batch[name] for name in ("digit", "place", "crop")}
-    out = []
+    result = []
     for i in range(count):
       fold = functools.partial(jax.random.fold_in, jax.random.fold_in(key, i))
+      # Keyed by the record's index: random draws do not depend on its batch.
       keys = jax.vmap(fold)(batch["index"])
+      # Rolled by i + 1, so that two views show two different records.
       stranger = jnp.roll(batch["digit"], i + 1, axis=0)
-      make = jax.vmap(view, in_axes=(None, 0, 0, 0))
-      out.append(make(jnp.asarray(photos), keys, record, stranger))
-    return tuple(out)
+      draw = jax.vmap(view, in_axes=(None, 0, 0, 0))
+      result.append(draw(jnp.asarray(photos), keys, record, stranger))
+    return tuple(result)
 
   return views
 
 
 def check_share(share: Sequence[str]) -> None:
-  """UserError if `config.views.share` has something that is no factor."""
+  """Raises UserError if `config.views.share` names an unknown factor."""
   for factor in share:
     if factor not in FACTORS:
       raise UserError(
@@ -91,7 +105,7 @@ def check_share(share: Sequence[str]) -> None:
 
 
 def _view(share, warp, flat, photos, key, record, stranger) -> jax.Array:
-  """One view of one record, `[32, 32, 3]`."""
+  """Draws one view of one record, `[32, 32, 3]`."""
   keys = jax.random.split(key, 6)
   digit = record["digit"] if "digit" in share else stranger
   place, crop = record["place"], record["crop"]
@@ -100,6 +114,7 @@ def _view(share, warp, flat, photos, key, record, stranger) -> jax.Array:
   if "background" in share:
     background = crop_photo(photos, crop)
   else:
+    # Columns from TEST_FROM on are the test region.
     limits = (len(PHOTOS), PHOTO[0] - SIZE + 1, TEST_FROM - SIZE + 1)
     crop = jax.random.randint(keys[1], (3,), 0, jnp.array(limits))
     dark = jax.random.uniform(keys[2], (1, 1, 3), maxval=0.5)
@@ -111,7 +126,7 @@ def _view(share, warp, flat, photos, key, record, stranger) -> jax.Array:
 
 
 def random_affine(key, strength: float) -> jax.Array:
-  """A random affine map near the identity, `[2, 3]`; see `compose`."""
+  """Draws an affine map near the identity, `[2, 3]`, for `compose`."""
   keys = jax.random.split(key, 4)
   low, high = -strength, strength
   angle = 0.25 * jax.random.uniform(keys[0], (), minval=low, maxval=high)

@@ -1,4 +1,4 @@
-"""A picture of what the views look like."""
+"""Contact sheets: a picture of images and their views."""
 
 import os
 from collections.abc import Sequence
@@ -14,18 +14,18 @@ def sheet(
   title: str,
   heading: str | Sequence[str] = "view",
 ) -> None:
-  """Writes a PNG: one row per image, the original first, its views beside it.
+  """Writes a PNG with one row per image: the original, then its views.
 
   Args:
-    images: `[n, h, w, c]`, uint8 or floats in [0, 1]; of crops that the host
-      cut, `[n, v, h, w, c]`, the first of each is shown.
+    images: `[n, h, w, c]`, uint8 or floats in [0, 1]. For crops that the host
+      has cut, `[n, v, h, w, c]`, the first crop of each image is shown.
     views: arrays `[n, h, w, c]` in [0, 1], one per column.
-    path: of the PNG.
-    title: what the views are, such as the preset's name and size. If images
-      are neither gray nor RGB, the mean of the channels is shown and the
-      title says so.
-    heading: of the columns beside the original, before their numbers; or the
-      headings themselves, one a view.
+    path: the PNG file.
+    title: title of the picture, such as the recipe's name and size. If images
+      are neither gray nor RGB, the mean of the channels is shown, and a note
+      is added to the title.
+    heading: heading of the views' columns, to which their numbers are added; or
+      one heading per view.
   """
   images = np.asarray(images)
   if images.ndim == 5:
@@ -51,10 +51,10 @@ def sheet(
 
 
 def stretched(images):
-  """Images of any range for a sheet: each channel's brought to [0, 1].
+  """Scales each channel to [0, 1], for a sheet of images of any range.
 
   Args:
-    images: `[n, h, w, c]`; the range is over all of them.
+    images: `[n, h, w, c]`; the range of a channel is over all images.
 
   Returns:
     `[n, h, w, c]`.
@@ -65,14 +65,14 @@ def stretched(images):
 
 
 def in_colors(images):
-  """Two channels as red and green of RGB; others stay as they are."""
+  """Shows two channels as red and green; other images are unchanged."""
   if images.shape[-1] == 2:
     images = np.concatenate([images, np.zeros_like(images[..., :1])], axis=-1)
   return images
 
 
 def drawable(image):
-  """Floats in [0, 1], `[h, w, 3]` or `[h, w]`."""
+  """Converts to floats in [0, 1], `[h, w, 3]` or `[h, w]`."""
   if image.dtype == np.uint8:
     image = image / 255
   return image if image.shape[-1] == 3 else image.mean(-1)

@@ -1,9 +1,10 @@
 """Views that split an image into parts instead of augmenting it.
 
-`PARTS` holds makers of `images [b, h, w, c] -> tuple of arrays`, pure
-functions of the image that an encoder can apply to any view; its results may
-differ in shape. `SPLITS` holds makers of `views(key, batch)`, as in `augment`,
-for those that one encoder can be trained on.
+`PARTS` holds functions that make a split `images [b, h, w, c] -> two arrays`. A
+split is a pure function of the image, which an encoder can apply to any view.
+The parts may differ in shape. `SPLITS` holds functions that make
+`views(key, batch)`, as in `augment`; their views have one shape, so that one
+encoder can take all of them.
 """
 
 import functools
@@ -21,45 +22,52 @@ Parts = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
 
 
 def first_and_rest(images: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """The first channel and the other ones, `[..., 1]` and `[..., c - 1]`."""
+  """Splits the channels into the first and the rest.
+
+  Returns:
+    `[..., 1]` and `[..., c - 1]`.
+  """
   return images[..., :1], images[..., 1:]
 
 
 def color_parts(space: str) -> Parts:
-  """The first channel of a color space, and the second and third.
+  """Makes the split of a color space into channel 1 and channels 2 and 3.
 
   Args:
     space: a name in `color_spaces.SPACES`.
 
   Returns:
-    `images -> [b, h, w, 1], [b, h, w, 2]` of images `[b, h, w, 3]` in [0, 1];
-    the channels centered and scaled by the space's mean and std.
+    `images -> [b, h, w, 1], [b, h, w, 2]` for images `[b, h, w, 3]` in
+    [0, 1]. The channels are centered and scaled by the space's mean and std.
 
   References:
     Tian et al., `Contrastive Multiview Coding
-    <https://arxiv.org/abs/1906.05849>`_, 2019, section 4.1; for many spaces
+    <https://arxiv.org/abs/1906.05849>`_, 2019, section 4.1. For other spaces,
     Tian et al., `What Makes for Good Views
     <https://arxiv.org/abs/2005.10243>`_, 2020, section 3.
   """
-  normalize = lookup("space of a colour split", space, SPACES).normalize
+  normalize = lookup("space of a color split", space, SPACES).normalize
 
   def parts(images):
-    check_rgb(images, f"the colour split {space}")
+    check_rgb(images, f"the color split {space}")
     return first_and_rest(normalize(images))
 
   return parts
 
 
 def frequency_parts(sigma: float) -> Parts:
-  """Low and high frequencies: a Gaussian blur, and what it takes away.
+  """Makes the split into low frequencies (a blur) and high ones (the rest).
 
-  The blur reaches 4 sigma, or as far as one reflection goes.
+  The Gaussian kernel is cut at 4 sigma, or at the image's side - 1.
 
   Args:
-    sigma: of the blur, in pixels, above 0.
+    sigma: standard deviation of the blur in pixels, above 0.
 
   Returns:
-    `images -> low, high`, both `[b, h, w, c]`, adding up to the images.
+    `images -> low, high`, both `[b, h, w, c]`; their sum is the images.
+
+  Raises:
+    UserError: sigma is not above 0.
 
   References:
     Tian et al., `What Makes for Good Views
@@ -81,7 +89,7 @@ def frequency_parts(sigma: float) -> Parts:
 
 
 def halves_parts() -> Parts:
-  """Top and bottom half, `images -> 2 arrays [b, h / 2, w, c]`; h is even."""
+  """Makes the split into top and bottom half, `[b, h / 2, w, c]`; h is even."""
 
   def parts(images):
     height = images.shape[1]
@@ -96,7 +104,7 @@ def halves_parts() -> Parts:
 
 
 def check_rgb(images: jax.Array, what: str) -> None:
-  """UserError if images `[b, h, w, c]` are not RGB."""
+  """Raises UserError if images `[b, h, w, c]` do not have 3 channels."""
   if images.shape[-1] != 3:
     raise UserError(
       f"{what} needs images of 3 channels (RGB), got {images.shape[-1]}. The "
@@ -105,11 +113,12 @@ def check_rgb(images: jax.Array, what: str) -> None:
 
 
 def halves(image_shape, size: int):
-  """Top and bottom half of the image's middle `size` x `size` pixels.
+  """Makes views: the top and bottom half of the image's middle square.
 
   Args:
     image_shape: `(h, w, c)` of the source.
-    size: even; the image must be at least that large.
+    size: side of the square in pixels, even; the image must be at least that
+      large.
 
   Returns:
     `views(key, batch) -> 2 arrays [b, size / 2, size, c]`; the key is unused.
@@ -126,14 +135,14 @@ def halves(image_shape, size: int):
 
 
 def frequency(image_shape, size: int, sigma: float):
-  """Low and high frequencies of the image's middle `size` x `size` pixels.
+  """Makes views: low and high frequencies of the image's middle square.
 
-  High frequencies are halved and moved up by 0.5, from [-1, 1] to [0, 1].
+  High frequencies are halved and increased by 0.5, from [-1, 1] to [0, 1].
 
   Args:
     image_shape: `(h, w, c)` of the source.
-    size: side of the views; the image must be at least that large.
-    sigma: of the blur that gives the low ones, in pixels.
+    size: side of the views in pixels; the image must be at least that large.
+    sigma: standard deviation of the blur in pixels.
 
   Returns:
     `views(key, batch) -> 2 arrays [b, size, size, c]`; the key is unused.
@@ -149,23 +158,26 @@ def frequency(image_shape, size: int, sigma: float):
 
 
 def patches(image_shape, size: int, distance: int, host_crops: bool = False):
-  """Two patches of an image, one at a place, one further down to the right.
+  """Makes views: two patches of an image at a fixed diagonal distance.
 
-  The first is at `(y, x)`, the second at `(y + distance, x + distance)`, all
-  places where both fit being as likely.
+  The first patch is at `(y, x)`, the second at `(y + distance, x + distance)`.
+  All positions where both fit are equally likely.
 
   Args:
-    image_shape: `(h, w, c)` of the source, at least `size + distance` high
-      and wide: much larger ones, so that patches are not always at the
-      borders.
-    size: side of a patch, in pixels.
-    distance: from the one to the other along both axes, in pixels.
+    image_shape: `(h, w, c)` of the source; height and width are at least
+      `size + distance`. Use much larger images, or the patches are always at
+      the borders.
+    size: side of a patch in pixels.
+    distance: offset between the patches along both axes, in pixels.
     host_crops: the host has cut a random square of side `size + distance`,
-      whose corners are the pair; for images of varying size.
+      whose first and last corner are the pair. Needed if image sizes vary.
 
   Returns:
-    `views(key, batch) -> 2 arrays [b, size, size, c]` in [0, 1]; both depend
-    on the key and on their own record only.
+    `views(key, batch) -> 2 arrays [b, size, size, c]` in [0, 1]. Both depend
+    only on the key and their own record.
+
+  Raises:
+    UserError: sizes out of range, or images that are too small or vary in size.
 
   References:
     Tian et al., `What Makes for Good Views
@@ -209,7 +221,7 @@ def patches(image_shape, size: int, distance: int, host_crops: bool = False):
 
 
 def _corners(size: int, key, batch):
-  """First and last corner of squares `[b, 1, s, s, c]`."""
+  """Cuts the first and the last corner of squares `[b, 1, s, s, c]`."""
   del key
   images = batch["image"][:, 0]
   first, last = images[:, :size, :size], images[:, -size:, -size:]
@@ -217,7 +229,7 @@ def _corners(size: int, key, batch):
 
 
 def _middle(image_shape, size: int, name: str) -> Callable:
-  """`batch -> [b, size, size, c]` in [0, 1], the middle of each image."""
+  """Makes `batch -> [b, size, size, c]` in [0, 1], each image's middle."""
   augment.check_size(image_shape, size, name)
 
   def middle(batch):

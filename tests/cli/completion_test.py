@@ -8,6 +8,7 @@ import pytest
 
 from infomin_jax import cli
 from infomin_jax.cli import completion, data, export
+from infomin_jax.cli.main import command
 from infomin_jax.mi.cross_fit import CRITICS
 from infomin_jax.studies import STUDIES
 
@@ -74,6 +75,7 @@ def test_the_words_are_those_that_the_verbs_know():
     "data": data.ACTIONS,
     "estimate --critic": CRITICS,
     "export --format": export.FORMATS,
+    "list": command("list").TABLES,
     "study": STUDIES,
   }
   for key, words in known.items():

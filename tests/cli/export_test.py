@@ -143,8 +143,8 @@ def test_detectron2_s_settings_are_said(tmp_path):
 @pytest.mark.parametrize(
   "write,options,words",
   [
-    ("_torchvision", dict(width=8), "width is 8, but torchvision's"),
-    ("_detectron2", dict(width=8), "takes a ResNet-18 of width 64 alone"),
+    ("_torchvision", dict(width=8), "width is 8, but a ResNet in torchvision"),
+    ("_detectron2", dict(width=8), "loads a ResNet-18 only with width 64"),
     ("_detectron2", dict(width=8, stem="small"), "stem is small"),
   ],
 )

@@ -344,15 +344,15 @@ def hostile(kind, files, folder):
     ("no weights", "has no model.safetensors"),
     ("no config", "has no config.json"),
     ("broken json", "is not valid JSON"),
-    ("a list", "is no encoder of ours"),
-    ("a section is none", "is no encoder of ours"),
+    ("a list", "is not an encoder of infomin_jax"),
+    ("a section is none", "is not an encoder of infomin_jax"),
     ("another encoder", "Unknown encoder 'os.system'"),
     ("another width", "its arrays are not those"),
     ("an unknown key", "Unknown key config.hook"),
     ("huge json", "has more than"),
-    ("a pickle", "is no encoder of ours"),
-    ("cut short", "is no encoder of ours"),
-    ("a path", "'../../evil' of type float32 is no array"),
+    ("a pickle", "is not an encoder of infomin_jax"),
+    ("cut short", "is not an encoder of infomin_jax"),
+    ("a path", "'../../evil' of type float32 is not an array"),
     ("another shape", "its arrays are not those"),
     ("odd rows", "evaluation.json has the row"),
   ],
@@ -373,7 +373,7 @@ def test_mistakes_with_the_hub_get_one_line(
   run, pulled, hub, tmp_path, capsys, monkeypatch
 ):
   where = f"--workdir={tmp_path / 'new'}"
-  assert "none of this name" in refused(capsys, "pull", "some/no", where)
+  assert "does not exist" in refused(capsys, "pull", "some/no", where)
   assert "on the hub: " in refused(capsys, "pull", "../../etc", where)
   assert "name one repository" in refused(capsys, "pull", where)
   assert "not empty" in refused(capsys, "pull", NAME, f"--workdir={run}")
@@ -381,7 +381,7 @@ def test_mistakes_with_the_hub_get_one_line(
   assert "on the hub: " in line
   own = f"--workdir={run}"
   line = refused(capsys, "push", own, f"--repo={NAME}", "--private")
-  assert "for all to see" in line
+  assert "exists already and is public" in line
   line = refused(capsys, "push", own, "--repo=a/b/c")
   assert "on the hub: " in line
   monkeypatch.setenv("HF_TOKEN", "hf_of_somebody_else")

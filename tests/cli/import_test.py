@@ -49,13 +49,15 @@ def test_a_model_that_was_pickled_whole_is_refused(tmp_path, capsys):
   path = torch_file.save(tmp_path / "x.pth", {"epoch": 1, "net": model})
   line = refusal(tmp_path, capsys, path)
   assert "whole pickled model (mine.ResNet)" in line
-  assert "found['net'].state_dict()" in line
+  assert "model['net'].state_dict()" in line
 
 
 def test_another_encoder_is_refused_before_long_work(tmp_path, capsys):
   path = torch_file.save(tmp_path / "x.pth", torch_file.resnet18(16))
   line = refusal(tmp_path, capsys, path)
-  assert "width 16, but that of the config has width 4: set config.enc" in line
+  assert (
+    "width 16, but the encoder of the config has width 4: set config" in line
+  )
   few = {name: x for name, x in FIRST.items() if "bn1.running" not in name}
   line = refusal(tmp_path, capsys, torch_file.save(tmp_path / "few", few))
   assert "has no bn1.running_mean" in line
@@ -95,7 +97,7 @@ MEAN_IMAGES = {
     (
       *((0.5,), (0.5,), {}, {}),
       f"differs: config.normalize is mean (0.5,), std (0.5,), but the usual "
-      f"one of ImageNet is {IMAGENET}.",
+      f"value of ImageNet is {IMAGENET}.",
     ),
     (
       *((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), {}, {}),
@@ -103,12 +105,12 @@ MEAN_IMAGES = {
     ),
     (
       *((0.5,), (0.5,), MEAN_IMAGES, {}),
-      "that of the file is mean (0.1, 0.2, 0.3), std (0.2, 0.2, 0.3). Import",
+      "the value of the file is mean (0.1, 0.2, 0.3), std (0.2, 0.2, 0.3).",
     ),
     (
       *((0.5,) * 3, (0.25,), {}),
       {"normalize": json.dumps({"mean": [0.5], "std": [0.25]})},
-      "Normalization: mean (0.5, 0.5, 0.5), std (0.25,), that of the file.",
+      "Normalization: mean (0.5, 0.5, 0.5), std (0.25,), the value of the file",
     ),
     (
       *((0.5,), (0.5,), {"a.mean": np.ones(1)}, {"normalize": "what"}),
@@ -118,7 +120,7 @@ MEAN_IMAGES = {
       *((0.5,), (0.5,)),
       {"m.pixel_mean": np.full(3, 127.5), "m.pixel_std": np.full(3, 127.5)},
       {},
-      "Normalization: mean (0.5,), std (0.5,), that of the file.",
+      "Normalization: mean (0.5,), std (0.5,), the value of the file.",
     ),
   ],
 )

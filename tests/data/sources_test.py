@@ -320,7 +320,7 @@ def test_sub_folders_are_classes(tmp_path):
       write_image(tmp_path / kind / "deep" / f"{i}.PNG", photo(6 + i, 7, 3, i))
   (tmp_path / "dog" / "notes.txt").write_text("no image")
   source = folder.load("all", str(tmp_path))
-  assert source.tasks == {"label": data.Task("label", 2)}
+  assert source.tasks == {"label": data.Task("label", 2, ("cat", "dog"))}
   assert source.image_shape is None
   # Every tenth is test: five images are all in train.
   assert len(source) == len(folder.load("train", str(tmp_path))) == 5
@@ -393,7 +393,7 @@ def test_bad_folders_are_refused(tmp_path):
   with pytest.raises(UserError, match=r"'test' of folder .* is empty"):
     folder.load("test", str(tmp_path))
   write_image(tmp_path / "2.png", photo(4, 4))
-  with pytest.raises(UserError, match="both beside and in its class folders"):
+  with pytest.raises(UserError, match="both next to and in its class folders"):
     folder.load("train", str(tmp_path))
   with pytest.raises(UserError, match="must be >= 0"):
     folder.load("train", str(tmp_path / "a"), image_size=-1)
@@ -435,7 +435,7 @@ def test_npz_with_splits_and_labels(tmp_path, names):
   np.savez(tmp_path / "a.npz", **named)
   path = str(tmp_path / "a.npz")
   assert arrays.load("train", path).image_shape == (4, 4, 7)
-  assert arrays.load("train", path).tasks["label"] == ("label", 6)
+  assert arrays.load("train", path).tasks["label"] == data.Task("label", 6)
   last = "validation" if "val" in names[2] else "test"
   both = arrays.load(f"{last}+train[4:]", path)
   assert [r["label"] for r in both] == [0, 1, 2, 4, 5]
@@ -478,7 +478,7 @@ def test_a_label_of_minus_one_is_unknown(tmp_path):
   path = str(tmp_path / "a.npz")
   np.savez(path, x=np.zeros((30, 4, 4), np.uint8), y=np.arange(30) % 4 - 1)
   source = arrays.load("train", path)
-  assert source.tasks["label"] == ("label", 3)
+  assert source.tasks["label"] == data.Task("label", 3)
   assert [source[i]["label"] for i in range(4)] == [-1, 0, 1, 2]
   np.savez(path, x=IMAGES, y=np.full(4, -1))
   assert arrays.load("train", path).tasks == {}

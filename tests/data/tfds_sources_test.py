@@ -51,7 +51,8 @@ def test_sets_of_one_size(tmp_path, name, shape, fields, tasks):
   )
   source: Any = data.load({"name": name, "data_dir": str(tmp_path)}, "train")
   assert source.name == name and source.image_shape == shape
-  assert source.tasks == {k: data.Task(k, n) for k, n in tasks.items()}
+  assert tasks == {k: task.classes for k, task in source.tasks.items()}
+  assert all(k == task.field for k, task in source.tasks.items())
   assert len(source) == 5
   found = by_image(source)
   for image in images:
@@ -105,7 +106,7 @@ def test_celeb_a_attributes_are_tasks(tmp_path):
     {"name": "celeb_a", "data_dir": str(tmp_path)}, "train"
   )
   assert len(source.tasks) == 40 and source.image_shape == (218, 178, 3)
-  assert source.tasks["attribute_Smiling"] == ("attribute_Smiling", 2)
+  assert source.tasks["attribute_Smiling"] == data.Task("attribute_Smiling", 2)
   got = [{k: r[f"attribute_{k}"] for k in names} for r in source]
   assert got in (truth, truth[::-1])
   assert {type(v) for v in got[0].values()} == {int}
@@ -122,7 +123,8 @@ def test_imagenet_has_photos_of_many_sizes(tmp_path):
   options = {"name": "imagenet2012", "data_dir": str(tmp_path)}
   source: Any = data.load(options, "train")
   assert source.image_shape is None
-  assert source.tasks == {"label": ("label", 1000)}
+  (task,) = source.tasks.values()
+  assert task[:2] == ("label", 1000) and task.names[0] == "n01440764"
   sizes = {r["label"]: r["image"].shape for r in source}
   assert sizes == {900 + i: (40 + i, 60, 3) for i in range(3)}
   assert data.load(options, "test").tasks == {}
@@ -311,7 +313,8 @@ def test_fashion_mnist_is_prepared_from_its_original_files(idx_files):
   options = {"name": "fashion_mnist", "data_dir": str(idx_files)}
   source: Any = data.load(options, "train")
   assert source.image_shape == (28, 28, 1)
-  assert source.tasks == {"label": ("label", 10)}
+  (task,) = source.tasks.values()
+  assert task[:2] == ("label", 10) and task.names[9] == "Ankle boot"
   images = np.stack([record["image"] for record in source])
   np.testing.assert_array_equal(images[..., 0], pixels(7, 28, 28, seed=7))
   assert [record["label"] for record in source] == list(range(7))
@@ -472,7 +475,7 @@ def test_tiny_imagenet_from_the_folder_or_the_zip(tmp_path, tiny_files, packed):
   options = {"name": "tiny_imagenet", "data_dir": str(tmp_path / "sets")}
   source: Any = data.load(options, "train")
   assert source.image_shape == (64, 64, 3)
-  assert source.tasks == {"label": ("label", 200)}
+  assert source.tasks == {"label": data.Task("label", 200)}
   # Labels count the sorted ids, so n02 is 1; its images are 0, 10 and 20.
   got = sorted((r["label"], int(r["image"][0, 0, 0])) for r in source)
   assert got == [(0, 100), (0, 110), (0, 120), (1, 0), (1, 10), (1, 20)]
@@ -579,7 +582,9 @@ def test_failing_preparations_are_one_line(
     data.prepare("cifar10", str(tmp_path))
   assert "\n" not in str(caught.value)
   assert str(caught.value).count("could not") < 2
-  with pytest.raises(UserError, match="must be fetched by hand: give --manual"):
+  with pytest.raises(
+    UserError, match="must be downloaded by hand: give --manual"
+  ):
     data.prepare("imagenet2012", str(tmp_path))
 
 

@@ -9,7 +9,7 @@ from infomin_jax.encoders.layernorm_convnet import ImageNorm, LayerNormConvNet
 from infomin_jax.encoders.mlp import SkipMLP
 from infomin_jax.encoders.realnvp import RealNVP
 from infomin_jax.errors import UserError
-from infomin_jax.studies.limits.evaluate import (
+from infomin_jax.studies.limits.measures import (
   jacobians,
   log_condition_numbers,
 )

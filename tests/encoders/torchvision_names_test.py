@@ -179,7 +179,7 @@ def test_an_exported_encoder_comes_back(run, capsys):
   path = run / "config.py"
   averaged = {"config.ema": 0.9, "config.evaluate.weights": "ema"}
   call("import", **{"from": out, "config": path, "workdir": back, **averaged})
-  assert "(0.5,), that of the file." in capsys.readouterr().err
+  assert "(0.5,), the value of the file." in capsys.readouterr().err
   first, second = (trained_encoder(run / name) for name in ("run", "back"))
   for kind in ("params", "batch_stats"):
     jax.tree.map(

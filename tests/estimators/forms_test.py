@@ -1,4 +1,4 @@
-"""One meaning in every form: with locations, mask, weights, in bfloat16."""
+"""Every form of scores has one meaning: locations, masks, bfloat16."""
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +17,10 @@ COLUMNS = {"infonce_columns", "infonce_symmetric", "tnce", "leave_one_out"}
 SCORES = jax.random.normal(jax.random.key(0), (4, 6))
 
 
-def kept(shape=(4, 6)):
-  """A mask without pair 1 and some negatives, and weights."""
-  mask = jnp.ones(shape, bool).at[1, 1].set(False).at[2, 0].set(False)
-  mask = mask.at[0, 3].set(False).at[3, 5].set(False)
-  weights = jax.random.uniform(jax.random.key(3), shape, minval=0.5, maxval=2)
-  return {"mask": mask, "weights": weights}
+def masked():
+  """A mask without pair 1 and some negatives."""
+  mask = jnp.ones((4, 6), bool).at[1, 1].set(False).at[2, 0].set(False)
+  return {"mask": mask.at[0, 3].set(False).at[3, 5].set(False)}
 
 
 @jax.jit
@@ -49,8 +47,8 @@ def assert_close(got, want, names=SCALARS, **tolerance):
 
 
 def test_one_location_is_the_plain_matrix():
-  one = all_nats(SCORES[..., None], **kept())
-  assert_close(one, all_nats(SCORES, **kept()), rtol=1e-5)
+  one = all_nats(SCORES[..., None], **masked())
+  assert_close(one, all_nats(SCORES, **masked()), rtol=1e-5)
 
 
 def test_a_masked_sample_might_as_well_not_be_there():
@@ -65,15 +63,8 @@ def test_a_masked_sample_might_as_well_not_be_there():
     assert bool(jnp.all(jnp.where(mask, 0, slope) == 0)), name
 
 
-def test_a_negative_of_weight_two_is_two():
-  twice = jnp.concatenate([SCORES, SCORES[:, 5:]], axis=1)
-  got = all_nats(SCORES, weights=jnp.ones((4, 6)).at[:, 5].set(2))
-  names = SCALARS.keys() - COLUMNS
-  assert_close(got, all_nats(twice), names, rtol=1e-5)
-
-
-def test_weights_of_columns_are_those_of_rows_transposed():
-  options = {**kept((4, 4)), "mask": jnp.ones((4, 4), bool).at[2, 0].set(False)}
+def test_a_mask_of_columns_is_that_of_rows_transposed():
+  options = {"mask": jnp.ones((4, 4), bool).at[2, 0].set(False)}
   square = all_nats(SCORES[:, :4], **options)
   options = {key: value.T for key, value in options.items()}
   turned = all_nats(SCORES[:, :4].T, **options)
@@ -84,24 +75,16 @@ def test_weights_of_columns_are_those_of_rows_transposed():
   np.testing.assert_allclose(square["infonce_symmetric"], both, rtol=1e-5)
 
 
-def test_a_pair_of_weight_zero_is_left_out():
-  weights = jnp.ones((4, 6)).at[2, 2].set(0)
-  names = SCALARS.keys() - {"i_alpha"}  # whose baseline weighs rows alike
-  masked = all_nats(SCORES, mask=weights > 0)
-  got = all_nats(SCORES, weights=weights)
-  assert_close(got, masked, names, rtol=1e-5, atol=1e-6)
-
-
 def test_the_ceiling_counts_what_counts():
-  options = kept()
+  options = masked()
   perfect = jnp.full((4, 6), -1e4) + 2e4 * jnp.eye(4, 6)
   for anchors in ("rows", "columns", "both"):
     ceiling = infonce_ceiling((4, 6), anchors, **options)
     got = ESTIMATORS["infonce"](perfect, anchors, **options)
     np.testing.assert_allclose(got, ceiling, rtol=1e-5)
-  share = np.where(options["mask"], options["weights"], 0)
-  own = np.diag(share)
-  want = np.sum(own * np.log1p(share.sum(axis=1) - own)) / np.sum(own)
+  mask = np.array(options["mask"], float)
+  own = np.diag(mask)
+  want = np.sum(own * np.log1p(mask.sum(axis=1) - own)) / np.sum(own)
   got = infonce_ceiling((4, 6), **options)
   np.testing.assert_allclose(got, want, rtol=1e-5)
 

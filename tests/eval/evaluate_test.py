@@ -18,9 +18,9 @@ from infomin_jax.eval import cases
 from infomin_jax.eval import evaluate as evaluation
 from infomin_jax.eval import monitor as monitoring
 from infomin_jax.eval.monitor import make_monitor
+from infomin_jax.eval.probes import PROTOCOLS
 from infomin_jax.eval.probes.protocol import Augmented, Case, Encoder, Part
-from infomin_jax.eval.probes.protocols import PROTOCOLS
-from infomin_jax.eval.table import show_table
+from infomin_jax.eval.result_table import show_table
 from infomin_jax.train import mesh as meshes
 from infomin_jax.train.checkpoint import save_run
 from infomin_jax.train.experiment import make_experiment

@@ -16,7 +16,7 @@ from infomin_jax.mi import (
   estimate,
   estimate_paired,
   interval,
-  order,
+  row_order,
   warnings,
 )
 from infomin_jax.mi.classes import count_classes
@@ -257,7 +257,7 @@ FIGURES = dict(
     ("same_column", dict(same_column="x equals y")),
     ("row_order", dict(row_order="x and y")),
     ("constant", dict(constant=2)),
-    ("reduced", dict(reduced="900 columns of x became 25 components")),
+    ("reduced", dict(reduced="The 900 columns of x")),
     ("many_classes", dict(chance=0.3)),
     ("duplicates", dict(duplicates=0.3)),
     ("few_samples", dict(samples=60)),
@@ -412,7 +412,7 @@ NOISE = np.random.default_rng(0).normal(size=(2, 200))
   ],
 )
 def test_columns_of_the_same_order_are_named(x, y, words):
-  assert order.shared(as_paired(x, y)) == words
+  assert row_order.shared(as_paired(x, y)) == words
 
 
 def test_row_numbers_are_named_by_the_columns_of_a_table(tmp_path, capsys):
@@ -558,7 +558,7 @@ def test_the_verb_prints_sentences(files, capsys):
     ([], "expected one or two files"),
     (["no.npy", "no.npy"], "no.npy"),
     (["{x}", "{y}", "--critic=deep"], "Known:"),
-    (["{x}", "{y}", "--estimators=some"], "best or all"),
+    (["{x}", "{y}", "--estimators=infonse"], "did you mean infonce"),
     (["{x}", "{y}", "--figure=f.txt"], ".png"),
   ],
 )

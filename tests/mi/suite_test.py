@@ -73,7 +73,7 @@ def test_tasks_are_chosen_by_suite_or_name():
   jobs = mi_suite.list_jobs("mixtures,dense_2v2", 200, 1)
   assert len(jobs) == 14 and {job.samples for job in jobs} == {200}
   assert jobs[-1].key == ("beyond_normal", "dense_2v2", 200, 0)
-  with pytest.raises(SystemExit, match="nothing is no task"):
+  with pytest.raises(SystemExit, match="nothing is neither a task"):
     mi_suite.list_jobs("nothing", 0, 1)
 
 

@@ -7,7 +7,7 @@ import pytest
 from flax import linen as nn
 
 from infomin_jax import objectives
-from infomin_jax.encoders.features import make_features
+from infomin_jax.encoders.features import Encoder, make_features
 from infomin_jax.encoders.norm import GroupedBatchNorm
 from infomin_jax.encoders.resnet import batch_norm, conv
 from infomin_jax.errors import UserError
@@ -15,7 +15,7 @@ from infomin_jax.errors import UserError
 B, GROUPS = 32, 4
 
 
-class Small(nn.Module):
+class Small(Encoder):
   """Two layers as a ResNet has them, which compile at once."""
 
   groups: int = 1

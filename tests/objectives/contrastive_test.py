@@ -9,7 +9,7 @@ from infomin_jax import objectives
 from infomin_jax.critics import InnerProduct, unit
 from infomin_jax.encoders.features import Features
 from infomin_jax.errors import UserError
-from infomin_jax.estimators import ESTIMATORS, Factored
+from infomin_jax.estimators import ESTIMATORS, Factored, infonce
 from infomin_jax.objectives import scoring
 from infomin_jax.objectives.contrastive import Contrastive, nt_xent
 from infomin_jax.objectives.deep_infomax import DeepInfoMax
@@ -66,7 +66,7 @@ def test_nt_xent_against_a_loop(stream, temperature):
 @pytest.mark.parametrize("stream", [False, True])
 def test_candidates_within_the_own_view(stream):
   x, y = embeddings()
-  term = Contrastive(COSINE, ESTIMATORS["infonce"], within=True, stream=stream)
+  term = Contrastive(COSINE, infonce, within=True, stream=stream)
   found = term.apply({}, Seen(features(2 * x, 3 * y), {}, {}), True)
   nats = found.metrics["nats"]
   np.testing.assert_allclose(found.loss, -nats)
@@ -79,7 +79,7 @@ def test_candidates_within_the_own_view(stream):
 def test_streaming_changes_no_term(name, symmetric):
   views = features(*embeddings(), embeddings(seed=1)[0])
   terms = [
-    Contrastive(COSINE, ESTIMATORS[name], symmetric, stream=stream)
+    Contrastive(COSINE, ESTIMATORS[name].fn, symmetric, stream=stream)
     for stream in (False, True)
   ]
   held, streamed = (
@@ -142,7 +142,7 @@ def test_auto_streams_what_is_large():
     {"contrastive": dict(estimator="nwj", critic=dict(name="concatenated"))}
   )
   assert not choose(terms["contrastive"].critic, large, large, "auto")
-  term = Contrastive(COSINE, ESTIMATORS["infonce"])
+  term = Contrastive(COSINE, infonce)
   got = term.form({i: Features(None, large, {}) for i in (0, 1)})
   assert got == "4104 x 4104 scores, streamed (a matrix would take 64.25 MiB)"
   got = term.form({i: Features(None, small, {}) for i in (0, 1)})

@@ -120,9 +120,7 @@ def build(options):
 def test_a_few_steps_lower_the_loss(name):
   terms, objective, params, stats = build(OBJECTIVES[name])
   adversaries = {
-    name: term.adversary
-    for name, term in terms.items()
-    if hasattr(term, "adversary")
+    name: term.adversary for name, term in terms.items() if term.adversary
   }
   optimizer = dict(name="adam", clip=0.0)
   schedule = dict(name="constant", peak=3e-3)
@@ -364,7 +362,7 @@ def test_an_adversary_waits_and_moves_by_the_mean_gradient():
     updates, state = tx.update(grads, state, params)
     moves.append(float(updates["terms_prior"]["discriminator"][0]))
   assert moves == [0.0, -2.0, 0.0, -5.0]
-  with pytest.raises(UserError, match=r"adversary\.every is 0: give 1"):
+  with pytest.raises(UserError, match=r"adversary\.every is 0: expected 1"):
     make_optimizer(
       dict(name="sgd"),
       dict(name="constant", peak=0.0),

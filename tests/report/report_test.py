@@ -108,7 +108,7 @@ def test_the_page_of_a_run(browser, run, tmp_path, width, scheme):
     "Training",
     "Probes",
     "Features",
-    "Nearest neighbours",
+    "Nearest neighbors",
     "Views",
     "How to do it again",
   ]
@@ -310,7 +310,7 @@ def test_a_run_that_cannot_be_read_is_named_and_others_listed(run, capsys):
   cli.main(["runs", str(run.parent), "--json"])
   said = capsys.readouterr()
   assert [row["run"] for row in json.loads(said.out)] == [str(run)]
-  assert f"{broken} is left out: " in said.err
+  assert f"{broken} is skipped: " in said.err
   shutil.rmtree(broken)
 
 

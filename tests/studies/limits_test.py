@@ -23,19 +23,19 @@ from infomin_jax.studies.limits import (
   figures,
   image_halves,
   pairs,
+  published,
   runs,
   settings,
   study,
   table,
-  targets,
 )
-from infomin_jax.studies.limits.evaluate import (
+from infomin_jax.studies.limits.measures import (
   in_batches,
   linear_accuracy,
   percentiles,
 )
-from infomin_jax.studies.limits.networks import CRITICS, count, glorot
-from infomin_jax.studies.limits.train import Problem, State, train
+from infomin_jax.studies.limits.modules import CRITICS, count, glorot
+from infomin_jax.studies.limits.problem import Problem, State, train
 from infomin_jax.studies.results import Results, gather
 
 
@@ -122,12 +122,12 @@ def test_a_run_that_goes_nan_is_counted_and_shown(smoke, capsys, monkeypatch):
   chosen = settings.preset("smoke")
   result = {
     "rows": table.rows(found, chosen),
-    "claims": [claim.check(found) for claim in claims.CLAIMS],
+    "claims": [claim.check(found) for claim in claims.claims({})],
     "settings": chosen,
     "changed": settings.changed(chosen),
   }
   monkeypatch.setenv("COLUMNS", "160")
-  rich.print(*table.shown(result))
+  rich.print(*table.shown(result["rows"]), *table.changes(result))
   assert "0 + 2 nan" in capsys.readouterr().out
   rows = json.loads((smoke / "claims.json").read_text())
   (claim,) = [r for r in rows if r["id"] == "E3-nwj-ill-conditioned"]
@@ -338,8 +338,8 @@ def test_interval_is_student_t():
 def test_names_of_claims_targets_and_figures_are_lines():
   chosen = settings.preset("paper")
   known = {v.name for key in chosen for v in runs.variants(key, chosen[key])}
-  assert set(targets.PAPER) <= known
-  assert {line for claim in claims.CLAIMS for line in claim.lines} <= known
+  assert set(published.PAPER) <= known
+  assert {line for claim in claims.claims({}) for line in claim.lines} <= known
   drawn = {
     f"{experiment}-{line}".rstrip("-")
     for panels in figures.FIGURES.values()
@@ -407,7 +407,7 @@ def test_held_bounds_are_pulled_to_their_target():
 
 def test_results_without_runs_say_why():
   empty = Results({}, {"E7": "no data"})
-  rows = [claim.check(empty) for claim in claims.CLAIMS]
+  rows = [claim.check(empty) for claim in claims.claims({})]
   assert {row["verdict"] for row in rows} == {"unmeasured"}
   assert all(
     row["why"] == "no data" for row in rows if row["id"].startswith("E7")

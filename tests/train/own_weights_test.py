@@ -281,7 +281,7 @@ STEP = dict(name="step", peak=0.5, at=(0.5,))
     (CONSTANT, 100, 1000, 100, ""),
     (CONSTANT, 100, 1000, 40, ""),
     (CONSTANT, 100, 60, 40, ""),
-    (CONSTANT, 100, 30, 40, "give 40 or more"),
+    (CONSTANT, 100, 30, 40, "expected 40 or more"),
     (COSINE, 100, 1000, 100, "step 5 of the 100 that are done"),
     (COSINE, 100, 1000, 0, ""),
     (COSINE, 100, 1000, 3, ""),  # its warm-up

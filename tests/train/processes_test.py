@@ -193,7 +193,7 @@ def test_a_mistake_is_said_once_and_ends_all(tmp_path):
   statuses, logs = finish(start(workdir, 2, devices=2))
   assert statuses == [2, 2]
   assert "is not empty and holds no config.json" in logs[0].splitlines()[-1]
-  assert "process 0 says why" in logs[1].splitlines()[-1]
+  assert "process 0 printed the reason" in logs[1].splitlines()[-1]
   assert [path.name for path in workdir.iterdir()] == ["mine.txt"]
 
 

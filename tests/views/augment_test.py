@@ -52,7 +52,9 @@ def test_recipes_have_the_steps_of_the_table_in_order():
   assert step_names("D") == [jitter, blur, randaugment, gray]
   assert step_names("E") == [jitter, blur, randaugment]
   assert step_names("simclr") == [jitter, gray, blur]
-  assert augment.RECIPES["infomin"] is augment.RECIPES["D"]
+  names = ("moco_v1", "moco_v2", "cmc", "infomin", "cmc_v2")
+  for letter, name in zip("ABCDE", names, strict=True):
+    assert augment.RECIPES[letter] is augment.RECIPES[name]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def test_magnitude_changes_the_views_of_a_config():
 def test_every_config_with_randaugment_has_its_keys():
   for row in learned_views.AUGMENTED:
     name = learned_views.views(row, 16)["name"]
-    wanted = name in ("D", "E", "infomin", "randaugment")
+    wanted = name in ("D", "E", "cmc_v2", "infomin", "randaugment")
     assert ("randaugment" in learned_views.views(row, 16)) == wanted
   for name in contrastive.RECIPES:
     sizes = contrastive.Sizes(16, (33, 8), 64, 32, 8, dict(name="x", width=2))
@@ -375,3 +377,25 @@ def test_sheet_draws_images_beside_their_views(tmp_path, channels):
   # The first column shows white images, the others black ones.
   assert (drawn[:, :third] < 30).mean() < 0.02
   assert (drawn[:, third:] < 30).mean() > 0.2
+
+
+def test_a_recipe_that_is_added_is_a_name_of_views(monkeypatch):
+  def fade(key, image, factor):
+    del key
+    return factor * image
+
+  step = functools.partial(fade, factor=0.5)
+  monkeypatch.setitem(augment.RECIPES, "faded", (step,))
+  options = dict(name="faded", size=8, count=1, flip=0.0, crop_scale=(1.0, 1.0))
+  batch = {
+    "image": jnp.full((2, 8, 8, 3), 255, jnp.uint8),
+    "index": jnp.arange(2),
+  }
+  for steps, value in (({}, 0.5), ({"fade": {"factor": 0.25}}, 0.25)):
+    views = make_views({**options, "steps": steps}, (8, 8, 3))
+    (view,) = views(jax.random.key(0), batch)
+    np.testing.assert_allclose(view, value, atol=1e-6)
+  with pytest.raises(UserError, match=r"steps\.fad: did you mean fade"):
+    make_views({**options, "steps": {"fad": {}}}, (8, 8, 3))
+  with pytest.raises(UserError, match=r"fade\.facto: did you mean factor"):
+    make_views({**options, "steps": {"fade": {"facto": 1}}}, (8, 8, 3))

@@ -119,7 +119,7 @@ def test_no_channel_vanishes_or_explodes(images):
 @pytest.mark.parametrize(
   "options, words",
   [
-    (dict(space="lab"), "space of a learned colour space 'lab'.*ydbdr"),
+    (dict(space="lab"), "space of a learned color space 'lab'.*ydbdr"),
     (dict(depth=0), "depth 0"),
     (dict(max_log_scale=0.0), "max_log_scale 0.0"),
   ],

@@ -18,7 +18,7 @@ import skimage.color
 import skimage.data
 
 from infomin_jax import cli
-from infomin_jax.encoders import ENCODERS, Features
+from infomin_jax.encoders import ENCODERS, Encoder, Features
 from infomin_jax.encoders.split import make_split
 from infomin_jax.errors import UserError, build
 from infomin_jax.train.experiment import make_learner
@@ -43,7 +43,7 @@ LEARNED = dict(name="learned", depth=1, hidden=4, space="rgb")
 SMALL = dict(name="small", dim=4)
 
 
-class Small(nn.Module):
+class Small(Encoder):
   """An encoder that compiles in no time."""
 
   dim: int
@@ -239,11 +239,11 @@ def test_frequencies_can_be_views_of_one_encoder(photos):
     ),
     (
       lambda: PARTS["colour"]("labs"),
-      "Unknown space of a colour split 'labs': did you mean lab",
+      "Unknown space of a color split 'labs': did you mean lab",
     ),
     (
       lambda: PARTS["colour"]("lab")(jnp.zeros((1, 4, 4, 1))),
-      "the colour split lab needs images of 3 channels",
+      "the color split lab needs images of 3 channels",
     ),
     (
       lambda: PARTS["halves"]()(jnp.zeros((1, 5, 4, 1))),

@@ -1,4 +1,4 @@
-"""Features of augmented training images, streamed: nothing is kept."""
+"""Streams features of augmented training images, without storing them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -18,17 +18,17 @@ from infomin_jax.views import make_views
 def augmented_features(
   experiment: Experiment, variables: dict, source: Source, tap: str
 ) -> Callable[[Mapping[str, Any], int], Iterator[Augmented]]:
-  """`Case.augmented` of one tap of a frozen encoder.
+  """Returns `Case.augmented` for one tap of a frozen encoder.
 
-  Images come through the pipeline that training reads, in batches of
-  `config.evaluate.batch_size`. A batch is a function of the seed and its
-  number; devices share it and do not change it.
+  Images come from the input pipeline of training, in batches of
+  `config.evaluate.batch_size`. A batch is a function of the seed and the
+  batch's number, for any number of devices.
 
   Args:
     experiment: encoder, seed, devices, and how images are read.
     variables: the encoder's parameters and statistics.
     source: the training images.
-    tap: which features.
+    tap: name of the features.
   """
   config, mesh = experiment.config, experiment.mesh
   size = config.evaluate.batch_size
@@ -54,7 +54,7 @@ def augmented_features(
     ) as batches:
       for step in range(epochs * len(source) // size):
         batch = shard(mesh, next(batches))
-        labels = {task: batch[field] for task, (field, _) in tasks.items()}
+        labels = {name: batch[task.field] for name, task in tasks.items()}
         image = {name: batch[name] for name in ("image", "index")}
         x = features(variables, image, step)
         yield Augmented(step * size // len(source), x, labels)
@@ -64,15 +64,15 @@ def augmented_features(
 
 
 def augmentation(config, source: Source, views: Mapping[str, Any]) -> Callable:
-  """`(key, batch) -> (images [b, s, s, c],)`, after checks.
+  """Returns `(key, batch) -> (images [b, s, s, c],)`, after checks.
 
   Args:
-    config: gives the size, and who cuts the crops.
+    config: gives the size, and whether the host cuts the crops.
     source: the training images.
-    views: options of `make_views` besides the size and number.
+    views: options of `make_views` other than size and number.
 
   Raises:
-    UserError: images that cannot be augmented so, or fewer than a batch.
+    UserError: the images cannot be augmented this way, or do not fill a batch.
   """
   batch = config.evaluate.batch_size
   if batch > len(source):
@@ -85,7 +85,7 @@ def augmentation(config, source: Source, views: Mapping[str, Any]) -> Callable:
 
 
 def _host(config, views) -> Callable | None:
-  """Returns what the host does to a record: it cuts the crop if needed."""
+  """Returns the host's function of a record, which cuts the crop, or None."""
   if not config.data.host_crops:
     return None
   return data.host_views(1, config.views.size, views["crop_scale"])

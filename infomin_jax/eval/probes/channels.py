@@ -1,4 +1,4 @@
-"""A picture of a tap's channels, such as those of learned views."""
+"""A picture of the channels of a tap, such as learned views."""
 
 from infomin_jax.eval.probes.protocol import Case, Protocol
 from infomin_jax.views.sheet import sheet, stretched
@@ -8,10 +8,10 @@ MOST = 8  # channels: beyond are left out
 
 
 def protocol(options) -> Protocol:
-  """Draws the channels of a tap that is a map, beside the images.
+  """Draws images and, next to each, the channels of a tap that is a map.
 
-  Each channel is brought to the range [0, 1] over the images that are drawn.
-  The taps `view0` and `view1` of an encoder that splits images are its parts.
+  Each channel is scaled to [0, 1] over the images that are drawn. For an
+  encoder that splits images, the taps `view0` and `view1` are the two parts.
   """
   del options
   name = f"channels (of {IMAGES} test images, at most {MOST})"

@@ -1,8 +1,8 @@
-"""Of features: how far from independent they are, what they say of the image.
+"""Dependence among features (NDM) and with the image (MINE).
 
-Both are Donsker-Varadhan values, in nats, of a network that was trained on the
-training set, measured on the test set: lower bounds in the limit of many rows,
-as good as the network.
+Both are Donsker-Varadhan values, in nats. A network is trained on the training
+set, and the value is that of test rows. In the limit of many rows it is a lower
+bound, as tight as the network allows.
 """
 
 import functools
@@ -24,7 +24,8 @@ from infomin_jax.estimators.scores import (
   mean_positives,
   positives,
 )
-from infomin_jax.eval.probes.fit import BATCH, final, fit, init_key
+from infomin_jax.eval.probes.fit import ADAM, BATCH, RATE, final, fit, init_key
+from infomin_jax.eval.probes.protocol import IMAGES, Protocol
 from infomin_jax.eval.probes.reconstruction import spread
 
 NDM_WIDTHS = (1000, 200, 1)
@@ -41,19 +42,20 @@ def ndm(
   seed: int = 0,
   batch: int = NDM_BATCH,
 ) -> float:
-  """Neural dependency measure in nats: 0 for independent columns.
+  """Neural dependency measure in nats; 0 for independent columns.
 
-  The KL divergence between rows and rows whose columns were each shuffled: how
-  much the features say of each other, their total correlation. Trained on the
-  f-GAN bound, read as Donsker-Varadhan's. Its true value does not depend on the
-  scale of a column; this estimate does, and features are taken as they are.
+  It is the total correlation of the columns: the KL divergence between rows
+  and rows whose columns were shuffled separately. The discriminator is trained
+  on the f-GAN bound and evaluated by the Donsker-Varadhan bound. The true value
+  does not depend on the scale of a column, but this estimate does. Features are
+  not scaled.
 
   Args:
     train_features: `[n, d]`.
     test_features: `[m, d]`, m at least 2.
     epochs: of Adam (published: 1000).
     seed: of initial parameters, shuffles and the order of the rows.
-    batch: rows a step.
+    batch: rows per step.
 
   References:
     Hjelm et al., `Deep InfoMax <https://arxiv.org/abs/1808.06670>`_, 2019,
@@ -70,6 +72,8 @@ def ndm(
 
   def loss(params, stats, rows, key):
     joint, product = both(params, rows["x"], key)
+    # Minus the f-GAN bound of a KL divergence, whose convex conjugate is
+    # exp(t - 1).
     return jnp.mean(exp(product - 1)) - jnp.mean(joint), stats
 
   params = discriminator.init(init_key(seed), jnp.asarray(train_features[:2]))
@@ -85,16 +89,18 @@ def ndm(
       drops=NDM_DROPS,
     )
   )
+  # For the same network, Donsker-Varadhan's value is never below f-GAN's.
   joint, product = jax.jit(both)(params, test_features, jax.random.key(seed))
   partition = jax.nn.logsumexp(product) - jnp.log(len(product))
   return float(jnp.mean(joint) - partition)
 
 
 class ImageCritic(nn.Module):
-  """f(x, y) of images and vectors, `[b, h, w, c], [n, d] -> [b, n]`.
+  """Critic f(x, y) of images and vectors, `[b, h, w, c], [n, d] -> [b, n]`.
 
-  Three 4x4 convolutions of stride 2 lead from the image to 256 numbers, 64
-  units from the vector to 256; `Concatenated` scores every pair of them.
+  Three 4x4 convolutions of stride 2 and a linear layer map an image to 256
+  numbers. A layer of 64 units and a linear layer map a vector to 256 numbers.
+  `Concatenated` scores every pair.
   """
 
   @nn.compact
@@ -117,15 +123,15 @@ def image_information(
   seed: int = 0,
   batch: int = BATCH,
 ) -> float:
-  """MINE's I(X; Y) of images and their features, in nats.
+  """MINE estimate of I(X; Y) between images and their features, in nats.
 
-  Of the critics after each epoch the one is taken that is best on a tenth of
-  the training rows, which it was not trained on. The true value of features
-  that are a function of the image is infinite or the log of the number of
-  images, so these numbers compare encoders and nothing else.
+  The critic is chosen among those after each epoch, by its value on a tenth of
+  the training rows that is not trained on. Features that are a function of the
+  image have infinite information, or the log of the number of images. So use
+  these values only to compare encoders.
 
-  Differs from the paper: all combinations of a batch are negatives, not one a
-  row; the critic has no gradient penalty; the value is that of test images.
+  Differs from the paper: all other pairs of a batch are negatives, not one per
+  row. The critic has no gradient penalty. The value is that of test images.
 
   Args:
     train_features: `[n, d]`.
@@ -134,7 +140,7 @@ def image_information(
     test_images: uint8 `[m, h, w, c]`.
     epochs: of Adam.
     seed: of initial parameters and the order of the rows.
-    batch: rows a step.
+    batch: rows per step.
 
   References:
     Belghazi et al., `MINE <https://arxiv.org/abs/1801.04062>`_, 2018; Hjelm et
@@ -144,9 +150,9 @@ def image_information(
   critic = ImageCritic()
   parts, loss = _dv_and_mine(critic)
   order = np.random.default_rng(seed).permutation(len(train_images))
-  held, fitting = np.split(order, [max(2, len(order) // 10)])
+  selecting, fitting = np.split(order, [max(2, len(order) // 10)])
   value = functools.partial(
-    dv_in_blocks, parts, x=train_images[held], y=train_features[held]
+    dv_in_blocks, parts, x=train_images[selecting], y=train_features[selecting]
   )
   rows = {"images": train_images[fitting], "x": train_features[fitting]}
   some = rows["images"][:batch], rows["x"][:batch]
@@ -163,7 +169,7 @@ def image_information(
 
 
 def _dv_and_mine(critic):
-  """`dv_in_blocks`'s parts, jitted, and `fit`'s loss."""
+  """Returns jitted `parts` for `dv_in_blocks`, and a loss for `fit`."""
 
   def score(params, images, x) -> Any:
     return critic.apply(params, spread(images), x)
@@ -184,20 +190,48 @@ def _dv_and_mine(critic):
 def dv_in_blocks(
   parts: Callable, params, x: np.ndarray, y: np.ndarray, block: int = BLOCK
 ) -> float:
-  """Donsker-Varadhan in nats, with one partition over all blocks of rows.
+  """Donsker-Varadhan value in nats, with one partition over all blocks.
 
   Args:
     parts: `(params, x, y) -> (mean score of pairs, log mean exp of others)`.
     params: of the critic.
     x: `[n, ...]`.
-    y: `[n, ...]`, x's partners.
-    block: rows that are combined with each other; what does not fill one is
-      left out.
+    y: `[n, ...]`, the partners of x.
+    block: number of rows combined with each other; rows that do not fill a
+      block are left out.
   """
   block = min(block, len(x))
-  found = [
+  values = [
     parts(params, x[start : start + block], y[start : start + block])
     for start in range(0, len(x) - block + 1, block)
   ]
-  joint, partition = np.asarray(jax.device_get(found)).T
+  joint, partition = np.asarray(jax.device_get(values)).T
+  # All blocks have as many pairs, so the mean over blocks is that over pairs.
   return float(joint.mean() - logsumexp(partition) + np.log(len(partition)))
+
+
+def mine_protocol(options) -> Protocol:
+  def run(case):
+    nats = image_information(
+      *case.with_images(), epochs=options.epochs, seed=case.seed
+    )
+    return {IMAGES: {"I(X; Y), nats": nats}}
+
+  name = (
+    f"mine (batch {BATCH}, {ADAM}, best of {options.epochs} epochs by "
+    "training images left out)"
+  )
+  return Protocol(name, run, frozenset({"images"}))
+
+
+def ndm_protocol(options) -> Protocol:
+  def run(case):
+    nats = ndm(case.train.x, case.test.x, epochs=options.epochs, seed=case.seed)
+    return {IMAGES: {"NDM, nats": nats}}
+
+  drops = " and ".join(map(str, NDM_DROPS))
+  name = (
+    f"ndm (1000-200-1, batch {NDM_BATCH}, Adam {RATE:g}, x0.1 at "
+    f"{drops}, {options.epochs} epochs)"
+  )
+  return Protocol(name, run, frozenset())

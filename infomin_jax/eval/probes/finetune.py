@@ -1,4 +1,4 @@
-"""The 200-unit classifier together with its encoder, on all or few labels."""
+"""Fine-tunes an encoder with the 200-unit classifier, on all or few labels."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -15,7 +15,8 @@ from infomin_jax.eval.probes.fit import (
   init_key,
   last_tenth,
 )
-from infomin_jax.eval.probes.mlp import MLPProbe, cross_entropy
+from infomin_jax.eval.probes.mlp import SETTINGS, MLPProbe, cross_entropy
+from infomin_jax.eval.probes.protocol import Case, Protocol, found_or_noted
 from infomin_jax.eval.probes.shares import mean_shares, shares
 
 
@@ -37,23 +38,23 @@ def finetuned_shares(
   seed: int = 0,
   mesh: jax.sharding.Mesh | None = None,
 ) -> dict[str, Any]:
-  """Returns test `shares` of encoder and `MLPProbe` trained as one network.
+  """Returns test `shares` of encoder and `MLPProbe`, trained as one network.
 
-  With batch statistics of the batch, without augmentation; the mean over the
-  last tenth of the epochs.
+  Training uses the statistics of each batch and no augmentation. The result is
+  the mean over the last tenth of the epochs.
 
   Args:
     encode: `(variables, images, key) -> (features [b, d], batch_stats)`; in
       evaluation mode if the key is None.
-    variables: where the encoder starts: `params` and `batch_stats`.
+    variables: initial `params` and `batch_stats` of the encoder.
     train_images: uint8 `[n, h, w, c]`.
     train_labels: `[n]`.
     test_images: uint8 `[m, h, w, c]`.
     test_labels: `[m]`.
     classes: number of classes.
     epochs: of Adam.
-    seed: of the classifier's start, dropout and the order of the rows.
-    mesh: devices to share each batch, if they divide it.
+    seed: of the classifier's weights, dropout and the order of the rows.
+    mesh: devices; each batch is sharded over them if they divide it.
 
   References:
     Hjelm et al., `Deep InfoMax <https://arxiv.org/abs/1808.06670>`_, 2019,
@@ -74,15 +75,15 @@ def finetuned_shares(
     sharding=_sharding(mesh, min(BATCH, len(train_images))),
   )
   guess = _guess(encode, head)
-  found = []
+  results = []
   for trained in last_tenth(fitted, epochs):
     guessed = in_tiles(functools.partial(guess, *trained), test_images)
-    found.append(shares(test_labels, guessed, train_labels))
-  return mean_shares(found)
+    results.append(shares(test_labels, guessed, train_labels))
+  return mean_shares(results)
 
 
 def _loss(encode, head):
-  """Cross-entropy of the two networks, `fit`'s loss."""
+  """Returns the cross-entropy of the two networks, as a loss for `fit`."""
 
   def loss(params, stats, rows, key):
     encoder_key, head_key = jax.random.split(key)
@@ -102,7 +103,7 @@ def _loss(encode, head):
 
 
 def _guess(encode, head):
-  """`(params, stats, images [b, ...]) -> class [b]`, jitted."""
+  """Returns jitted `(params, stats, images [b, ...]) -> class [b]`."""
 
   @jax.jit
   def guess(params, stats, images):
@@ -116,27 +117,75 @@ def _guess(encode, head):
 
 
 def labeled_part(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
-  """Rows that keep their label: the same share of each class, at least one.
+  """Returns the rows that keep their label.
+
+  They are the same share of each class, at least one row.
 
   Args:
     labels: `[n]`.
     share: in (0, 1].
-    seed: of the choice.
+    seed: of the random choice.
 
   Returns:
     Sorted rows.
   """
   order = np.random.default_rng(seed).permutation(len(labels))
-  kept = []
+  parts = []
   for label in np.unique(labels):
     rows = order[labels[order] == label]
-    kept.append(rows[: max(1, round(share * len(rows)))])
-  return np.sort(np.concatenate(kept))
+    parts.append(rows[: max(1, round(share * len(rows)))])
+  return np.sort(np.concatenate(parts))
 
 
 def _sharding(mesh, batch):
-  """By row over the devices, or a copy on each where they do not divide."""
+  """Returns the sharding by row, or replicated if devices do not divide it."""
   if mesh is None:
     return None
   rows = jax.sharding.PartitionSpec("data" if batch % mesh.size == 0 else None)
   return jax.sharding.NamedSharding(mesh, rows)
+
+
+def protocol(options) -> Protocol:
+  name = f"finetune (encoder and mlp: {SETTINGS}, {options.epochs} epochs)"
+  return Protocol(
+    name, _finetuned(options, 1.0), frozenset({"labels", "images"})
+  )
+
+
+def semi_supervised(options) -> Protocol:
+  """Differs from the paper: its code adds the loss of pretraining."""
+  name = (
+    f"semi_supervised ({options.label_share:.3g} of the labels; encoder and "
+    f"mlp: {SETTINGS}, {options.epochs} epochs)"
+  )
+  run = _finetuned(options, options.label_share)
+  return Protocol(name, run, frozenset({"labels", "images"}))
+
+
+def _finetuned(options, share: float) -> Callable[[Case], dict]:
+  """Returns a `run` that also trains the encoder, separately for each task."""
+
+  def run(case):
+    def measure(task):
+      rows, test_rows = case.rows(task)
+      y = case.train.labels[task][rows]
+      part = labeled_part(y, share, case.seed)
+      return finetuned_shares(
+        case.encoder.apply,
+        case.encoder.variables,
+        case.train.images[rows][part],
+        y[part],
+        case.test.images[test_rows],
+        case.test.labels[task][test_rows],
+        classes=case.classes[task],
+        epochs=options.epochs,
+        seed=case.seed,
+        mesh=case.encoder.mesh,
+      )
+
+    if case.encoder is None:
+      return {}
+    results, notes = found_or_noted(case.classes, measure, "accuracy")
+    return results | notes
+
+  return run

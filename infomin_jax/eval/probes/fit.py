@@ -1,4 +1,4 @@
-"""Training small networks on rows in memory: probes, decoders, critics."""
+"""Trains small networks on rows in memory: probes, decoders and critics."""
 
 import collections
 import itertools
@@ -12,7 +12,7 @@ import optax
 # The published probes, decoders and discriminators share all of this.
 BATCH = 64
 RATE = 1e-4
-DROPS = (50, 100)  # epochs after which the rate is a tenth of what it was
+DROPS = (50, 100)  # epochs after which the learning rate is divided by 10
 ADAM = f"Adam {RATE:g}, x0.1 at {DROPS[0]} and {DROPS[1]}"
 
 
@@ -31,21 +31,22 @@ def fit(
 ) -> Iterator[tuple[Any, Any]]:
   """Minimizes a loss by Adam; yields `(params, stats)` after each epoch.
 
-  Rows come in a new order each epoch, without the last batch if it is not full.
-  Networks that are to be trained side by side have one more axis in `params`
-  and a loss that is their sum: Adam then moves each as if it were alone.
+  Each epoch has a new order of the rows. A last batch that is not full is
+  dropped. Several networks are trained at once if `params` have one more axis
+  and the loss is the sum of theirs. Adam is elementwise, so each network then
+  moves as if it were trained alone.
 
   Args:
     loss: `(params, stats, batch, key) -> (scalar, new stats)`.
-    params: what is trained.
-    stats: what else changes: batch statistics, averages.
+    params: parameters to train.
+    stats: other state, such as batch statistics or averages.
     rows: arrays `[n, ...]` by name, in host memory.
-    epochs: how often all rows are seen.
-    seed: of the orders and of the keys; `init_key` is apart from both.
-    batch: rows a step; all, if there are fewer.
+    epochs: number of passes over the rows.
+    seed: of the orders and the keys; `init_key` uses a key of its own.
+    batch: rows per step; all rows, if there are fewer.
     rate: the first learning rate.
-    drops: epochs after which it is a tenth.
-    sharding: where batches go; None is the default device.
+    drops: epochs after which the rate is divided by 10.
+    sharding: of the batches; None for the default device.
 
   References:
     Hjelm et al., `Deep InfoMax <https://arxiv.org/abs/1808.06670>`_, 2019;
@@ -75,12 +76,10 @@ def fit(
 
 
 def _make_step(loss, tx):
-  """One step of Adam, jitted; `numbers` are the seed and the step.
+  """Returns a jitted step of Adam; its `numbers` are the seed and the step."""
 
-  A step at a time, since XLA on a CPU is 40 times slower at convolutions in a
-  scan.
-  """
-
+  # One step per call, and no scan over steps: on a CPU, XLA runs convolutions
+  # in a scan 40 times slower.
   @jax.jit
   def step(state, rows, numbers):
     params, stats, opt_state = state
@@ -95,18 +94,18 @@ def _make_step(loss, tx):
 
 
 def init_key(seed: int) -> jax.Array:
-  """The key of initial parameters, which no step of `fit` uses."""
+  """Returns the key of initial parameters, which no step of `fit` uses."""
   return jax.random.fold_in(jax.random.key(seed), 0)
 
 
 def final(fitted: Iterator) -> tuple[Any, Any]:
-  """The last that `fit` gives."""
+  """Returns the last `(params, stats)` of `fit`."""
   (last,) = collections.deque(fitted, maxlen=1)
   return last
 
 
 def last_tenth(fitted: Iterator, epochs: int) -> Iterator:
-  """Returns what `fit` gives in its last tenth, at least once.
+  """Yields `(params, stats)` of the last tenth of the epochs, at least one.
 
   Published accuracies are means over the last 100 of 1000 epochs.
   """
@@ -114,18 +113,19 @@ def last_tenth(fitted: Iterator, epochs: int) -> Iterator:
 
 
 def in_tiles(fn: Callable, rows: np.ndarray, tile: int = 512) -> np.ndarray:
-  """`fn(rows)`, some rows at a time: `[n, ...] -> [n, ...]`.
+  """Returns `fn(rows)`, computed in tiles: `[n, ...] -> [n, ...]`.
 
   Args:
-    fn: treats each row alone, `[tile, ...] -> [tile, ...]`.
+    fn: function of each row alone, `[tile, ...] -> [tile, ...]`.
     rows: `[n, ...]`, in host memory.
-    tile: rows at once; the last tile is filled up, so there is one compilation.
+    tile: rows per call. The last tile is padded, so that one program is
+      compiled.
   """
   tile = min(tile, len(rows))
-  found = []
+  tiles = []
   for start in range(0, len(rows), tile):
     part = rows[start : start + tile]
     full = np.zeros((tile, *part.shape[1:]), part.dtype)
     full[: len(part)] = part
-    found.append(np.asarray(fn(full))[: len(part)])
-  return np.concatenate(found)
+    tiles.append(np.asarray(fn(full))[: len(part)])
+  return np.concatenate(tiles)

@@ -1,4 +1,4 @@
-"""Weighted k-nearest-neighbor classification by frozen features."""
+"""Weighted k-nearest-neighbor classification of frozen features."""
 
 import functools
 
@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from infomin_jax.critics import unit
+from infomin_jax.eval.probes.protocol import Protocol, each_task
 
-TILE = 256  # test rows at once: memory is TILE * n floats
-TIE = 1e-6  # cosines, or shares of votes, that differ by less are the same
+TILE = 256  # test rows per call, which needs memory for TILE * n floats
+TIE = 1e-6  # cosines, or votes relative to the most, that differ by less tie
 
 
 def knn_accuracy(
@@ -43,20 +44,20 @@ def knn_guesses(
   k: int,
   temperature: float,
 ) -> np.ndarray:
-  """Returns the class that wins the vote of each row's k nearest, `[m]`.
+  """Returns the class with the most votes of each row's k nearest, `[m]`.
 
-  Nearness is the cosine of the angle; each neighbor votes with
-  `exp(cosine / temperature)`. No tie depends on the order of the training rows
-  or on the number of a class. Rows that are equally near and more than the
-  places left share these places. Of classes with as many votes the one with the
-  nearest row wins; if that is a tie too, a draw by the number of the test row.
+  Neighbors are the rows with the highest cosine, and each votes with weight
+  `exp(cosine / temperature)`. The result does not depend on the order of the
+  training rows or of the classes. If rows tie for the last of the k places,
+  they share these places. If classes tie, the class with the nearest row wins.
+  If that is also a tie, a random draw seeded by the test row's number decides.
 
   Args:
     train_features: `[n, d]`.
     train_labels: `[n]`.
     test_features: `[m, d]`.
     classes: number of classes.
-    k: neighbors asked; all, if there are fewer.
+    k: number of neighbors; all rows, if there are fewer.
     temperature: of the votes, above 0.
 
   References:
@@ -71,11 +72,11 @@ def knn_guesses(
   for start in range(0, len(test_features), TILE):
     rows = np.zeros((TILE, bank.shape[1]), np.float32)
     chunk = test_features[start : start + TILE]
-    rows[: len(chunk)] = chunk  # one shape, so one compilation
-    # One more than are asked shows whether the last place is a tie.
-    found = _nearest(jnp.asarray(rows), bank, min(k + 1, len(labels)))
-    found = _vote(*found, known, classes, k, temperature)
-    guess, tied = (np.array(x)[: len(chunk)] for x in found)
+    rows[: len(chunk)] = chunk  # padded, so that one program is compiled
+    # The (k + 1)-th neighbor shows whether the last place is a tie.
+    result = _nearest(jnp.asarray(rows), bank, min(k + 1, len(labels)))
+    result = _vote(*result, known, classes, k, temperature)
+    guess, tied = (np.array(x)[: len(chunk)] for x in result)
     for i in np.flatnonzero(tied):
       cosine = np.asarray(_cosines(jnp.asarray(rows[i : i + 1]), bank))[0]
       guess[i] = _untied(cosine, labels, classes, k, temperature, start + i)
@@ -90,19 +91,19 @@ def _cosines(rows, bank):
 
 @functools.partial(jax.jit, static_argnames="k")
 def _nearest(rows, bank, k):
-  """Returns cosines and rows of the nearest, `[m, k]`.
-
-  A program of its own: XLA sorts all rows where one reads a part of top_k.
-  """
+  """Returns cosines and rows of the nearest, `[m, k]`."""
+  # A program of its own: if the same program slices the result of top_k, XLA
+  # sorts all rows instead.
   return jax.lax.top_k(_cosines(rows, bank), k)
 
 
 @functools.partial(jax.jit, static_argnames=("classes", "k"))
 def _vote(cosine, nearest, labels, classes, k, temperature):
-  """Returns the winning classes `[m]`, and whether a tie decides, `[m]`."""
+  """Returns the winning classes `[m]`, and whether there is a tie, `[m]`."""
   near = jnp.sum(cosine >= cosine[:, k - 1 : k] - TIE, axis=1)
   cosine, nearest = cosine[:, :k], nearest[:, :k]
-  # Compared with the nearest: else all votes vanish at a low temperature.
+  # Relative to the nearest row, since exp would overflow or underflow at a low
+  # temperature.
   weight = jnp.exp((cosine - cosine[:, :1]) / temperature)
   onehot = jax.nn.one_hot(labels[nearest], classes)  # [m, k, classes]
   votes = jnp.einsum("mk,mkc->mc", weight, onehot)
@@ -112,7 +113,7 @@ def _vote(cosine, nearest, labels, classes, k, temperature):
 
 
 def _untied(cosine, labels, classes, k, temperature, row) -> int:
-  """Returns the class of one test row with cosines `[n]`, where some tie."""
+  """Returns the class of one test row with ties, from its cosines `[n]`."""
   least = np.partition(cosine, -k)[-k]
   above = np.flatnonzero(cosine > least + TIE)
   last = np.flatnonzero(np.abs(cosine - least) <= TIE)
@@ -122,8 +123,21 @@ def _untied(cosine, labels, classes, k, temperature, row) -> int:
   share *= np.exp((least - cosine.max()) / temperature)
   votes = votes + share * np.bincount(labels[last], minlength=classes)
   winners = np.flatnonzero(votes >= votes.max() * (1 - TIE))
-  asked = np.concatenate([above, last])
-  nearest = np.array([cosine[asked][labels[asked] == c].max() for c in winners])
+  voters = np.concatenate([above, last])
+  nearest = np.array(
+    [cosine[voters][labels[voters] == c].max() for c in winners]
+  )
   winners = winners[nearest >= nearest.max() - TIE]
-  # Drawn, for taking turns would follow labels that do.
+  # A random draw: taking turns by row number could follow a pattern of the
+  # labels.
   return np.random.default_rng(row).choice(winners)
+
+
+def protocol(options) -> Protocol:
+  def measure(*split, classes, seed):
+    del seed
+    voting = dict(k=options.k, temperature=options.temperature)
+    return [knn_guesses(*split, classes=classes, **voting)]
+
+  name = f"knn (cosine, k={options.k}, t={options.temperature:g})"
+  return Protocol(name, each_task(measure))

@@ -1,4 +1,4 @@
-"""How many nats frozen features tell of a label: I(z; y), from below."""
+"""A lower bound on I(z; y), the information of features on a label, in nats."""
 
 from typing import NamedTuple
 
@@ -17,19 +17,20 @@ from infomin_jax.eval.probes.linear import (
 from infomin_jax.eval.probes.protocol import Case, Protocol, found_or_noted
 from infomin_jax.eval.probes.shares import NoProbe
 
-WEIGHTS = (*L2, 1e-1)  # few rows of many features need the last
-DRAWS = 500
-SHARPEST = 4.0  # what calibration may multiply the log ratio by
+WEIGHTS = (*L2, 1e-1)  # the last is for few rows with many features
+DRAWS = 500  # of the bootstrap
+SHARPEST = 4.0  # the largest factor that calibration may choose
 
 
 class LabelInformation(NamedTuple):
-  """A lower bound on I(z; y), nats.
+  """A lower bound on I(z; y), in nats.
 
   Attributes:
-    nats: the value; chance can bring it a little below 0.
-    low: of its 95 % interval over test rows, the classifier held fixed.
-    high: of the same; no limit to the information itself.
-    ceiling: H(y) of the test labels, the most there is to know.
+    nats: the value; it can be slightly below 0 by chance.
+    low: lower end of the bound's 95 % interval over test rows, with the
+      classifier fixed.
+    high: upper end of that interval; not an upper bound on I(z; y).
+    ceiling: H(y) of the test labels, the largest possible value.
   """
 
   nats: float
@@ -39,7 +40,7 @@ class LabelInformation(NamedTuple):
 
 
 def protocol(options) -> Protocol:
-  """`label_information` of each task."""
+  """Returns the protocol that computes `label_information` of each task."""
 
   def run(case: Case) -> dict:
     def measure(task):
@@ -56,8 +57,8 @@ def protocol(options) -> Protocol:
       named = bound._asdict().items()
       return {f"I(z; y), {name}": value for name, value in named}
 
-    found, notes = found_or_noted(case.classes, measure, "I(z; y), nats")
-    return found | notes
+    bounds, notes = found_or_noted(case.classes, measure, "I(z; y), nats")
+    return bounds | notes
 
   name = (
     f"label_information (H(y) less test cross-entropy of logistic regression, "
@@ -76,16 +77,18 @@ def label_information(
   iterations: int,
   seed: int = 0,
 ) -> LabelInformation:
-  """H(y) less the cross-entropy of a classifier on test rows.
+  """Returns H(y) minus a classifier's cross-entropy on test rows, in nats.
 
-  In expectation below I(z; y), by what the classifier's probabilities miss:
-  `KL(p(y | z) | q(y | z))`, and because the entropy of test labels is below
-  that of y. The classifier is multinomial logistic regression on standardized
-  features. A tenth of the training rows select its L2 weight. How often each
-  class is there, and one factor on its log ratios `log q(y | z) / p(y)`, are
-  found on one half of the test rows for the other: so that it is not too sure
-  and, where it has learned nothing that holds there, as good as knowing no
-  features.
+  In expectation this is below I(z; y). One gap is `KL(p(y | z) | q(y | z))`, by
+  which the classifier's probabilities are wrong. The other is that the
+  empirical entropy of test labels is biased downward.
+
+  The classifier is multinomial logistic regression on standardized features. A
+  tenth of the training rows selects its L2 weight. One half of the test rows
+  gives the class frequencies and one factor on the log ratios
+  `log q(y | z) / p(y)` for the other half. This calibration corrects
+  overconfidence. If the classifier learned nothing that holds on test rows, the
+  factor 0 removes its influence.
 
   Args:
     train_features: `[n, d]`.
@@ -97,8 +100,8 @@ def label_information(
     seed: of the splits of training and of test rows, and of the bootstrap.
 
   Raises:
-    NoProbe: fewer than 20 training rows, or those of training or of testing
-      are all of one class.
+    NoProbe: there are fewer than 20 training rows, or all training rows or all
+      test rows are of one class.
   """
   check_rows(train_labels)
   x, test_x = standardized(train_features, test_features)
@@ -115,7 +118,7 @@ def label_information(
     ratio = _log_ratios(model, x[selecting], prior)
     _, least = _calibrated(ratio, prior, y[selecting])
     fitted.append((least, model))
-  _, model = min(fitted, key=lambda found: found[0])
+  _, model = min(fitted, key=lambda pair: pair[0])
   ratio = _log_ratios(model, test_x, prior)
   nats = np.empty(len(test_y))
   halves = np.array_split(rng.permutation(len(test_y)), 2)
@@ -127,12 +130,13 @@ def label_information(
 
 
 def _prior(labels, classes: int) -> np.ndarray:
-  """`log p(y)`, `[classes]`: with one more of each, so that none is 0."""
+  """Returns `log p(y)`, `[classes]`, with one added to each count."""
+  # The added one keeps log p finite for a class that does not occur.
   return log_softmax(np.log(np.bincount(labels, minlength=classes) + 1))
 
 
 def _calibrated(ratio, prior, labels) -> tuple[float, float]:
-  """The best factor on log ratios, and the cross-entropy that it gives."""
+  """Returns the best factor on log ratios, and its mean cross-entropy."""
   best = minimize_scalar(
     lambda factor: _nats(factor, ratio, prior, labels).mean(),
     bounds=(0, SHARPEST),
@@ -142,12 +146,12 @@ def _calibrated(ratio, prior, labels) -> tuple[float, float]:
 
 
 def _log_ratios(model, x, prior) -> np.ndarray:
-  """`log q(y | z) / p(y)` but for a term of z, `[m, classes]`.
+  """Returns `log q(y | z) / p(y)` up to a function of z, `[m, classes]`.
 
-  0 for classes that the model never saw.
+  It is 0 for classes without a training row.
   """
   logits = model.decision_function(x)
-  if logits.ndim == 1:  # of two classes, only the second's
+  if logits.ndim == 1:  # for two classes, scikit-learn gives one column
     logits = np.stack([np.zeros_like(logits), logits], axis=1)
   ratio = np.zeros((len(x), len(prior)))
   ratio[:, model.classes_] = log_softmax(logits, 1) - prior[model.classes_]
@@ -155,20 +159,21 @@ def _log_ratios(model, x, prior) -> np.ndarray:
 
 
 def _nats(factor, ratio, prior, labels) -> np.ndarray:
-  """Cross-entropy of each row, `[m]`."""
+  """Returns the cross-entropy of each row, `[m]`."""
   log_q = log_softmax(prior + factor * ratio, axis=1)
   return -log_q[np.arange(len(labels)), labels]
 
 
 def _interval(nats, labels, rng) -> LabelInformation:
-  """The bound and its bootstrap interval, from cross-entropies `[m]`."""
+  """Returns the bound and its bootstrap interval, from entropies `[m]`."""
   ceiling = entropy(np.bincount(labels))
   value = ceiling - nats.mean()
   draws = []
   for _ in range(DRAWS):
     rows = rng.integers(len(nats), size=len(nats))
     draws.append(entropy(np.bincount(labels[rows])) - nats[rows].mean())
-  # The entropy of a resample is biased downwards once more.
+  # Resampling adds another downward bias of the entropy, so the draws are
+  # centered on the value.
   draws = np.array(draws) + value - np.mean(draws)
   low, high = np.percentile(draws, (2.5, 97.5))
   return LabelInformation(*map(float, (value, low, high, ceiling)))

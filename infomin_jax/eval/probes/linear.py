@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from infomin_jax.eval.probes.protocol import Protocol, each_task
 from infomin_jax.eval.probes.shares import NoProbe
 
 # The L2 weights that the selection split chooses from.
@@ -43,8 +44,8 @@ def linear_guesses(
   """Returns test classes by multinomial logistic regression, `[m]`.
 
   Features are standardized with the training set's mean and std. The loss is
-  mean cross-entropy + L2 / 2 |kernel|^2; the L2 weight is the best of `L2` on
-  a tenth of the training set, and the classifier is then fitted to all of it.
+  mean cross-entropy + L2 / 2 |kernel|^2. A tenth of the training set selects
+  the L2 weight from `L2`. The classifier is then fitted to the whole set.
 
   Args:
     train_features: `[n, d]`.
@@ -73,10 +74,10 @@ def linear_guesses(
 def selection_split(
   labels: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns a random tenth of the rows, which select, and those to fit.
+  """Returns a random tenth of the rows, for selection, and the rest, to fit.
 
-  These are the others. Where they are all of one class, the rare ones of the
-  tenth are fitted too.
+  If all of the rest are of one class, rows of other classes in the tenth are
+  added to it.
 
   Args:
     labels: `[n]`, of 2 classes or more.
@@ -94,13 +95,17 @@ def selection_split(
 def standardized(
   train: np.ndarray, test: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Both by the mean and std of the training features, `[n, d]`, `[m, d]`."""
+  """Standardizes `[n, d]` and `[m, d]` by the training set's mean and std."""
   mean, std = train.mean(0), np.maximum(train.std(0), 1e-6)
   return (train - mean) / std, (test - mean) / std
 
 
 def check_rows(labels: np.ndarray) -> None:
-  """NoProbe if training labels `[n]` are too few to select a probe by."""
+  """Checks that training labels `[n]` are enough to select a probe.
+
+  Raises:
+    NoProbe: there are fewer than 20 labels, or fewer than 2 classes.
+  """
   if len(labels) < 20 or len(np.unique(labels)) < 2:
     raise NoProbe(
       "A linear probe needs at least 20 training images of at least 2 classes; "
@@ -109,17 +114,30 @@ def check_rows(labels: np.ndarray) -> None:
 
 
 def fit_logistic(x, y, l2: float, iterations: int) -> LogisticRegression:
-  """Multinomial logistic regression; mean cross-entropy + l2 / 2 |kernel|^2.
+  """Fits multinomial logistic regression.
+
+  The loss is mean cross-entropy + l2 / 2 |kernel|^2.
 
   Args:
     x: `[n, d]`.
     y: `[n]`.
-    l2: the weight.
+    l2: weight of the penalty.
     iterations: of L-BFGS, at most.
   """
+  # scikit-learn weights the sum of cross-entropies by C, hence 1 / (l2 n).
   model = LogisticRegression(C=1 / (l2 * len(x)), max_iter=iterations)
   with warnings.catch_warnings():
-    # The number of iterations is part of the protocol.
+    # The number of iterations is part of the protocol, so stopping early is
+    # not a fault.
     warnings.simplefilter("ignore", ConvergenceWarning)
     warnings.filterwarnings("ignore", "The number of unique classes")
     return model.fit(x, y)
+
+
+def protocol(options) -> Protocol:
+  def measure(*split, classes, seed):
+    del classes
+    return [linear_guesses(*split, iterations=options.iterations, seed=seed)]
+
+  name = f"linear (standardised, L-BFGS {options.iterations}, L2 selected)"
+  return Protocol(name, each_task(measure))

@@ -1,4 +1,4 @@
-"""Where the object is, told linearly from frozen features."""
+"""Localization: a linear guess of an object's place from frozen features."""
 
 import numpy as np
 from sklearn.linear_model import RidgeCV
@@ -6,21 +6,21 @@ from sklearn.linear_model import RidgeCV
 from infomin_jax.eval.probes.linear import standardized
 from infomin_jax.eval.probes.protocol import Protocol
 
-# Penalties of the squared weights, of which leave-one-out chooses.
+# L2 penalties of the weights; leave-one-out error selects one.
 PENALTIES = np.logspace(-2, 4, 7)
 TASK = "place"
 
 
 def protocol(options) -> Protocol:
-  """The distance from the object's place, of a set whose records have one."""
+  """Measures the distance from the object's place, if records have one."""
   del options
   name = "localisation (standardised, least squares, L2 selected)"
 
   def run(case):
-    found = mean_distance(
+    distance = mean_distance(
       case.train.x, case.train.places, case.test.x, case.test.places
     )
-    return {TASK: {"distance, pixels": found}}
+    return {TASK: {"distance, pixels": distance}}
 
   return Protocol(name, run, frozenset({"places"}))
 
@@ -31,7 +31,7 @@ def mean_distance(
   test_features: np.ndarray,
   test_places: np.ndarray,
 ) -> float:
-  """Mean distance of a linear guess from the true place, in pixels.
+  """Returns the mean distance of a linear guess from the place, in pixels.
 
   Args:
     train_features: `[n, d]`.

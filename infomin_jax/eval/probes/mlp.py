@@ -1,4 +1,4 @@
-"""The 200-unit classifier on frozen features, several tasks side by side."""
+"""The 200-unit classifier on frozen features, for several tasks at once."""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -11,10 +11,17 @@ import numpy as np
 import optax
 
 from infomin_jax.encoders.convnet import Output
-from infomin_jax.eval.probes.fit import fit, in_tiles, init_key, last_tenth
+from infomin_jax.eval.probes.fit import (
+  ADAM,
+  BATCH,
+  fit,
+  in_tiles,
+  init_key,
+  last_tenth,
+)
+from infomin_jax.eval.probes.protocol import Protocol
 from infomin_jax.eval.probes.shares import (
   Value,
-  balanced_error,
   known,
   mean_shares,
   shares,
@@ -22,6 +29,7 @@ from infomin_jax.eval.probes.shares import (
 
 UNITS = 200
 DROPOUT = 0.1
+SETTINGS = f"{UNITS} units, dropout {DROPOUT:g}, batch {BATCH}, {ADAM}"
 
 
 class MLPProbe(nn.Module):
@@ -62,18 +70,19 @@ def mlp_shares(
 ) -> list[dict[str, Value]]:
   """Returns the test `shares` of `MLPProbe` on p tasks.
 
-  The mean over the last tenth of the epochs, as published; none is chosen.
+  They are means over the last tenth of the epochs, as published. No epoch is
+  selected.
 
   Args:
     train_features: `[n, d]`.
-    train_labels: `[n, p]`; a negative one is unknown and counts for nothing.
+    train_labels: `[n, p]`; negative labels are unknown and ignored.
     test_features: `[m, d]`.
-    test_labels: `[m, p]`, of which the same holds.
-    classes: of each task.
+    test_labels: `[m, p]`; negative labels are unknown and ignored.
+    classes: number of classes of each task.
     epochs: of Adam (published: 1000).
     seed: of initial parameters, dropout and the order of the rows.
   """
-  found = guesses(
+  epoch_guesses = guesses(
     train_features,
     train_labels,
     test_features,
@@ -82,60 +91,12 @@ def mlp_shares(
     seed=seed,
   )
   rows = [known(y) for y in test_labels.T]
-  seen = [y[known(y)] for y in train_labels.T]
+  fitted = [y[known(y)] for y in train_labels.T]
   each = [
-    [shares(test_labels[r, i], g[r, i], seen[i]) for i, r in enumerate(rows)]
-    for g in found
+    [shares(test_labels[r, i], g[r, i], fitted[i]) for i, r in enumerate(rows)]
+    for g in epoch_guesses
   ]
   return [mean_shares(of_task) for of_task in zip(*each, strict=True)]
-
-
-def attribute_errors(
-  train_features: np.ndarray,
-  train_labels: np.ndarray,
-  test_features: np.ndarray,
-  test_labels: np.ndarray,
-  *,
-  epochs: int,
-  seed: int = 0,
-) -> np.ndarray:
-  """Class-balanced test errors of `MLPProbe` on a attributes, `[a]` in [0, 1].
-
-  The error is the mean of those of the two classes, so a guess that ignores the
-  image has 0.5, however rare the attribute. In training the classes weigh the
-  same.
-
-  Differs from the paper: it reports such errors on CelebA without saying which
-  classifier made them.
-
-  Args:
-    train_features: `[n, d]`.
-    train_labels: 0 or 1, `[n, a]`; a negative one is unknown.
-    test_features: `[m, d]`.
-    test_labels: 0 or 1, `[m, a]`; a negative one is unknown.
-    epochs: of Adam.
-    seed: of initial parameters, dropout and the order of the rows.
-
-  References:
-    Hjelm et al., `Deep InfoMax <https://arxiv.org/abs/1808.06670>`_, 2019,
-    appendix.
-  """
-  count = train_labels.shape[1]
-  found = guesses(
-    train_features,
-    train_labels,
-    test_features,
-    classes=[2] * count,
-    epochs=epochs,
-    seed=seed,
-    balanced=True,
-  )
-  rows = [known(y) for y in test_labels.T]
-  errors = [
-    [balanced_error(test_labels[r, i], g[r, i]) for i, r in enumerate(rows)]
-    for g in found
-  ]
-  return np.mean(errors, axis=0)
 
 
 def guesses(
@@ -148,10 +109,10 @@ def guesses(
   seed: int,
   balanced: bool = False,
 ) -> Iterator[np.ndarray]:
-  """Guessed test classes `[m, p]` after each epoch of the last tenth.
+  """Yields guessed test classes `[m, p]` after each epoch of the last tenth.
 
-  Args as those of `mlp_accuracies`, and
-    balanced: whether the classes of a task weigh the same in its loss.
+  Arguments are those of `mlp_shares`, and `balanced`: whether all classes of a
+  task have equal weight in its loss.
   """
   limits = jnp.asarray(classes)
   probe = MLPProbe(max(classes))
@@ -174,6 +135,7 @@ def guesses(
     variables["batch_stats"],
     {
       "x": train_features,
+      # Unknown labels have weight 0, but must still be valid class indices.
       "labels": np.maximum(train_labels, 0),
       "weights": weights,
     },
@@ -186,7 +148,7 @@ def guesses(
 
 
 def _loss_of_all(probe, limits):
-  """The summed loss of p probes, whose variables have a leading axis p."""
+  """Returns the summed loss of p probes; variables have a first axis p."""
 
   def one(params, stats, labels, weights, limit, x, key):
     logits, moved = probe.apply(
@@ -215,7 +177,8 @@ def _loss_of_all(probe, limits):
 
 
 def within(logits: jax.Array, limit: jax.Array) -> jax.Array:
-  """Logits `[b, c]`, impossible (-inf) from class `limit` on."""
+  """Sets the logits `[b, c]` of classes from `limit` on to -inf."""
+  # Tasks of fewer classes share one array of the largest number of classes.
   possible = jnp.arange(logits.shape[1]) < limit
   return jnp.where(possible[None], logits, -jnp.inf)
 
@@ -226,15 +189,32 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def _even(labels):
-  """Returns weights of mean 1, `[n]`: 0 of unknown labels, else the same."""
+  """Returns weights of mean 1, `[n]`: equal, but 0 for unknown labels."""
   return ((labels >= 0) / np.mean(labels >= 0)).astype(np.float32)
 
 
 def _balance(labels):
-  """Returns weights of mean 1, `[n]`, of equal sum for each known class."""
+  """Returns weights of mean 1, `[n]`, with equal sums over known classes."""
   present, place, counts = np.unique(
     labels, return_inverse=True, return_counts=True
   )
   known_classes = present >= 0
   each = len(labels) / (np.sum(known_classes) * counts)
   return np.where(known_classes, each, 0)[place].astype(np.float32)
+
+
+def protocol(options) -> Protocol:
+  def run(case):
+    ready, notes = case.possible(case.classes)
+    if not ready:
+      return notes
+    scores = mlp_shares(
+      *case.train.stacked(ready),
+      *case.test.stacked(ready),
+      classes=[case.classes[task] for task in ready],
+      epochs=options.epochs,
+      seed=case.seed,
+    )
+    return dict(zip(ready, scores, strict=True)) | notes
+
+  return Protocol(f"mlp ({SETTINGS}, {options.epochs} epochs)", run)

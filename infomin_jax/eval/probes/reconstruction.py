@@ -1,4 +1,4 @@
-"""How much of an image its features keep: a decoder, scored by SSIM."""
+"""Reconstruction of images from features by a decoder, scored by SSIM."""
 
 import functools
 
@@ -7,7 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from infomin_jax.encoders.decoder import Reconstructor
-from infomin_jax.eval.probes.fit import final, fit, in_tiles, init_key
+from infomin_jax.eval.probes.fit import (
+  ADAM,
+  BATCH,
+  final,
+  fit,
+  in_tiles,
+  init_key,
+)
+from infomin_jax.eval.probes.protocol import IMAGES, Protocol
 from infomin_jax.eval.probes.ssim import ms_ssim, published_ssim, scales, ssim
 
 
@@ -21,9 +29,9 @@ def reconstruction_scores(
   seed: int = 0,
   width: int = 64,
 ) -> dict[str, float]:
-  """Similarity of test images and what a decoder makes of their features.
+  """Returns the similarity of test images and their reconstructions.
 
-  `Reconstructor` is trained to the least squared error on images in [-1, 1].
+  A `Reconstructor` is trained by squared error on images in [-1, 1].
 
   Args:
     train_features: `[n, d]`.
@@ -32,12 +40,14 @@ def reconstruction_scores(
     test_images: uint8 `[m, s, s, c]`.
     epochs: of Adam.
     seed: of initial parameters and the order of the rows.
-    width: of the decoder, its channels next to the image (published: 64).
+    width: number of channels of the decoder's last hidden layer (published:
+      64).
 
   Returns:
-    Means over the test images, at most 1: `ssim (published as MS-SSIM)`, which
-    has one scale and the constants of another range; `ssim`, with its own; and
-    `ms_ssim (s scales)`, as many as such images have.
+    Means over the test images, at most 1. `ssim (published as MS-SSIM)` has one
+    scale and the constants of a range of 1. `ssim` has the constants of the
+    true range of 2. `ms_ssim (s scales)` has as many scales as the images
+    allow.
 
   References:
     Hjelm et al., `Deep InfoMax <https://arxiv.org/abs/1808.06670>`_, 2019,
@@ -63,8 +73,8 @@ def reconstruction_scores(
   decode = jax.jit(functools.partial(decoder.apply, train=False))
   decoded = in_tiles(functools.partial(decode, variables), test_features)
   names = ("ssim (published as MS-SSIM)", "ssim", f"ms_ssim ({count} scales)")
-  found = similarities(decoded, test_images)
-  return dict(zip(names, (float(x) for x in found.mean(0)), strict=True))
+  values = similarities(decoded, test_images)
+  return dict(zip(names, (float(x) for x in values.mean(0)), strict=True))
 
 
 def _squared_error(decoder):
@@ -83,7 +93,7 @@ def _squared_error(decoder):
 
 
 def similarities(decoded: np.ndarray, images: np.ndarray) -> np.ndarray:
-  """The three similarities of each pair of images, `[m, 3]`.
+  """Returns the three similarities of each pair of images, `[m, 3]`.
 
   Args:
     decoded: in [-1, 1], `[m, h, w, c]`.
@@ -93,17 +103,34 @@ def similarities(decoded: np.ndarray, images: np.ndarray) -> np.ndarray:
   @jax.jit
   def compare(pairs):
     x, y = pairs[:, 0], pairs[:, 1]
-    found = (
+    values = (
       published_ssim(x, y),
       ssim(x, y, data_range=2.0),
       ms_ssim(x, y, data_range=2.0),
     )
-    return jnp.stack(found, axis=1)
+    return jnp.stack(values, axis=1)
 
   pairs = np.stack([decoded, np.asarray(spread(images))], axis=1)
   return in_tiles(compare, pairs, tile=128)
 
 
 def spread(images: jax.Array | np.ndarray) -> jax.Array:
-  """uint8 pixels as float32 in [-1, 1]."""
+  """Converts uint8 pixels to float32 in [-1, 1]."""
   return jnp.asarray(images, jnp.float32) / 127.5 - 1
+
+
+def protocol(options) -> Protocol:
+  def run(case):
+    scores = reconstruction_scores(
+      *case.with_images(),
+      epochs=options.epochs,
+      seed=case.seed,
+      width=options.decoder_width,
+    )
+    return {IMAGES: scores}
+
+  name = (
+    f"reconstruction (decoder of width {options.decoder_width}, squared error, "
+    f"batch {BATCH}, {ADAM}, {options.epochs} epochs)"
+  )
+  return Protocol(name, run, frozenset({"images"}))

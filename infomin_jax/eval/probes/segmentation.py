@@ -20,14 +20,14 @@ TASK = "mask"
 
 
 def protocol(options) -> Protocol:
-  """Segmentation from each tap that is a map; nothing of the others."""
+  """Segments images from each tap that is a map; other taps get no result."""
   epochs = options.epochs
   drops = _drops(epochs)
 
   def run(case):
     if case.train.map is None:
       return {}
-    found = segmentation_scores(
+    scores = segmentation_scores(
       case.train.map,
       case.train.masks,
       case.test.map,
@@ -35,7 +35,7 @@ def protocol(options) -> Protocol:
       epochs=epochs,
       seed=case.seed,
     )
-    return {TASK: found}
+    return {TASK: scores}
 
   name = (
     f"segmentation (1x1 on standardised map, bilinear, batch {BATCH}, Adam "
@@ -45,7 +45,7 @@ def protocol(options) -> Protocol:
 
 
 def _drops(epochs: int) -> tuple[int, int]:
-  """Half and three quarters of the epochs, rounded up."""
+  """Returns half and three quarters of the epochs, rounded up."""
   return -(-epochs // 2), -(-3 * epochs // 4)
 
 
@@ -58,12 +58,12 @@ def segmentation_scores(
   epochs: int,
   seed: int = 0,
 ) -> dict[str, float]:
-  """Scores one linear layer by its classes of pixels, in [0, 1].
+  """Trains a linear classifier of pixels; returns its scores in [0, 1].
 
-  Its logits at each place of the map are brought to the mask's size by bilinear
-  interpolation; the loss is the cross-entropy of pixels. Channels are
+  Logits at each place of the map are resized to the mask by bilinear
+  interpolation. The loss is the cross-entropy of pixels. Channels are
   standardized with the training set's mean and std. Pixels of class 255 (void)
-  do not count.
+  are ignored.
 
   Differs from the paper: its decoder for NYU-V2 is not published.
 
@@ -76,11 +76,11 @@ def segmentation_scores(
     seed: of the initial weights and the order of the rows.
 
   Returns:
-    `mean_iou`, the mean over classes that occur, in the test masks or in what
-    is guessed of them, of intersection over union; and `pixel_accuracy`.
+    `mean_iou`, the mean intersection over union of the classes that occur in
+    the test masks or in their guesses, and `pixel_accuracy`.
 
   Raises:
-    UserError: a set without a pixel that counts.
+    UserError: all pixels of a set are void.
 
   References:
     Tian et al., `What Makes for Good Views
@@ -112,28 +112,29 @@ def segmentation_scores(
 
 
 def _classes(masks: np.ndarray, name: str) -> int:
-  """The number of classes: one more than the highest that is not void."""
+  """Returns the number of classes: one more than the highest, without void."""
   if np.all(masks == VOID):
     raise UserError(
-      f"All pixels of the {name} masks are {VOID}, which does not count: "
-      "classes are expected to be 0, 1, ..."
+      f"All pixels of the {name} masks are {VOID}, which is ignored: expected "
+      "classes 0, 1, ..."
     )
   return 1 + int(np.max(masks, where=masks != VOID, initial=0))
 
 
 def pixel_logits(head, mean, std, size, params, maps) -> jax.Array:
-  """`[b, h, w, c]` to `[b, *size, classes]`."""
+  """Returns logits of pixels, `[b, *size, classes]`, of maps `[b, h, w, c]`."""
   at_places: Any = head.apply(params, (maps - mean) / std)
   shape = (len(maps), *size, head.dim)
   return jax.image.resize(at_places, shape, "bilinear")
 
 
 def pixel_loss(logits):
-  """Cross-entropy of the pixels that count, `fit`'s loss."""
+  """Returns the cross-entropy of pixels that are not void, a loss for `fit`."""
 
   def loss(params, stats, rows, key):
     del key
     counts = rows["masks"] != VOID
+    # Void would be an index out of range. Its class 0 is masked out below.
     classes = jnp.where(counts, rows["masks"], 0)
     nats = cross_entropy(logits(params, rows["maps"]), classes.astype(int))
     total = jnp.sum(nats, where=counts)
@@ -145,18 +146,18 @@ def pixel_loss(logits):
 def confusion(
   masks: np.ndarray, guessed: np.ndarray, classes: int
 ) -> np.ndarray:
-  """Counts pixels of class i that were guessed to be j, `[classes, classes]`.
+  """Counts pixels by class and guess, without void, `[classes, classes]`.
 
-  Void pixels are left out.
+  Rows i are true classes, columns j are guesses.
   """
   counts = masks != VOID
   pairs = masks[counts].astype(int) * classes + guessed[counts]
-  found = np.bincount(pairs, minlength=classes**2)
-  return found.reshape(classes, classes)
+  totals = np.bincount(pairs, minlength=classes**2)
+  return totals.reshape(classes, classes)
 
 
 def mean_iou(counts: np.ndarray) -> float:
-  """Mean intersection over union of the classes that occur or are guessed."""
+  """Returns the mean IoU of the classes that occur or are guessed."""
   both = np.diagonal(counts)
   either = counts.sum(0) + counts.sum(1) - both
   return float(np.mean(both[either > 0] / either[either > 0]))

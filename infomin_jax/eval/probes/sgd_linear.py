@@ -1,4 +1,4 @@
-"""The linear classifiers of ImageNet's tables: SGD on augmented images."""
+"""Linear classifiers as in published ImageNet tables: SGD, augmented images."""
 
 import dataclasses
 import functools
@@ -21,20 +21,21 @@ from infomin_jax.eval.probes.protocol import (
 from infomin_jax.eval.probes.shares import Value, known, shares
 from infomin_jax.objectives.targets import labeled_cross_entropy
 
-RATE = 30.0  # of a batch of 256; other batches' is in proportion
+RATE = 30.0  # for a batch of 256; proportional to the batch size
 MOMENTUM = 0.9
 TOP = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-  """How a linear classifier is trained; the published one by default.
+  """Settings of a linear classifier's training; the published ones by default.
 
   Attributes:
-    views: of each training image, options of `make_views`.
-    at: shares of the epochs after which the rate drops.
-    factor: what a drop multiplies the rate by.
-    cosine: fall to the same last rate along half a cosine instead.
+    views: options of `make_views` for each training image.
+    at: fractions of the epochs after which the rate drops.
+    factor: factor of the rate at each drop.
+    cosine: whether the rate falls to the same last rate along half a cosine
+      instead.
 
   References:
     Tian et al., `What Makes for Good Views
@@ -51,10 +52,10 @@ class Recipe:
   cosine: bool = False
 
   def rates(self, rate: float, epochs: int) -> np.ndarray:
-    """Learning rate of each epoch, `[epochs]`, from the first one's."""
+    """Returns the learning rate of each epoch, `[epochs]`, from the first."""
     epoch = np.arange(epochs)
     if self.cosine:
-      # The authors' first epoch is number 1.
+      # `+ 1`, since the authors count epochs from 1.
       low = rate * self.factor ** len(self.at)
       share = (1 + np.cos(np.pi * (epoch + 1) / epochs)) / 2
       return low + (rate - low) * share
@@ -65,7 +66,8 @@ class Recipe:
 RANDAUGMENT = {"name": "randaugment", "crop_scale": (0.2, 1.0)}
 MOCO = {"name": "crop", "crop_scale": (0.08, 1.0)}
 
-# Differs from MoCo: its classifier starts from N(0, 0.01), here PyTorch's way.
+# Differs from the paper: MoCo's classifier is initialized from N(0, 0.01), ours
+# as PyTorch does by default.
 RECIPES = {
   "imagenet_linear": Recipe(),
   "imagenet_linear_cosine": Recipe(cosine=True),
@@ -75,11 +77,11 @@ RECIPES = {
 
 
 def protocol(name: str, options) -> Protocol:
-  """The protocol of one of `RECIPES`.
+  """Returns the protocol of one of `RECIPES`.
 
   Args:
-    name: of the recipe.
-    options: `config.evaluate`: batch size, epochs, number of images.
+    name: name of the recipe.
+    options: `config.evaluate`, for batch size, epochs and number of images.
   """
   recipe, batch, epochs = RECIPES[name], options.batch_size, options.epochs
   rates = recipe.rates(RATE * batch / 256, epochs)
@@ -90,7 +92,7 @@ def protocol(name: str, options) -> Protocol:
     ready, notes = case.possible(case.classes, reads_train=False)
     if not ready:
       return notes
-    found = top_accuracies(
+    results = top_accuracies(
       case.augmented(recipe.views, epochs),
       case.test.x,
       case.test.labels,
@@ -98,7 +100,7 @@ def protocol(name: str, options) -> Protocol:
       rates=rates,
       seed=case.seed,
     )
-    return found | notes
+    return results | notes
 
   after = ", ".join(str(round(share * epochs)) for share in recipe.at)
   fall = f"x{recipe.factor:g} after {after}"
@@ -125,21 +127,21 @@ def top_accuracies(
   """Returns test `shares` of linear classifiers of all tasks.
 
   Args:
-    batches: training features, each image's anew every epoch; a negative label
-      is unknown and counts for nothing.
+    batches: training features, augmented again every epoch. Negative labels are
+      unknown and ignored.
     test_features: `[m, d]`.
-    test_labels: of each task, `[m]`, of which the same holds.
-    classes: how many, of each task.
+    test_labels: of each task, `[m]`; negative labels are unknown and ignored.
+    classes: number of classes of each task.
     rates: learning rate of each epoch.
     seed: of the initial weights.
 
   Returns:
-    Of each task its shares, and `accuracy, top 5` where there are more
-    classes: how often the right one is among the 5 likeliest.
+    `shares` of each task. With more than 5 classes there is also `accuracy, top
+    5`, how often the true class is among the 5 likeliest.
   """
-  seen: dict[str, list] = {task: [] for task in classes}
+  epoch_labels: dict[str, list] = {task: [] for task in classes}
   heads = fit_heads(
-    _noted(batches, seen),
+    _with_recorded_labels(batches, epoch_labels),
     test_features.shape[1],
     classes=classes,
     rates=rates,
@@ -147,24 +149,24 @@ def top_accuracies(
   )
 
   def measure(task):
-    y = np.concatenate(seen[task])
+    y = np.concatenate(epoch_labels[task])
     y, rows = y[known(y)], known(test_labels[task])
     test_y, count = test_labels[task][rows], classes[task]
     check_classes(y, test_y)
     guess = functools.partial(_likeliest, Output(count), heads[task])
     likeliest = in_tiles(guess, test_features)[rows]
-    found = shares(test_y, likeliest[:, 0], y)
+    scores = shares(test_y, likeliest[:, 0], y)
     if count > TOP:
       hits = likeliest == test_y[:, None]
-      found[f"accuracy, top {TOP}"] = float(hits.any(axis=1).mean())
-    return found
+      scores[f"accuracy, top {TOP}"] = float(hits.any(axis=1).mean())
+    return scores
 
-  found, notes = found_or_noted(classes, measure, "accuracy")
-  return found | notes
+  results, notes = found_or_noted(classes, measure, "accuracy")
+  return results | notes
 
 
-def _noted(batches, seen):
-  """Yields the batches; keeps the labels of the first epoch by task."""
+def _with_recorded_labels(batches, seen):
+  """Yields the batches; appends the labels of the first epoch to `seen`."""
   for batch in batches:
     if batch.epoch == 0:
       for task, labels in seen.items():
@@ -180,10 +182,9 @@ def fit_heads(
   rates: np.ndarray,
   seed: int,
 ) -> dict[str, Any]:
-  """Parameters of one `Output` a task, side by side on the same features.
+  """Returns the parameters of one `Output` per task, trained on one stream.
 
-  Args as those of `top_accuracies`, and
-    dim: of the features, d.
+  Arguments are those of `top_accuracies`, and `dim`, the number of features d.
   """
   heads = {task: Output(count) for task, count in classes.items()}
   keys = jax.random.split(init_key(seed), len(heads))
@@ -194,13 +195,14 @@ def fit_heads(
   momentum = optax.trace(MOMENTUM)
 
   def loss(params, x, labels):
-    # A sum: each classifier then moves as if it were alone.
+    # A sum, not a mean: each classifier then moves as if it were alone.
     total = jnp.float32(0)
     for task, head in heads.items():
       logits: Any = head.apply({"params": params[task]}, x)
       total = total + labeled_cross_entropy(logits, labels[task])
     return total
 
+  # The rate is an argument, so that another one needs no compilation.
   @jax.jit
   def step(params, trace, x, labels, rate):
     grads = jax.grad(loss)(params, x, labels)
@@ -215,7 +217,7 @@ def fit_heads(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _likeliest(head, params, x):
-  """The 5 likeliest classes, or all if there are fewer: int `[b, 5]`."""
+  """Returns the 5 likeliest classes, or all if fewer, int `[b, 5]`."""
   logits: Any = head.apply({"params": params}, x)
   return jax.lax.top_k(logits, min(TOP, head.dim))[1]
 

@@ -1,4 +1,4 @@
-"""How well labels are guessed, and how well without looking."""
+"""Scores of guessed labels, next to the score of a constant guess."""
 
 from collections.abc import Iterable
 
@@ -11,13 +11,13 @@ Value = float | str  # a number, or the reason why there is none
 
 
 class NoProbe(UserError):
-  """A probe that its rows do not allow; `infomin evaluate` makes it a note."""
+  """The rows do not allow a probe; `infomin evaluate` turns it into a note."""
 
 
 def known(labels: np.ndarray) -> np.ndarray | slice:
-  """Returns the rows of labels `[n]` that are not negative, which is unknown.
+  """Returns the rows of known labels; in labels `[n]`, negative is unknown.
 
-  Of labels that are all known it is a slice, which copies nothing.
+  If all are known, the result is a slice, which copies nothing.
   """
   return slice(None) if (labels >= 0).all() else np.flatnonzero(labels >= 0)
 
@@ -25,28 +25,28 @@ def known(labels: np.ndarray) -> np.ndarray | slice:
 def shares(
   labels: np.ndarray, guessed: np.ndarray, train_labels: np.ndarray
 ) -> dict[str, Value]:
-  """Returns `accuracy`, and where classes are not balanced what belongs to it.
+  """Returns `accuracy` and, if classes are not balanced, two more scores.
 
-  Classes are not balanced if the share of the largest is above that of an equal
-  one by as much again, or by 15 points: 65 % of two classes, 20 % of ten. Then
-  there are also `balanced_accuracy`, the mean recall of the classes that occur,
-  and `largest_class`, the accuracy of guessing always that.
+  With c classes, they are not balanced if the largest has a share above
+  `1/c + min(1/c, 0.15)`: 65 % of two classes, 20 % of ten. Then there are also
+  `balanced_accuracy`, the mean recall of the classes that occur, and
+  `largest_class`, the accuracy of always guessing the largest class.
 
   Args:
-    labels: of the test rows, `[m]`, known.
-    guessed: the same, as guessed.
-    train_labels: of the rows that were fitted, `[n]`, known.
+    labels: known labels of the test rows, `[m]`.
+    guessed: guessed labels of the same rows, `[m]`.
+    train_labels: known labels of the rows that were fitted, `[n]`.
   """
-  found: dict[str, Value] = {"accuracy": float(np.mean(labels == guessed))}
+  scores: dict[str, Value] = {"accuracy": float(np.mean(labels == guessed))}
   present, counts = np.unique(labels, return_counts=True)
   largest = counts.max() / len(labels)
   equal = 1 / len(np.union1d(present, train_labels))
   if largest > equal + min(equal, 0.15):
-    found["balanced_accuracy"] = f"all test images are of class {present[0]}"
+    scores["balanced_accuracy"] = f"all test images are of class {present[0]}"
     if len(present) > 1:
-      found["balanced_accuracy"] = 1 - balanced_error(labels, guessed)
-    found["largest_class"] = float(largest)
-  return found
+      scores["balanced_accuracy"] = 1 - balanced_error(labels, guessed)
+    scores["largest_class"] = float(largest)
+  return scores
 
 
 def balanced_error(labels: np.ndarray, guessed: np.ndarray) -> float:

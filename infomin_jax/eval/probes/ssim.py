@@ -1,4 +1,4 @@
-"""How alike two images are: SSIM, at one scale and at several."""
+"""Structural similarity of images (SSIM), at one scale and at several."""
 
 import jax
 import jax.numpy as jnp
@@ -6,9 +6,9 @@ import numpy as np
 
 from infomin_jax.errors import UserError
 
-WINDOW = 11  # pixels of the Gaussian window's side
-SIGMA = 1.5  # its standard deviation, in pixels
-K1, K2 = 0.01, 0.03
+WINDOW = 11  # side of the Gaussian window, in pixels
+SIGMA = 1.5  # standard deviation of the window, in pixels
+K1, K2 = 0.01, 0.03  # the paper's stabilizers, relative to the range of pixels
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, fine first
 
 
@@ -17,13 +17,13 @@ def ssim(
 ) -> jax.Array:
   """Structural similarity at one scale, `[b]`; 1 for equal images, else below.
 
-  The mean over places and channels.
+  It is the mean over places and channels.
 
   Args:
     x: `[b, h, w, c]`.
     y: the same shape.
-    data_range: largest value that pixels may have, less the smallest.
-    padding: `VALID`, windows within the image; `SAME`, zeros around it.
+    data_range: largest possible pixel value minus the smallest.
+    padding: `VALID` for windows inside the image, `SAME` for zeros around it.
 
   References:
     Wang et al., Image quality assessment: from error visibility to structural
@@ -34,10 +34,10 @@ def ssim(
 
 
 def published_ssim(x: jax.Array, y: jax.Array) -> jax.Array:
-  """Returns MS-SSIM as in table 4 of Deep InfoMax, `[b]`: SSIM at one scale.
+  """Returns the "MS-SSIM" of Deep InfoMax's table 4, `[b]`: SSIM at one scale.
 
-  Of images in [-1, 1] with the constants for a range of 1, and zeros around
-  them; in the authors' code, `functions/misc.py`.
+  As in the authors' code, `functions/misc.py`, images are in [-1, 1], but the
+  constants are those of a range of 1, and images are padded with zeros.
   """
   return ssim(x, y, data_range=1.0, padding="SAME")
 
@@ -45,15 +45,14 @@ def published_ssim(x: jax.Array, y: jax.Array) -> jax.Array:
 def ms_ssim(x: jax.Array, y: jax.Array, *, data_range: float) -> jax.Array:
   """Multi-scale structural similarity, `[b]`; 1 for equal images, else below.
 
-  Images are halved by 2 x 2 means from scale to scale. Five scales need 176
-  pixels; smaller images get as many as hold the window, `scales(side)`, whose
-  weights are scaled to sum to 1. Where contrasts disagree on average (a
-  negative mean), the value is 0.
+  Each scale halves the images by 2 x 2 means. Five scales need 176 pixels.
+  Smaller images get as many scales as hold the window, `scales(side)`, with
+  weights scaled to sum to 1. If the mean contrast is negative, the value is 0.
 
   Args:
     x: `[b, h, w, c]`.
     y: the same shape.
-    data_range: largest value that pixels may have, less the smallest.
+    data_range: largest possible pixel value minus the smallest.
 
   References:
     Wang, Simoncelli, Bovik, Multi-scale structural similarity for image quality
@@ -65,15 +64,20 @@ def ms_ssim(x: jax.Array, y: jax.Array, *, data_range: float) -> jax.Array:
   for i, weight in enumerate(weights):
     luminance, contrast = _similarities(x, y, data_range, "VALID")
     last = i == count - 1
-    found = luminance * contrast if last else contrast
-    mean = jnp.mean(found, axis=(1, 2))  # [b, c]
+    values = luminance * contrast if last else contrast
+    mean = jnp.mean(values, axis=(1, 2))  # [b, c]
+    # A fractional power of a negative mean would be NaN.
     product = product * jnp.maximum(mean, 0) ** weight
     x, y = _halve(x), _halve(y)
   return jnp.mean(product, axis=1)
 
 
 def scales(side: int) -> int:
-  """Returns the scales of `ms_ssim` of images of so many pixels, at most 5."""
+  """Returns the number of scales for images of `side` pixels, at most 5.
+
+  Raises:
+    UserError: the images are smaller than the window.
+  """
   if side < WINDOW:
     raise UserError(
       f"SSIM: expected images of at least {WINDOW} pixels, got {side}: raise "
@@ -83,7 +87,7 @@ def scales(side: int) -> int:
 
 
 def _similarities(x, y, data_range, padding):
-  """Luminance, and contrast times structure, at each place: `[b, h, w, c]`."""
+  """Returns luminance, and contrast times structure, each `[b, h, w, c]`."""
   c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
   mean_x, mean_y = _blur(x, padding), _blur(y, padding)
   variance_x = _blur(x * x, padding) - mean_x**2
@@ -95,11 +99,14 @@ def _similarities(x, y, data_range, padding):
 
 
 def _blur(x, padding):
-  """The Gaussian mean around each place, channel by channel."""
+  """Returns the Gaussian mean around each place, separately per channel."""
   places = np.arange(WINDOW) - WINDOW // 2
   window = np.exp(-(places**2) / (2 * SIGMA**2))
   window = jnp.asarray(window / window.sum(), jnp.float32)
   channels = x.shape[-1]
+  # The window is separable: two 1-D convolutions instead of one 2-D. At the
+  # default precision a TPU would multiply in bfloat16, and `_similarities`
+  # takes differences of nearly equal means.
   for shape in ((WINDOW, 1, 1, 1), (1, WINDOW, 1, 1)):
     x = jax.lax.conv_general_dilated(
       x,
@@ -114,7 +121,7 @@ def _blur(x, padding):
 
 
 def _halve(x):
-  """Means of 2 x 2 pixels; an odd last row or column is left out."""
+  """Returns means of 2 x 2 pixels; an odd last row or column is left out."""
   b, h, w, c = x.shape
   x = x[:, : h // 2 * 2, : w // 2 * 2]
   return x.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
+from infomin_jax.eval.probes.protocol import Protocol, each_task
 from infomin_jax.eval.probes.shares import NoProbe
 
 FITS = 5
@@ -41,10 +42,10 @@ def svm_guesses(
 ) -> np.ndarray:
   """Returns test classes by five linear SVMs, `[5, m]`.
 
-  scikit-learn's LinearSVC with its defaults of 2018, on features as they are:
-  one class against the rest, C = 1, squared hinge loss, solved in the dual. The
-  five differ in the order in which the solver visits the rows, so they differ
-  only as far as it is from converged.
+  The model is scikit-learn's LinearSVC with its defaults of 2018: one class
+  against the rest, C = 1, squared hinge loss, solved in the dual. Features are
+  not scaled. The five fits differ in the order in which the solver visits the
+  rows, so they agree if the solver has converged.
 
   Args:
     train_features: `[n, d]`.
@@ -58,12 +59,12 @@ def svm_guesses(
 
   References:
     Hjelm et al., `Deep InfoMax <https://arxiv.org/abs/1808.06670>`_, 2019,
-    table 4, which says "hinge loss"; the squared one is the default that its
-    authors' older code uses.
+    table 4. The paper says "hinge loss"; the authors' older code uses
+    LinearSVC's default, the squared one.
   """
   if len(np.unique(train_labels)) < 2:
     raise NoProbe("a support vector machine needs 2 classes to fit")
-  found = []
+  predictions = []
   for i in range(FITS):
     model = LinearSVC(
       dual=True,
@@ -71,9 +72,22 @@ def svm_guesses(
       random_state=np.random.RandomState([seed, i]),
     )
     with warnings.catch_warnings():
-      # The number of iterations is part of the protocol.
+      # The number of iterations is part of the protocol, so stopping early is
+      # not a fault.
       warnings.simplefilter("ignore", ConvergenceWarning)
       warnings.filterwarnings("ignore", "The number of unique classes")
       model.fit(train_features, train_labels)
-    found.append(model.predict(test_features))
-  return np.array(found)
+    predictions.append(model.predict(test_features))
+  return np.array(predictions)
+
+
+def protocol(options) -> Protocol:
+  def measure(*split, classes, seed):
+    del classes
+    return svm_guesses(*split, iterations=options.iterations, seed=seed)
+
+  name = (
+    f"svm (LinearSVC, C=1, squared hinge, dual, {options.iterations} "
+    f"iterations, mean of {FITS} fits)"
+  )
+  return Protocol(name, each_task(measure))

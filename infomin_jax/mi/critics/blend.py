@@ -1,7 +1,7 @@
-"""A weighted sum of critics, which beats the best of them.
+"""A weighted sum of critics, which scores higher than the best of them.
 
-Donsker-Varadhan is concave in the scores, so that the best weights are found
-at once, on pairs that no critic was fitted to.
+The Donsker-Varadhan bound is concave in the scores, so one optimization finds
+the best weights. It uses pairs that no critic was fitted to.
 """
 
 import dataclasses
@@ -11,27 +11,27 @@ from typing import Protocol
 import numpy as np
 from scipy import optimize
 
-# Combinations of so many pairs measure the partition while weights are found.
+# Pairs whose combinations measure the partition while weights are optimized.
 _NEGATIVES = 500
 _LEAST = 0.05  # weight below which a critic is left out
-# All weights together: at many nats few negatives would allow any scale.
+# Largest sum of weights. At many nats, few negatives would allow any scale.
 _MOST = 1.5
 
 
 class Critic(Protocol):
-  """What scores pairs of rows of the data that it was made for."""
+  """Scores pairs of rows of the data that it was made for."""
 
   @property
   def normalized(self) -> bool:
-    """Returns whether scores are a ratio of densities, whose partition is 1."""
+    """Returns whether scores are a log density ratio, whose partition is 1."""
     ...
 
   def pairs(self, rows: np.ndarray) -> np.ndarray:
-    """Scores of row i with row i, `[n]`."""
+    """Returns scores of row i with row i, `[n]`."""
     ...
 
   def matrix(self, rows: np.ndarray) -> np.ndarray:
-    """Scores of all combinations, `[n, n]`."""
+    """Returns scores of all combinations, `[n, n]`."""
     ...
 
 
@@ -41,7 +41,7 @@ class Blend:
 
   Attributes:
     critics: two or more.
-    weights: of each, positive.
+    weights: positive weight of each.
   """
 
   critics: Sequence[Critic]
@@ -49,33 +49,34 @@ class Blend:
   normalized: bool = False
 
   def pairs(self, rows: np.ndarray) -> np.ndarray:
-    """Scores of row i with row i, `[n]`."""
+    """Returns scores of row i with row i, `[n]`."""
     each = zip(self.weights, self.critics, strict=True)
     return sum((w * critic.pairs(rows) for w, critic in each), np.zeros(()))
 
   def matrix(self, rows: np.ndarray) -> np.ndarray:
-    """Scores of all combinations, `[n, n]`."""
+    """Returns scores of all combinations, `[n, n]`."""
     each = zip(self.weights, self.critics, strict=True)
     return sum((w * critic.matrix(rows) for w, critic in each), np.zeros(()))
 
 
 def weights(critics: Sequence[Critic], rows: np.ndarray) -> np.ndarray:
-  """Returns the weights at which the sum shows most nats of rows, `[k]`.
+  """Returns the weights at which the sum shows most nats, `[k]`.
 
   Args:
     critics: fitted to other rows.
-    rows: `[n]`.
+    rows: rows that decide, `[n]`.
 
   Returns:
-    Weights of 0 or more; small ones are 0.
+    Weights of 0 or more. Those below 0.05 are set to 0.
   """
   few = rows[:_NEGATIVES]
   pairs = np.array([critic.pairs(rows) for critic in critics])
-  apart = ~np.eye(len(few), dtype=bool)
-  others = np.array([critic.matrix(few)[apart] for critic in critics])
+  off_diagonal = ~np.eye(len(few), dtype=bool)
+  others = np.array([critic.matrix(few)[off_diagonal] for critic in critics])
 
   def loss(w):
     scores = w @ others
+    # Shifted by the maximum, so that exp does not overflow.
     top = scores.max()
     e = np.exp(scores - top)
     log_mean = np.log(e.mean()) + top
@@ -84,7 +85,7 @@ def weights(critics: Sequence[Critic], rows: np.ndarray) -> np.ndarray:
 
   begin = np.full(len(critics), 1 / len(critics))
   total = optimize.LinearConstraint(np.ones(len(critics)), -np.inf, _MOST)
-  found = optimize.minimize(
+  solution = optimize.minimize(
     loss,
     begin,
     jac=True,
@@ -92,4 +93,4 @@ def weights(critics: Sequence[Critic], rows: np.ndarray) -> np.ndarray:
     bounds=[(0.0, _MOST)] * len(critics),
     constraints=total,
   ).x
-  return np.where(found < _LEAST, 0.0, found)
+  return np.where(solution < _LEAST, 0.0, solution)

@@ -1,8 +1,9 @@
-"""Canonical coordinates of two sides: where mixtures are fitted.
+"""Canonical coordinates of two sides, in which mixtures are fitted.
 
-Columns are mapped one by one, which leaves mutual information as it is: to
-normal quantiles of their ranks, or linearly, where clusters stay what they are.
-Then each side is whitened and turned, so that only pairs correlate.
+Columns are mapped one by one, which leaves mutual information unchanged. The
+map is to normal quantiles of the ranks, or linear, which keeps the shape of
+clusters. Then each side is whitened and rotated, so that only pairs of
+coordinates correlate.
 """
 
 import dataclasses
@@ -12,20 +13,20 @@ import numpy as np
 
 from infomin_jax.mi.columns import quantiles, uniform_ranks
 
-# Correlations below this many times what chance shows are left out.
+# Correlations below this multiple of what chance gives are left out.
 _CHANCE = 1.1
 
 
 @dataclasses.dataclass(frozen=True)
 class Map:
-  """Columns of one side to canonical coordinates.
+  """Maps columns of one side to canonical coordinates.
 
   Attributes:
-    fitted: each column in order, `[n, d]`.
-    ranked: whether columns become normal quantiles of their ranks; if not,
-      they are scaled, and end at the fitted range.
-    center: taken away, `[d]`.
-    matrix: `[d, d]`.
+    fitted: each fitted column in ascending order, `[n, d]`.
+    ranked: whether columns become normal quantiles of their ranks. If not, they
+      are scaled, and clipped to the fitted range.
+    center: subtracted before the rotation, `[d]`.
+    matrix: whitening and rotation, `[d, d]`.
   """
 
   fitted: np.ndarray
@@ -48,7 +49,7 @@ class Maps(NamedTuple):
 
 
 def coordinates(x, y, ranked) -> list[Maps]:
-  """All canonical coordinates, and those that correlate, if these are few."""
+  """Returns maps to all canonical coordinates, and to the correlated few."""
   maps = _canonical(x, y, ranked)
   chance = (np.sqrt(x.shape[1]) + np.sqrt(y.shape[1])) / np.sqrt(len(x))
   few = max(int(np.sum(maps.rho > _CHANCE * chance)), 1)
@@ -63,7 +64,7 @@ def coordinates(x, y, ranked) -> list[Maps]:
 def _scores(fitted, values, ranked):
   if ranked:
     return quantiles(uniform_ranks(fitted, values), np.inf)
-  # Halves, which do not overflow.
+  # Halves of the values, whose differences do not overflow.
   middle = fitted[len(fitted) // 2] / 2
   reach = np.maximum(fitted[-1] / 2 - middle, middle - fitted[0] / 2)
   reach = np.where(reach > 0, reach, 1)
@@ -73,7 +74,7 @@ def _scores(fitted, values, ranked):
 
 
 def _canonical(x, y, ranked) -> Maps:
-  """The maps of both sides to all of their canonical coordinates."""
+  """Returns the maps of both sides to all of their canonical coordinates."""
   sides = [np.sort(v, axis=0) for v in (x, y)]
   scores = [_scores(s, v, ranked) for s, v in zip(sides, (x, y), strict=True)]
   centers = [s.mean(axis=0) for s in scores]
@@ -89,6 +90,6 @@ def _canonical(x, y, ranked) -> Maps:
 
 
 def whitener(covariance: np.ndarray, least: float = 1e-6) -> np.ndarray:
-  """A matrix that whitens columns; copies and constants stay small."""
+  """Returns a matrix that whitens columns; copies and constants stay small."""
   values, vectors = np.linalg.eigh(covariance)
   return vectors / np.sqrt(np.maximum(values, least * max(values[-1], 1e-6)))

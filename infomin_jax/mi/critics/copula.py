@@ -1,18 +1,18 @@
 """The parametric start of every estimate: a Student-t copula.
 
-Mutual information does not change when each coordinate of x and of y is mapped
-monotonically. So every coordinate is replaced by its rank, and the rank by the
-quantile of a Student t with nu degrees of freedom; what is left is modeled by
-one multivariate t: correlation within x and within y is whitened away, and
-between the two there are canonical correlations, of which held-out data keep
-the first few. `nu = inf` is the Gaussian copula, where no tail is heavier than
-a Gaussian's; a small nu has dependence without correlation.
+Mutual information does not change under monotone maps of each coordinate of x
+and of y. So every coordinate is replaced by its rank, and the rank by the
+quantile of a Student t with nu degrees of freedom. One multivariate t models
+these quantiles. Correlation within x and within y is whitened away. Canonical
+correlations between the two remain, and held-out data decide how many of them
+to use. `nu = inf` is the Gaussian copula, whose tails are those of a Gaussian.
+With a small nu, coordinates are dependent even without correlation.
 
-Where samples are few for the columns, held-out data choose among all columns,
-with their correlations shrunk or not, the first principal components, and the
-columns that correlate with the other side. They may also prefer values to
-ranks (where they are turned, their ranks are noise), and canonical coordinates
-that are ranked again.
+With few samples for the columns, held-out data choose between all columns, the
+first principal components, and the columns that correlate with the other side.
+The correlations of all columns may be shrunk. Held-out data may also choose
+values instead of ranks, because the ranks of rotated columns are noisy. They
+may choose canonical coordinates that are ranked a second time.
 
 References:
   Demarta, McNeil, `The t Copula and Related Copulas
@@ -29,26 +29,28 @@ from scipy import special
 from infomin_jax.mi import columns
 from infomin_jax.mi.columns import quantiles, uniform_ranks
 
-_EM_STEPS, _LAST = 8, 3  # steps, and those with all rows
-_FEW, _FEW_PER_COLUMN = 4000, 20  # rows of the others
+_EM_STEPS, _LAST = 8, 3  # all steps, and the last ones, which use all rows
+# Rows of the first steps: at least, and per column.
+_FEW, _FEW_PER_COLUMN = 4000, 20
+# Keeps the Cholesky factor of a singular scatter finite.
 RIDGE = 1e-9
-# Canonical correlations at most in float32, where critics add to them.
+# Highest canonical correlation in float32, in the terms that networks read.
 _NEAR_ONE = 1 - 1e-6
-# Scatter of a column at least; a continuous one has about 1, and a column that
+# Least scatter of a column. A continuous column has about 1, and a column that
 # is zero in nine rows of ten has 0.3.
 _LEAST = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-  """What of the columns a copula is fitted to.
+  """The choice of columns and scales that a copula is fitted to.
 
   Attributes:
     nu: degrees of freedom.
     base: `all`, `correlated`, or a number of principal components.
     ridge: added to the scatter within a side.
-    values: whether of the values, not of quantiles of the ranks.
-    again: whether canonical coordinates are ranked once more.
+    values: whether values are fitted instead of quantiles of the ranks.
+    again: whether canonical coordinates are ranked a second time.
   """
 
   nu: float = np.inf
@@ -59,7 +61,7 @@ class Form:
 
   @property
   def words(self) -> str:
-    """Returns a name for people."""
+    """Returns the name that users read."""
     if self.base == "all":
       return "t copula"
     if self.base == "correlated":
@@ -74,8 +76,8 @@ class Copula:
   Attributes:
     form: what it was fitted to.
     u: canonical coordinates of all rows of x, `[n, dx]`.
-    v: likewise of y, `[n, dy]`.
-    rho: canonical correlations that are kept, `[r]`.
+    v: canonical coordinates of all rows of y, `[n, dy]`.
+    rho: canonical correlations that are used, `[r]`.
   """
 
   form: Form
@@ -89,24 +91,26 @@ class Copula:
     return True
 
   def pairs(self, rows: np.ndarray) -> np.ndarray:
-    """Log ratios of row i with row i, `[n]`."""
+    """Returns log ratios of row i with row i, nats `[n]`."""
     return log_ratio(self.u[rows], self.v[rows], self.rho, self.form.nu)[:, -1]
 
   def matrix(self, rows: np.ndarray) -> np.ndarray:
-    """Log ratios of all combinations, `[n, n]`."""
+    """Returns log ratios of all combinations, nats `[n, n]`."""
     u, v, rho, nu = self.u[rows], self.v[rows], self.rho, self.form.nu
     x, y = np.sum(u**2, axis=1)[:, None], np.sum(v**2, axis=1)[None]
     u, v = u[:, : len(rho)], v[:, : len(rho)]
+    # Products instead of differences (`log_ratio`): one matmul gives all
+    # combinations.
     more = 1 / (1 - rho**2) - 1
     form = x + y + (u**2 @ more)[:, None] + (v**2 @ more)[None]
     form -= 2 * (u * (rho / (1 - rho**2))) @ v.T
     return _of_forms(form, x, y, self._dims, nu) - _half_log(rho)
 
   def sides(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Returns what networks read of all rows, float32 (`networks`).
+    """Returns the inputs of `networks` for all rows, float32.
 
-    `u` are canonical coordinates and `q` their squared length; the quadratic
-    form of the joint density is `q_x + q_y + a_x + a_y + <b_x, b_y>`, and `c`
+    `u` are canonical coordinates and `q` their squared length. The quadratic
+    form of the joint density is `q_x + q_y + a_x + a_y + <b_x, b_y>`. `c` is
     the log of the normalizing constants.
     """
     rho = np.minimum(self.rho, _NEAR_ONE)
@@ -123,7 +127,7 @@ class Copula:
 
   def _side(self, u, rho, slope):
     first = u[:, : len(rho)]
-    # Of one width in all folds, so that nothing is compiled anew.
+    # All folds have one width, so that networks are compiled only once.
     width = min(self._dims)
     side = {
       "u": u,
@@ -135,7 +139,7 @@ class Copula:
 
 
 def canonical(x, y, fit, rows, form):
-  """Canonical coordinates `[n, k]` of rows, and their correlations in fit."""
+  """Returns canonical coordinates `[n, k]` of rows, and correlations of fit."""
   both = [_based(x, y, fit, some, form) for some in (fit, rows)]
   if form.base not in ("all", "correlated"):
     length = [np.sqrt(np.mean(side**2, axis=0)) for side in both[0]]
@@ -160,16 +164,16 @@ def _ranked_again(fitted, u, nu):
 
 
 def _based(x, y, fit, rows, form):
-  """Columns, components, or the columns that correlate, of rows `[n, k]`."""
+  """Returns what the form takes of the columns of both sides, `[n, k]` each."""
   sides = []
-  kept = [slice(None)] * 2
+  subsets = [slice(None)] * 2
   if form.base == "correlated":
-    kept = _correlated(x.scores[fit], y.scores[fit])
-  for side, some in zip((x, y), kept, strict=True):
+    subsets = _correlated(x.scores[fit], y.scores[fit])
+  for side, subset in zip((x, y), subsets, strict=True):
     if form.values:
-      z = side.values[rows][:, some]
+      z = side.values[rows][:, subset]
     else:
-      z = side.quantiles(form.nu, rows, some)
+      z = side.quantiles(form.nu, rows, subset)
     sides.append(
       z if form.base in ("all", "correlated") else z @ side.axes[:, : form.base]
     )
@@ -177,21 +181,22 @@ def _based(x, y, fit, rows, form):
 
 
 def _correlated(x, y) -> Sequence[np.ndarray]:
-  """Columns whose largest correlation is beyond what chance gives, or one."""
+  """Returns columns whose largest correlation exceeds chance, at least one."""
   size = np.abs(x.T @ y) / len(x)
+  # About the largest of so many correlations if all are chance.
   chance = np.sqrt(2 * np.log(max(size.size, 2)) / len(x))
-  kept = []
+  subsets = []
   for axis in (1, 0):
     largest = size.max(axis=axis)
     most = min(columns.MOST, max(len(x) // 8, 1))
     first = np.argsort(-largest)[:most]
-    some = first[largest[first] > chance]
-    kept.append(np.sort(some if len(some) else first[:1]))
-  return kept
+    subset = first[largest[first] > chance]
+    subsets.append(np.sort(subset if len(subset) else first[:1]))
+  return subsets
 
 
 def _maps(x, y, form):
-  """Canonical maps of `x [n, dx]`, `y [n, dy]`, and all correlations."""
+  """Returns canonical maps of `x [n, dx]`, `y [n, dy]` and correlations."""
   dx = x.shape[1]
   scatter = _scatter(np.concatenate([x, y], axis=1), form)
   x_root = np.linalg.cholesky(scatter[:dx, :dx])
@@ -201,11 +206,14 @@ def _maps(x, y, form):
   left, rho, right = np.linalg.svd(between, full_matrices=True)
   x_map = np.linalg.solve(x_root.T, left)
   y_map = np.linalg.solve(y_root.T, right.T)
+  # Below 1, so that log(1 - rho^2) of copies is finite.
   return x_map, y_map, np.clip(rho, 0, 1 - RIDGE)
 
 
 def _scatter(z, form):
-  """Maximum-likelihood scatter of a t with known nu and center 0, `[d, d]`.
+  """Returns the maximum-likelihood scatter `[d, d]` of a t with center 0.
+
+  The degrees of freedom are given.
 
   References:
     Kent, Tyler, Vardi, 1994: dividing by the sum of the weights converges
@@ -214,13 +222,15 @@ def _scatter(z, form):
   n, d = z.shape
   if np.isinf(form.nu):
     return _ridged(z.T @ z / n, form.ridge)
+  # EM starts from correlations of bounded values, which heavy tails cannot
+  # dominate.
   bounded = np.tanh(z / 2)
   bounded -= bounded.mean(axis=0)
   length = np.linalg.norm(bounded, axis=0)
-  # What is constant in these rows correlates with nothing.
+  # A column that is constant in these rows correlates with nothing.
   bounded /= np.where(length > 0, length, 1)
   scatter = bounded.T @ bounded + 1e-6 * np.eye(d)
-  # Of many rows, some do for the first steps.
+  # With many rows, a part of them is enough for the first steps.
   some = z[: max(_FEW, _FEW_PER_COLUMN * d)]
   for step in range(_EM_STEPS):
     rows = some if step < _EM_STEPS - _LAST else z
@@ -232,17 +242,23 @@ def _scatter(z, form):
 
 
 def _ridged(scatter, ridge):
-  """Adds to the diagonal: a little, and up to `_LEAST` where it is smaller.
+  """Adds a ridge to the diagonal, and raises small entries to `_LEAST`.
 
-  Only columns of few levels have less than that. Without it, the one row in
-  which such a column differs would lie 30 deviations from the others.
+  Only columns of few levels are below `_LEAST`. Otherwise the one row in which
+  such a column differs would lie 30 deviations from the others.
   """
   short = np.maximum(_LEAST - np.diag(scatter), 0)
   return scatter + np.diag(ridge + short)
 
 
 def log_ratio(u, v, rho, nu):
-  """Log ratios of `u [n, dx]`, `v [n, dy]` with 0, 1, ... correlations kept.
+  """Returns log ratios with the first 0, 1, ... correlations, nats.
+
+  Args:
+    u: canonical coordinates, `[n, dx]`.
+    v: their partners, `[n, dy]`.
+    rho: canonical correlations, `[r]`.
+    nu: degrees of freedom.
 
   Returns:
     `[n, r + 1]`.
@@ -250,7 +266,7 @@ def log_ratio(u, v, rho, nu):
   x, y = np.sum(u**2, axis=1)[:, None], np.sum(v**2, axis=1)[:, None]
   dims = u.shape[1], v.shape[1]
   u, v = u[:, : len(rho)], v[:, : len(rho)]
-  # Differences, for near copies: their products nearly cancel.
+  # Differences of coordinates: the products of near copies nearly cancel.
   more = ((u - v) ** 2 + 2 * (1 - rho) * u * v) / (1 - rho**2) - u**2 - v**2
   form = x + y + np.pad(np.cumsum(more, axis=1), ((0, 0), (1, 0)))
   half = np.cumsum(0.5 * np.log1p(-(np.append(0.0, rho) ** 2)))
@@ -258,7 +274,7 @@ def log_ratio(u, v, rho, nu):
 
 
 def _of_forms(form, x, y, dims, nu):
-  """Log t of the joint form less those of both sides, without correlations."""
+  """Returns log t of the joint form minus both sides, before determinants."""
   joint = _log_t(np.maximum(form, 0), sum(dims), nu)
   return joint - _log_t(x, dims[0], nu) - _log_t(y, dims[1], nu)
 
@@ -273,7 +289,7 @@ def _half_log(rho):
 
 
 def _log_t(form, d, nu):
-  """Log density of a d-dimensional t with unit scatter, of the squared form."""
+  """Returns the log density of a unit t in d dimensions at squared length."""
   if np.isinf(nu):
     return -0.5 * (form + d * np.log(2 * np.pi))
   constant = special.gammaln((nu + d) / 2) - special.gammaln(nu / 2)

@@ -1,6 +1,6 @@
-"""Which copula: degrees of freedom, and what of the columns it is fitted to.
+"""Chooses the copula: degrees of freedom, and which columns it is fitted to.
 
-Pairs choose that the copulas were not fitted to.
+Pairs that the copulas were not fitted to decide.
 """
 
 import dataclasses
@@ -20,32 +20,34 @@ from infomin_jax.mi.partition import exponentials, log_mean
 
 # Degrees of freedom that are tried.
 FREEDOMS = (1.0, 2.0, 3.0, 5.0, 8.0, 15.0, np.inf)
-_SHRUNK = (0.1, 0.5)  # ridges that are tried where samples are few
+_SHRUNK = (0.1, 0.5)  # ridges that are tried if samples are few
 _COMPONENTS = (1, 2, 4, 8, 16, 32, 64)
-# Pairs that choose degrees of freedom: more would not change the choice.
+# Pairs that are fitted to choose degrees of freedom; more would not change the
+# choice.
 _FEW = 4000
-_MATRIX = 500  # of which all combinations measure the partition
-# Pairs below which parts of all of them choose, not those set apart alone.
+_MATRIX = 500  # pairs whose combinations measure the partition
+# Below this many pairs, parts of all of them choose in turn, not only those
+# that are set apart.
 _SMALL, _PARTS = 2000, 4
-# Nats, also for each nat, that a fit of all columns may lose to chance before
-# fewer are tried.
+# Nats, and nats per nat of the value, that a fit of all columns may lose to
+# chance before fewer columns are tried.
 _LOST = 0.005
-# Nats, also for each nat, by which another form must be better than ranks.
+# Nats, and nats per nat of the value, by which another form must exceed ranks.
 _BETTER = 0.01
 
 
 def fit_copula(
   x: Columns, y: Columns, fitted: np.ndarray, choose: np.ndarray
 ) -> Copula:
-  """The copula that held-out pairs like best.
+  """Returns the copula whose form scores highest on held-out pairs.
 
   Args:
     x: columns of all rows.
     y: their partners.
     fitted: rows to fit to.
-    choose: rows that choose the form, and how many canonical correlations are
-      kept; the copula is then fitted again with both. Where these are few, the
-      form is chosen by parts of both.
+    choose: rows that choose the form and the number of canonical correlations.
+      The copula is then fitted to `fitted` and `choose` together. If rows are
+      few, parts of both choose the form.
   """
   rows = np.concatenate([fitted, choose])
   splits = [(fitted, choose)]
@@ -59,21 +61,21 @@ def fit_copula(
 
 
 def _chosen(x, y, splits) -> tuple[Form, int]:
-  """The form that pairs like best that it was not fitted to, and its rank."""
+  """Returns the form that scores highest on new pairs, and its rank."""
   size = len(splits[0][0])
   few = [(fit[:_FEW], held) for fit, held in splits]
   dims = x.ranks.shape[1], y.ranks.shape[1]
   whole = columns.fit_whole(dims, size)
-  known = {}
+  cache = {}
 
   def nats(form, splits=splits):
     key = (form, len(splits[0][0]))
-    if key not in known:
-      known[key] = _judged(x, y, splits, form)
-    return known[key][0]
+    if key not in cache:
+      cache[key] = _judged(x, y, splits, form)
+    return cache[key][0]
 
   bases = ["all"] * whole
-  # Normal scores may fit far worse than those of a t with heavier tails.
+  # Normal scores may fit far worse than quantiles of a t with heavier tails.
   most = _LOST * (1 + max(nats(Form()), 0.0)) if whole else 0.0
   if columns.lost(x, y, size) >= most:
     bases += [k for k in _COMPONENTS if k <= size // 8 and k < max(dims)]
@@ -92,25 +94,26 @@ def _chosen(x, y, splits) -> tuple[Form, int]:
     if nats(other) > nats(best) + _BETTER * (1 + abs(nats(best))):
       best = other
   nats(best)
-  return best, known[best, size][1]
+  return best, cache[best, size][1]
 
 
 def _judged(x, y, splits, form) -> tuple[float, int]:
-  """`(nats, rank)` of the best rank, over pairs that were not fitted.
+  """Returns `(nats, rank)` of the best rank, on pairs that were not fitted.
 
-  Less the partition, where it is above 1: then the form is no ratio.
+  The log partition is subtracted where it is positive, since the form is then
+  no density ratio.
   """
-  found, each = [], []
+  fits, each = [], []
   for fit, held in splits:
     u, v, rho = canonical(x, y, fit, held, form)
-    found.append((u, v, rho))
+    fits.append((u, v, rho))
     each.append(np.mean(log_ratio(u, v, rho, form.nu), axis=0))
   least = min(map(len, each))
   mean = np.mean([ranks[:least] for ranks in each], axis=0)
   rank = int(np.argmax(mean))
   if rank == 0 and np.isinf(form.nu):
     return 0.0, 0
-  u, v, rho = found[0]
-  some = np.arange(min(len(u), _MATRIX))
-  matrix = Copula(form, u, v, rho[:rank]).matrix(some)
+  u, v, rho = fits[0]
+  rows = np.arange(min(len(u), _MATRIX))
+  matrix = Copula(form, u, v, rho[:rank]).matrix(rows)
   return float(mean[rank] - max(log_mean(*exponentials(matrix)), 0.0)), rank

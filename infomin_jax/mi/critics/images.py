@@ -1,10 +1,10 @@
 """Images as vectors of principal components, and a critic for them.
 
-Principal components are found on one side alone, so they favor no dependence.
-Networks on 32 components train in a second where a convnet on pixels takes a
-minute on a CPU. Images that vary in few ways, such as a shape at a random
-place, lie on a surface of few dimensions: critics that measure a distance
-between two embeddings find coordinates of such surfaces.
+The components of one side depend on that side alone, so they favor no
+dependence. On a CPU, networks on 32 components train in a second, and a convnet
+on pixels takes a minute. Images that vary in few ways, such as a shape at a
+random place, lie on a surface of few dimensions. Critics that measure a
+distance between two embeddings find coordinates of such surfaces.
 """
 
 from typing import Any
@@ -19,19 +19,20 @@ from infomin_jax.critics import inner
 from infomin_jax.mi.columns import Columns
 
 Side = dict[str, Any]  # of arrays
-# Components of a side at most, and pairs for each of them.
+# Most components of a side, and pairs that are needed for each of them.
 _MOST, _PAIRS = 32, 16
 # Images that the components are fitted to; the others are projected.
 _ROWS = 20_000
-# Components are divided by this power of their deviation: 0 leaves small ones
-# unseen by a network, 1 makes it fit their details.
+# Components are divided by this power of their deviation. With 0 a network
+# misses small components, with 1 it fits their details.
 _POWER = 0.25
 # Mean squared length of a row that networks read.
 _LENGTH = 12.0
-# Deviation of a component, as a share of the first, that is only rounding.
+# Deviation, as a share of the first one, below which a component is rounding
+# error.
 _ROUNDING = 1e-5
-# Columns of a side up to which ranks are inputs too: edges of a support are
-# sharp there.
+# Most columns of a side with which ranks are inputs too: edges of a support are
+# sharp in ranks.
 _FEW = 4
 
 
@@ -42,7 +43,7 @@ def component_count(shape: tuple[int, ...]) -> int:
     shape: `(n, h, w)` or `(n, h, w, c)`.
 
   Returns:
-    32, and fewer where there are few images or pixels; at least 1.
+    32, or fewer where there are few images or pixels; at least 1.
   """
   pixels = int(np.prod(shape[1:]))
   return max(min(_MOST, shape[0] // _PAIRS, pixels), 1)
@@ -53,12 +54,12 @@ def components(images: np.ndarray, count: int | None = None) -> np.ndarray:
 
   Args:
     images: `[n, h, w]` or `[n, h, w, c]`, n >= 2.
-    count: of components; by default `component_count`.
+    count: number of components; by default `component_count`.
 
   Returns:
-    `[n, count]` float32: components that vary, and at least one. Each is
-    divided by a small power of its deviation, and all by one number that
-    makes the mean squared length of a row 12.
+    `[n, count]` float32: the components that vary, at least one. Each is
+    divided by a small power of its deviation. All are divided by one number, so
+    that the mean squared length of a row is 12.
   """
   count = count or component_count(images.shape)
   flat = images.reshape(len(images), -1).astype(np.float32)
@@ -81,25 +82,26 @@ def components(images: np.ndarray, count: int | None = None) -> np.ndarray:
 
 
 def side(values: np.ndarray | Columns) -> Side:
-  """Returns a side of all rows: images, or columns beside them.
+  """Returns the inputs of one side for all rows, from images or columns.
 
-  Of columns a network reads normal scores; of few, scaled ranks too.
+  A network reads the normal scores of columns. Of few columns it also reads
+  scaled ranks.
   """
   if not isinstance(values, Columns):
     return {"coordinates": components(values)}
-  read = [values.scores]
+  inputs = [values.scores]
   if values.ranks.shape[1] <= _FEW:
-    read.append(3 * (2 * values.ranks - 1))
-  return {"coordinates": np.concatenate(read, axis=1).astype(np.float32)}
+    inputs.append(3 * (2 * values.ranks - 1))
+  return {"coordinates": np.concatenate(inputs, axis=1).astype(np.float32)}
 
 
 class Distances(nn.Module):
   """Scores pairs by the distance between two embeddings.
 
-  `-|g(x) - h(y)|^2 / 2 + a(x) + b(y)`: any number of pairs costs one matmul.
-  It can show what an inner product can, since the squared lengths are
+  `-|g(x) - h(y)|^2 / 2 + a(x) + b(y)`: any number of pairs costs one matmul. It
+  can represent what an inner product can, since the squared lengths are
   functions of one side. It fits better where x and y share many nats: 6.7 of 7
-  nats for images of blobs, where the inner product shows 5.7 to 6.1.
+  nats for images of blobs, where the inner product gives 5.7 to 6.1.
 
   Attributes:
     rank: size of the embeddings g and h.
@@ -133,7 +135,7 @@ class Distances(nn.Module):
 
 
 class _Embedding(nn.Module):
-  """An MLP to `[n, width]`."""
+  """An MLP with output `[n, width]`."""
 
   hidden: int
   width: int

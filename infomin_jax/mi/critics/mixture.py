@@ -1,11 +1,11 @@
-"""A mixture of normals: the log ratio in closed form where networks fall short.
+"""A mixture of normals: a closed-form log ratio where networks fall short.
 
 Columns are mapped one by one, to normal quantiles of their ranks or linearly,
-which leaves mutual information as it is, and then to canonical coordinates.
-There EM fits k normals to x and y together. Each side of a mixture of normals
-is a mixture itself, so that `log p(x, y) / p(x) p(y)` is known. Clusters,
-bends and correlations that differ from place to place are such mixtures;
-components may differ by nothing but correlation.
+which leaves mutual information unchanged. They are then mapped to canonical
+coordinates. There EM fits k normals to x and y together. Each side of a mixture
+of normals is a mixture itself, so `log p(x, y) / p(x) p(y)` has a closed form.
+Such mixtures describe clusters, bends, and correlations that differ between
+places. Components may differ only in correlation.
 
 References:
   Dempster, Laird, Rubin, 1977 (EM); Fraley, Raftery, 2007 (covariances shrunk
@@ -23,25 +23,25 @@ from scipy.linalg import block_diag
 from infomin_jax.mi.critics.canonical import Map, Maps, coordinates, whitener
 from infomin_jax.mi.critics.normals import EM, FIRST, NARROW, Normals
 
-# Numbers of components that are tried, while they pay.
+# Numbers of components that are tried while more of them help.
 _COUNTS = (2, 3, 5, 8, 12, 16, 24, 32, 48, 64, 96, 128)
-# Rows that a component must have for each coordinate, and a mixture at least.
+# Rows that a component needs per coordinate, and rows that a mixture needs.
 _ROWS_PER_COORDINATE, _LEAST_ROWS = 8, 200
-_ROWS_PER_COLUMN = 4  # else canonical coordinates are chance
-# Coordinates of both sides together beyond which all are not tried.
+_ROWS_PER_COLUMN = 4  # with fewer, canonical coordinates are chance
+# With more coordinates of both sides together, not all are tried.
 _MOST = 160
-# Pseudo-rows, for each coordinate, of the prior of a covariance. It has the
-# component's own variances and canonical pairs, and nothing else.
+# Pseudo-rows, per coordinate, of the prior of a covariance. The prior has the
+# variances and canonical pairs of the component, and zeros elsewhere.
 _SHRINKS = (0.2, 1.0, 5.0, 25.0, np.inf)
 _SHRINK = 1.0
-_LAST = 10  # steps of EM for all rows
-# How often coordinates are turned to those of the mixture's normals.
+_LAST = 10  # steps of EM in the last fit
+# How often coordinates are rotated to canonical ones of one normal.
 _TURNS = 3
-_TURN_LEAST = 1e-3  # thin normals are not made round
-# Nats of held-out pairs by which more components must be better.
+_TURN_LEAST = 1e-3  # relative eigenvalue below which a normal is not whitened
+# Nats on held-out pairs by which more components must be better.
 _GAIN = 0.005
-_FIT_ROWS, _LAST_ROWS = 8000, 20_000  # that choose, and that are fitted then
-_NEGATIVES = 400  # held-out rows of which all combinations are scored
+_FIT_ROWS, _LAST_ROWS = 8000, 20_000  # rows of the search, and of the last fit
+_NEGATIVES = 400  # held-out rows whose combinations are all scored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +50,9 @@ class Mixture:
 
   Attributes:
     x_map, y_map: columns to the coordinates of the normals.
-    normals: of x and y together.
-    held_nats: of the pairs that chose it, by parameters without them.
+    normals: the mixture of x and y together.
+    held_nats: nats on the pairs that chose it, with parameters fitted without
+      them.
   """
 
   x_map: Map
@@ -64,11 +65,11 @@ class Mixture:
     return len(self.normals.means)
 
   def pairs(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Log ratios of row i of `x [n, dx]` with row i of `y`, `[n]`."""
+    """Returns log ratios of row i of `x [n, dx]` with row i of `y`, `[n]`."""
     return self.normals.pairs(self.x_map(x), self.y_map(y))
 
   def matrix(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Log ratios of all rows of `x [m, dx]` with all of `y`, `[m, l]`."""
+    """Returns log ratios of all combinations of `x [m, dx]`, `y`, `[m, l]`."""
     return self.normals.matrix(self.x_map(x), self.y_map(y))
 
 
@@ -80,43 +81,46 @@ def fit_mixture(
   seed: int,
   like: Mixture | None = None,
 ) -> Mixture | None:
-  """Fits mixtures and returns the one that held-out pairs like best.
+  """Fits mixtures and returns the one that scores highest on held-out pairs.
 
   Args:
     x: columns, `[n, dx]`.
     y: their partners, `[n, dy]`.
     x_held: pairs that choose the number of components, the coordinates and the
-      shrinkage of the covariances, `[m, dx]`; the mixture that was chosen is
+      shrinkage of the covariances, `[m, dx]`. The chosen mixture is finally
       fitted to them too.
     y_held: `[m, dy]`.
     seed: of the starts.
-    like: a mixture whose kind of coordinates and number of components is
-      taken, which saves the search for them.
+    like: a mixture whose kind of coordinates and number of components are used,
+      which saves the search for them.
 
   Returns:
-    None if one component is best, or columns are too many for the rows.
+    None if one component is best, or there are too many columns for the rows.
   """
   x, y, x_held, y_held = (np.asarray(v, float) for v in (x, y, x_held, y_held))
   columns = x.shape[1] + y.shape[1]
   if len(x) < max(_LEAST_ROWS, _ROWS_PER_COLUMN * columns):
     return None
-  some, held = (x[:_FIT_ROWS], y[:_FIT_ROWS]), (x_held, y_held)
-  tried = [
-    _Search(maps, some, held, seed, (like.components,) if like else _COUNTS)
+  fitted, held = (x[:_FIT_ROWS], y[:_FIT_ROWS]), (x_held, y_held)
+  searches = [
+    _Search(maps, fitted, held, seed, (like.components,) if like else _COUNTS)
     for ranked in ((like.x_map.ranked,) if like else (True, False))
-    for maps in coordinates(*some, ranked)
-    if _most(some[0], maps) > 1
+    for maps in coordinates(*fitted, ranked)
+    if _most(fitted[0], maps) > 1
   ]
   if like:
     width = like.x_map.matrix.shape[1]
-    alike = [one for one in tried if one.maps.x.matrix.shape[1] == width]
-    tried = alike or tried
-  wide = [one for one in tried if one.wide]
-  if len(wide) > 1:  # these take long
-    keep = max(wide, key=lambda one: one.look.held)
-    tried = [one for one in tried if one is keep or not one.wide]
-  found = [one.best() for one in tried]
-  best = max(found, key=lambda one: one.held, default=None)
+    same_width = [
+      one for one in searches if one.maps.x.matrix.shape[1] == width
+    ]
+    searches = same_width or searches
+  wide_ones = [one for one in searches if one.wide]
+  # Wide searches take long, so only the best one goes on.
+  if len(wide_ones) > 1:
+    keep = max(wide_ones, key=lambda one: one.look.held)
+    searches = [one for one in searches if one is keep or not one.wide]
+  choices = [one.best() for one in searches]
+  best = max(choices, key=lambda one: one.held, default=None)
   if best is None or best.components == 1 or best.held <= _GAIN:
     return None
   return _refit(best, (x, y), (x_held, y_held))
@@ -142,7 +146,7 @@ def _most(x, maps):
 
 
 class _Search:
-  """The best mixture in some coordinates."""
+  """Searches the best mixture in some coordinates."""
 
   def __init__(self, maps, fitted, held, seed, counts):
     self.maps, self.fitted, self.held, self.seed = maps, fitted, held, seed
@@ -157,13 +161,13 @@ class _Search:
 
   @functools.cached_property
   def look(self) -> _Choice:
-    """One or two components."""
+    """The best choice with one component or the first count."""
     ones = np.ones((len(self.em.z), 1))
     start = self._choice(self.em.run(ones, 1, _SHRINK), _SHRINK)
     return self._grown(start, self.counts[:1])
 
   def best(self) -> _Choice:
-    """The best number of components and the best covariances."""
+    """Returns the best number of components and the best covariances."""
     best, search = self._grown(self.look, self.counts), self
     for _ in range(_TURNS if self.em.z.shape[1] > 4 else 0):
       if best.components == 1:
@@ -175,7 +179,7 @@ class _Search:
     return best
 
   def _grown(self, best, counts) -> _Choice:
-    """More components, while they pay."""
+    """Returns the best choice with more components, tried while they help."""
     rng = np.random.default_rng(self.seed)
     most, worse = _most(self.em.z, self.maps), 0
     for count in [c for c in counts if best.components < c <= most]:
@@ -196,7 +200,7 @@ class _Search:
     return _Choice(_value(normals, *self.apart), normals, shrink, self.maps)
 
   def _tuned(self, best) -> _Choice:
-    """The same number of components, with other covariances."""
+    """Returns the best shrinkage for the same number of components."""
     at = _SHRINKS.index(best.shrink)
     for shrinks in (_SHRINKS[at + 1 :], _SHRINKS[:at][::-1]):
       for shrink in shrinks:
@@ -210,9 +214,10 @@ class _Search:
     return best
 
   def _turned(self, best):
-    """A search in canonical coordinates of one normal, and the same mixture.
+    """Returns a search in canonical coordinates of one normal, and its start.
 
-    It is the one that adds most to the dependence. Normals often share them.
+    That normal adds most to the dependence. Normals often share these
+    coordinates.
     """
     normals, dx = best.normals, self.em.dx
     covariances = normals.covariances
@@ -236,9 +241,10 @@ class _Search:
 
 
 def _value(normals, u, v) -> float:
-  """Nats of held-out pairs, less what the model's partition is above one.
+  """Returns nats of held-out pairs, minus the log partition if it is positive.
 
-  Marginals that misfit would raise the mean log ratio; the partition tells.
+  Marginals that misfit raise the mean log ratio, but they raise the partition
+  too.
   """
   few = slice(None, _NEGATIVES)
   matrix = normals.matrix(u[few], v[few])
@@ -248,7 +254,7 @@ def _value(normals, u, v) -> float:
 
 
 def _refit(best, fitted, held) -> Mixture:
-  """The mixture of all rows, which EM reaches from the chosen one."""
+  """Returns the mixture fitted to all rows by EM from the chosen one."""
   x, y = (
     np.concatenate([b, a])[:_LAST_ROWS]
     for a, b in zip(fitted, held, strict=True)

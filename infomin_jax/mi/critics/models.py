@@ -1,4 +1,4 @@
-"""The critics of a fold: a copula, a mixture of normals, and networks."""
+"""Fits the critics of a fold: a copula, a mixture of normals, and networks."""
 
 import dataclasses
 import functools
@@ -18,22 +18,26 @@ from infomin_jax.mi.critics.networks import Joined, Parametric, Warped
 from infomin_jax.mi.critics.training import HIGHEST, fit_critic, scores
 from infomin_jax.mi.held import shown
 
-# Pairs of which all combinations are scored, as negatives.
+# Pairs whose combinations are all scored, as negatives.
 _NEGATIVES = 1000
 _LOWEST = -10.0  # nats
-# Positives that are scored at once.
+# Positives that are scored at a time.
 _CHUNK = 4096
-# Training failed where it gains less than a share of the first fold's nats, or
-# fell by so many nats and gained none. It is tried once more, at this rate.
+# Training has failed if it gains less than a share of the nats of the first
+# fold, or if it fell by `_FELL` nats and gained none. It is then repeated once,
+# at `_SLOWER` times the rate.
 _FELL, _SLOWER = 0.5, 0.3
-_AGAIN = 10_000  # added to the seed then
-# Nats below zero from which a copula is left out: more than the noise of few.
+_AGAIN = 10_000  # added to the seed of the repetition
+# Nats below zero from which a copula is left out: more than the noise of few
+# pairs.
 _WORSE = 0.05
-_MOST_OTHERS = 128  # columns, or components, that networks read as well
-# Columns of a side up to which networks read ranks too.
+# Most columns, or components, that networks read in addition.
+_MOST_OTHERS = 128
+# Most columns of a side with which networks also read ranks.
 _FEW = 4
 
-# What is added to the copula, or for images alone: name -> (critic, training).
+# name -> (critic, training); all but `distances` are added to the copula, if
+# there is one.
 NETWORKS: dict[str, tuple[Callable, dict]] = {
   "warped": (
     Warped,
@@ -53,7 +57,7 @@ NETWORKS: dict[str, tuple[Callable, dict]] = {
 
 
 class Rows(NamedTuple):
-  """Rows of a fold: to fit to, to choose by, and held back."""
+  """Rows of a fold: to fit to, to choose by, and held out."""
 
   fitted: np.ndarray
   choose: np.ndarray
@@ -80,24 +84,24 @@ class Data:
 
   @functools.cached_property
   def components(self) -> tuple[dict, dict]:
-    """Both sides as networks for images read them."""
+    """The inputs of networks for images, of both sides."""
     return images.side(self.x), images.side(self.y)
 
 
 def fit_models(names, data, rows, seed, least, like) -> dict[str, Critic]:
-  """The copula of a fold, and the critics of these names, where they fit.
+  """Fits the copula of a fold, and the critics of these names that apply.
 
   Args:
-    names: of the critics.
-    data: all of it.
-    rows: of the fold.
-    seed: of the fold.
-    least: nats that a network must gain, or it is trained once more.
-    like: models of the first fold, whose settings are taken over.
+    names: names of the critics.
+    data: all rows.
+    rows: the rows of the fold.
+    seed: seed of the fold.
+    least: nats that a network must gain, or it is trained a second time.
+    like: models of the first fold, whose settings are used again.
   """
-  found: dict[str, Critic] = {}
+  models: dict[str, Critic] = {}
   for name in dict.fromkeys(("copula", *names)):
-    copula = found.get("copula")
+    copula = models.get("copula")
     if name == "copula":
       model = _copula(data, rows)
     elif name == "mixture":
@@ -105,8 +109,8 @@ def fit_models(names, data, rows, seed, least, like) -> dict[str, Critic]:
     else:
       model = train(name, copula, data, rows, seed, least)
     if model is not None:
-      found[name] = model
-  return found
+      models[name] = model
+  return models
 
 
 def _mixed(data, rows, seed, like) -> "Mixed | None":
@@ -115,44 +119,43 @@ def _mixed(data, rows, seed, like) -> "Mixed | None":
   x, y = data.x.values, data.y.values
   fit, choose = rows.fitted, rows.choose
   like = like and like.mixture
-  found = fit_mixture(x[fit], y[fit], x[choose], y[choose], seed, like)
-  return None if found is None else Mixed(found, x, y)
+  mixture = fit_mixture(x[fit], y[fit], x[choose], y[choose], seed, like)
+  return None if mixture is None else Mixed(mixture, x, y)
 
 
 def _copula(data, rows) -> "Copula | Nothing":
   if data.vectors:
-    found = fit_copula(data.x, data.y, rows.fitted, rows.choose)
-    if not _misfits(found, rows.fitted):
-      return found
+    copula = fit_copula(data.x, data.y, rows.fitted, rows.choose)
+    if not _misfits(copula, rows.fitted):
+      return copula
   return Nothing()
 
 
 def _misfits(copula, fitted) -> bool:
-  """Returns whether the copula is worse than no critic on the pairs it was
-  fitted to.
+  """Returns whether the copula scores its own pairs worse than no critic.
 
-  So it is where few rows of a column differ: no copula has such ties.
+  This occurs where few rows of a column differ: no copula has such ties.
   """
   return nats(copula, fitted) < -_WORSE - 10 / len(fitted)
 
 
 class Nothing:
-  """A critic that scores nothing: images, and where no copula fits."""
+  """A critic whose scores are 0: for images, and where no copula fits."""
 
   normalized = False
 
   def pairs(self, rows: np.ndarray) -> np.ndarray:
-    """Zeros `[n]`."""
+    """Returns zeros `[n]`."""
     return np.zeros(len(rows))
 
   def matrix(self, rows: np.ndarray) -> np.ndarray:
-    """Zeros `[n, n]`."""
+    """Returns zeros `[n, n]`."""
     return np.zeros((len(rows), len(rows)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Mixed:
-  """A mixture of normals, of columns `x [n, dx]` and `y [n, dy]`."""
+  """A mixture of normals of the columns `x [n, dx]` and `y [n, dy]`."""
 
   mixture: Mixture
   x: np.ndarray
@@ -160,11 +163,11 @@ class Mixed:
   normalized: bool = True
 
   def pairs(self, rows: np.ndarray) -> np.ndarray:
-    """Log ratios, `[n]`."""
+    """Returns log ratios of row i with row i, nats `[n]`."""
     return self.mixture.pairs(self.x[rows], self.y[rows])
 
   def matrix(self, rows: np.ndarray) -> np.ndarray:
-    """Log ratios, `[n, n]`."""
+    """Returns log ratios of all combinations, nats `[n, n]`."""
     return self.mixture.matrix(self.x[rows], self.y[rows])
 
 
@@ -173,11 +176,11 @@ class Network:
   """A trained network, added to the copula.
 
   Attributes:
-    critic: of `networks`.
+    critic: a module of `networks`.
     params: its parameters.
-    curve: nats on the choosing pairs.
-    sides: of all rows.
-    highest: where scores end; beyond, it extrapolates.
+    curve: nats on the choosing pairs, during training.
+    sides: inputs of all rows.
+    highest: where scores are clipped; beyond it the network extrapolates.
   """
 
   critic: Any
@@ -194,21 +197,22 @@ class Network:
 
   @property
   def failed(self) -> bool:
-    """Returns whether training only lost."""
+    """Returns whether training only lost nats."""
     fell = np.nanmin(self.curve) < self.curve[0] - _FELL
     return bool(fell) and self.gain == 0
 
   def pairs(self, rows: np.ndarray) -> np.ndarray:
-    """Scores of row i with row i, `[n]`, in chunks of one shape."""
-    found = []
+    """Returns scores of row i with row i, `[n]`, in chunks of one shape."""
+    chunks = []
     for i in range(0, len(rows), _CHUNK):
-      some = rows[i : i + _CHUNK]
-      padded = np.pad(some, (0, _CHUNK - len(some)), "edge")
-      found.append(np.asarray(self._apply("pairs", padded))[: len(some)])
-    return np.minimum(np.concatenate(found), self.highest)
+      chunk = rows[i : i + _CHUNK]
+      # One shape is compiled once; the padding is cut off again.
+      padded = np.pad(chunk, (0, _CHUNK - len(chunk)), "edge")
+      chunks.append(np.asarray(self._apply("pairs", padded))[: len(chunk)])
+    return np.minimum(np.concatenate(chunks), self.highest)
 
   def matrix(self, rows: np.ndarray) -> np.ndarray:
-    """Scores of all combinations, `[n, n]`."""
+    """Returns scores of all combinations, `[n, n]`."""
     return np.minimum(np.asarray(self._apply("__call__", rows)), self.highest)
 
   def _apply(self, method, rows):
@@ -216,20 +220,20 @@ class Network:
 
 
 def train(name, copula, data, rows, seed, least) -> Network:
-  """Trains, and once more if that failed or gained less than `least` nats."""
+  """Trains; a second time if that failed or gained less than `least` nats."""
   sides, start = _sides(name, data, copula)
-  found = _train_once(name, start, sides, rows, seed, 1.0)
-  if found.gain < least or found.failed:
+  network = _train_once(name, start, sides, rows, seed, 1.0)
+  if network.gain < least or network.failed:
     again = _train_once(name, start, sides, rows, seed + _AGAIN, _SLOWER)
-    found = again if again.gain > found.gain else found
-  known = found.pairs(rows.fitted)
+    network = again if again.gain > network.gain else network
+  fitted_scores = network.pairs(rows.fitted)
   return dataclasses.replace(
-    found, highest=float(np.percentile(known, HIGHEST))
+    network, highest=float(np.percentile(fitted_scores, HIGHEST))
   )
 
 
 def _sides(name, data, copula):
-  """Returns what networks read of both sides, and the critic they add to."""
+  """Returns inputs of both sides, and the critic that the network adds to."""
   if name == "distances":
     return data.components, None
   if isinstance(copula, Copula):
@@ -246,10 +250,10 @@ def _sides(name, data, copula):
       side["u"] = values.scores.astype(np.float32)
       side["q"] = np.sum(side["u"] ** 2, axis=1)
     elif copula.form.base != "all":
-      # A dependence that is no correlation may lie in other columns.
+      # A dependence without correlation may be in other columns.
       side["others"] = values.first(_MOST_OTHERS).astype(np.float32)
     if values.ranks.shape[1] <= _FEW:
-      # Edges of a support are sharp in ranks, in quantiles they are not.
+      # Edges of a support are sharp in ranks, and not in quantiles.
       side["ranks"] = values.ranks.astype(np.float32)
   return sides, start
 
@@ -274,10 +278,10 @@ def _at(sides, rows):
 
 
 def score(model, rows) -> tuple[np.ndarray, np.ndarray]:
-  """Scores of pairs, and of all combinations of the first.
+  """Returns scores of pairs, and of all combinations of the first ones.
 
-  They end at `_LOWEST`: one pair in the far tail of a model that misfits would
-  decide the mean. What is bounded so is a critic like any other.
+  Scores are at least `_LOWEST`. Otherwise one pair in the far tail of a wrong
+  model would decide the mean. The bounded scores are a critic like any other.
   """
   count = len(rows) - len(rows) % 2
   pairs, matrix = (
@@ -288,5 +292,5 @@ def score(model, rows) -> tuple[np.ndarray, np.ndarray]:
 
 
 def nats(model, rows) -> float:
-  """Donsker-Varadhan of rows."""
+  """Returns the Donsker-Varadhan value of rows, in nats."""
   return shown(*score(model, rows), model.normalized)

@@ -1,9 +1,11 @@
-"""Critics of `estimate`: a copula's log ratio, and what a network adds to it.
+"""Critics of `estimate`: the log ratio of a copula plus a network.
 
-A side is what one variable brings, a dict of arrays `[n, ...]`:
+A side is what one variable contributes, a dict of arrays `[n, ...]`:
+
   `u`  canonical coordinates `[n, d]`, `ranks` uniform ones `[n, d]`,
-  `q`, `a`, `c` `[n]` and `b` `[n, k]`  the copula's terms (`copula.py`),
+  `q`, `a`, `c` `[n]` and `b` `[n, k]`  terms of the copula (`copula.py`),
   `others` `[n, l]`  columns that the copula has left out;
+
 or only `image`, `[n, h, w, c]` floats. Without a `b` there is no copula.
 """
 
@@ -19,7 +21,7 @@ Side = dict[str, jax.Array]
 
 
 class Parametric(nn.Module):
-  """The copula's log ratio alone, `[b, n]`; no parameters.
+  """The log ratio of the copula alone, `[b, n]`; no parameters.
 
   Attributes:
     dims: dimensions of x and y.
@@ -50,7 +52,7 @@ class Parametric(nn.Module):
     def log_t(form, d):
       if self.nu == float("inf"):
         return -0.5 * form
-      # Rounding may leave a form of near-copies below zero.
+      # Rounding may make the form of near copies negative.
       return -0.5 * (self.nu + d) * jnp.log1p(jnp.maximum(form, 0) / self.nu)
 
     dx, dy = self.dims
@@ -59,13 +61,13 @@ class Parametric(nn.Module):
 
 
 class Warped(nn.Module):
-  """The copula's log ratio, with coordinates that a network bends.
+  """The log ratio of the copula plus an inner product of two networks.
 
   `T + <g(x), h(y)> + a(x) + b(y)`: any number of pairs costs one matmul. The
-  bent coordinates start as the canonical ones, which add nothing to T.
+  coordinates g and h start as the canonical ones, which then add nothing to T.
 
   Attributes:
-    start: the copula's log ratio T.
+    start: the log ratio T of the copula.
     rank: size of the embeddings g and h.
     hidden: width of the two hidden layers.
   """
@@ -99,6 +101,8 @@ class Warped(nn.Module):
   def __call__(self, x: Side, y: Side) -> jax.Array:
     """Scores of all pairs, `[b, n]`."""
     g, h, ax, by, g0, h0 = self._embed(x, y)
+    # At first g is g0 and h is h0: the network adds zero, but its gradient is
+    # not zero.
     left = jnp.concatenate([g, -g0], axis=1)
     more = inner(left, jnp.concatenate([h, h0], axis=1))
     return self.start(x, y) + more + ax[:, None] + by[None]
@@ -111,12 +115,13 @@ class Warped(nn.Module):
 
 
 class Joined(nn.Module):
-  """The copula's log ratio plus an MLP of both: for few dimensions.
+  """The log ratio of the copula plus an MLP of both sides, for few dimensions.
 
-  Its first layer acts on x and y apart; the second meets every pair.
+  The first layer acts on x and on y separately. The second layer acts on every
+  pair.
 
   Attributes:
-    start: the copula's log ratio T.
+    start: the log ratio T of the copula.
     hidden: width of the two hidden layers.
   """
 
@@ -145,11 +150,11 @@ class Joined(nn.Module):
 
 
 class _Tower(nn.Module):
-  """A side to `[n, width]`, zero at the start: an MLP.
+  """An MLP from a side to `[n, width]`; zero at the start for columns.
 
-  Of images, it reads 16 features of each patch. That is a convolution without
-  overlap as one matmul. XLA on a CPU needs 100 times as long for the gradient
-  of two others in a `scan`.
+  For images, it reads 16 features of each patch. That is a convolution without
+  overlap, written as one matmul. In a `scan` on a CPU, XLA takes 100 times as
+  long for the gradient of two ordinary convolutions.
   """
 
   hidden: int
@@ -181,7 +186,7 @@ def _patches(image: jax.Array, size: int = 4) -> jax.Array:
 
 
 def _inputs(side: Side) -> jax.Array:
-  """Returns inputs of a side: bounded coordinates, length, products."""
+  """Returns network inputs of a side: bounded coordinates, length, products."""
   u, d = side["u"], side["u"].shape[1]
   length = jnp.log1p(side["q"] / d)[:, None] - 0.7  # about 0 for a Gaussian
   bounded = u * jax.lax.rsqrt(1 + u**2 / 25)
@@ -194,7 +199,7 @@ def _inputs(side: Side) -> jax.Array:
 
 
 def _padded(side: Side, rank: int) -> jax.Array:
-  """The first `rank` canonical coordinates; zeros where there are fewer."""
+  """Returns the first `rank` canonical coordinates, padded with zeros."""
   u = side.get("u", jnp.zeros((len(_first(side)), 0)))[:, :rank]
   return jnp.pad(u, ((0, 0), (0, rank - u.shape[1])))
 

@@ -1,8 +1,8 @@
-"""Normals, weighted and mixed: their log ratio of x and y, and EM.
+"""Mixtures of normals: their log ratio of x and y, and EM.
 
-`z [n, d]` holds coordinates of x, then of y. A component may differ from
-another by nothing but the correlation of x with y, where k-means is blind; so
-EM starts from products too.
+`z [n, d]` holds the coordinates of x, then those of y. Two components may
+differ only in the correlation of x with y, which k-means cannot detect. So EM
+also starts from products of coordinates.
 """
 
 import dataclasses
@@ -14,17 +14,17 @@ from scipy import special
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-# Pseudo-rows of unit variance, against components that collapse.
+# Pseudo-rows of unit variance, which keep components from collapsing.
 _SPREAD = 0.1
 _FLOOR = 1e-6
-# Steps of EM: for each start, and for the best of them.
+# Steps of EM: of each start, and further ones of the best start.
 FIRST, _MORE = 10, 30
-# Components beyond which there are two kinds of starts, not four.
+# Components beyond which two kinds of starts are tried instead of four.
 _SIMPLE = 12
-_START_ROWS = 3000  # for the starts of many coordinates
+_START_ROWS = 3000  # rows that the starts use if coordinates are many
 _CHUNK = 100  # rows of the matrix at a time
-# Coordinates up to which products of all columns are quicker than a loop over
-# components, and how many of these numbers are held at a time.
+# Coordinates up to which products of all columns are faster than a loop over
+# components, and how many of these products are held at a time.
 NARROW = 6
 _FEATURES = 1 << 20
 
@@ -38,21 +38,21 @@ class Normals:
   covariances: np.ndarray  # [k, d, d]
 
   def log_joint(self, z: np.ndarray) -> np.ndarray:
-    """Log weight plus log density but for a constant, `[n, k]`."""
+    """Returns log weight plus log density up to a constant, `[n, k]`."""
     if z.shape[1] <= NARROW:
       slope = self._slope()
       return np.concatenate([f @ slope for f in _features(z)])
-    found = np.empty((len(z), len(self.means)))
+    forms = np.empty((len(z), len(self.means)))
     roots = np.linalg.cholesky(self.covariances)
     inverses = np.linalg.inv(roots)
     for i, inverse in enumerate(inverses):
       white = z @ inverse.T - inverse @ self.means[i]
-      found[:, i] = -0.5 * np.einsum("ij,ij->i", white, white)
+      forms[:, i] = -0.5 * np.einsum("ij,ij->i", white, white)
     logs = np.log(np.diagonal(roots, axis1=1, axis2=2))
-    return found + self.log_weights - np.sum(logs, axis=1)
+    return forms + self.log_weights - np.sum(logs, axis=1)
 
   def log_density(self, z: np.ndarray) -> np.ndarray:
-    """Returns log densities of the mixture, but for a constant, `[n]`."""
+    """Returns log densities of the mixture, up to a constant, `[n]`."""
     return _log_sum(self.log_joint(z).T)
 
   def _slope(self) -> np.ndarray:
@@ -65,15 +65,16 @@ class Normals:
     return np.concatenate([flat, linear, constant[:, None]], axis=1).T
 
   def pairs(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Log ratios of row i of `u [n, dx]` with row i of `v [n, dy]`, `[n]`."""
+    """Returns log ratios of the rows of `u [n, dx]` and `v [n, dy]`, `[n]`."""
     x_side, y_side = self._sides(u.shape[1])
     joint = self.log_density(np.concatenate([u, v], axis=1))
     return joint - x_side.log_density(u) - y_side.log_density(v)
 
   def matrix(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Log ratios of all rows of `u` with all of `v`, `[m, l]`.
+    """Returns log ratios of all rows of `u` with all of `v`, nats `[m, l]`.
 
-    The joint density is sum over k of exp(a_k(x) + b_k(y) + <l_k(x), r_k(y)>).
+    The joint density is the sum over k of exp(a_k(x) + b_k(y) + <l_k(x),
+    r_k(y)>).
     """
     dx = u.shape[1]
     precision = np.linalg.inv(self.covariances)
@@ -85,17 +86,17 @@ class Normals:
     a += (self.log_weights - constant)[:, None]
     left = left @ -precision[:, :dx, dx:]
     right = np.swapaxes(right, 1, 2)
-    found = np.empty((len(u), len(v)))
+    logs = np.empty((len(u), len(v)))
     for i in range(0, len(u), _CHUNK):
       rows = slice(i, i + _CHUNK)
       parts = left[:, rows] @ right
       parts += a[:, rows, None] + b[:, None]
-      found[rows] = _log_sum(parts)
+      logs[rows] = _log_sum(parts)
     x_side, y_side = self._sides(dx)
-    return found - x_side.log_density(u)[:, None] - y_side.log_density(v)
+    return logs - x_side.log_density(u)[:, None] - y_side.log_density(v)
 
   def _sides(self, dx) -> tuple["Normals", "Normals"]:
-    """The mixtures of x and of y alone."""
+    """Returns the mixtures of x alone and of y alone."""
     x, y = (
       Normals(self.log_weights, self.means[:, c], self.covariances[:, c, c])
       for c in (slice(None, dx), slice(dx, None))
@@ -104,11 +105,11 @@ class Normals:
 
 
 class EM(NamedTuple):
-  """Expectation and maximization on canonical coordinates.
+  """Expectation maximization on canonical coordinates.
 
   Attributes:
-    z: of x and of y, `[n, d]`.
-    dx: how many are of x.
+    z: coordinates of x, then of y, `[n, d]`.
+    dx: number of coordinates of x.
     rho: canonical correlations, `[min(dx, dy)]`.
   """
 
@@ -117,13 +118,14 @@ class EM(NamedTuple):
   rho: np.ndarray
 
   def run(self, shares, steps, shrink) -> Normals:
-    """EM from responsibilities `[n, k]`."""
+    """Runs EM from responsibilities `[n, k]`."""
     for _ in range(steps - 1):
       normals = self._maximize(shares, shrink)
       shares = _softmax(normals.log_joint(self.z))
     return self._maximize(shares, shrink)
 
   def go_on(self, normals, steps, shrink) -> Normals:
+    """Runs EM from a mixture."""
     return self.run(_softmax(normals.log_joint(self.z)), steps, shrink)
 
   def _maximize(self, shares, shrink) -> Normals:
@@ -134,8 +136,9 @@ class EM(NamedTuple):
     scatter = scatter - means[:, :, None] * means[:, None]
     rows = rows[:, :, None]
     prior = shrink * d
-    kept = 0.0 if np.isinf(prior) else rows / (rows + prior)
-    scatter = np.where(_pattern(self.dx, d), scatter, kept * scatter)
+    keep = 0.0 if np.isinf(prior) else rows / (rows + prior)
+    # The prior has zeros outside the pattern, so only those entries shrink.
+    scatter = np.where(_pattern(self.dx, d), scatter, keep * scatter)
     spread = _SPREAD / (rows + _SPREAD)
     eye = np.eye(d)
     covariances = (1 - spread) * scatter + (spread + _FLOOR) * eye
@@ -143,18 +146,20 @@ class EM(NamedTuple):
     return Normals(np.log(weights), means, covariances)
 
   def best_start(self, count, before, shrink, rng) -> Normals:
-    """EM from several starts; the likeliest goes on."""
+    """Runs EM from several starts and continues the likeliest."""
     if self.z.shape[1] > NARROW:
       few, more = EM(self.z[:_START_ROWS], self.dx, self.rho), _MORE // 2
     else:
       few, more = self, _MORE
     starts = few._starts(count, before, rng)
-    tried = [few.run(start, FIRST, shrink) for start in starts]
-    likely = [np.mean(one.log_density(self.z)) for one in tried]
-    return self.go_on(tried[int(np.argmax(likely))], more, shrink)
+    candidates = [few.run(start, FIRST, shrink) for start in starts]
+    likelihoods = [
+      np.mean(normals.log_density(self.z)) for normals in candidates
+    ]
+    return self.go_on(candidates[int(np.argmax(likelihoods))], more, shrink)
 
   def _starts(self, count, before, rng):
-    """Responsibilities `[n, k]`: by splitting, by place, by products."""
+    """Yields responsibilities `[n, k]`: by splitting, by place, by products."""
     yield _split(self.z, _softmax(before.log_joint(self.z)), count)
     yield _clusters(self.z, count, rng)
     if count > _SIMPLE:
@@ -162,6 +167,7 @@ class EM(NamedTuple):
     pairs = len(self.rho)
     products = self.z[:, :pairs] * self.z[:, self.dx : self.dx + pairs]
     few = products[:, :3]
+    # Components that differ only in correlation differ in these products.
     yield _clusters(np.sign(few) * np.sqrt(np.abs(few)), count, rng)
     total = products @ (self.rho + 1e-3)
     cuts = np.quantile(total, np.arange(1, count) / count)
@@ -169,7 +175,7 @@ class EM(NamedTuple):
 
 
 def _features(z):
-  """Products of all columns, the columns and 1, by chunks of rows."""
+  """Yields products of all columns, the columns and 1, in chunks of rows."""
   n, d = z.shape
   rows = max(_FEATURES // (d * d), 1)
   for i in range(0, n, rows):
@@ -179,7 +185,7 @@ def _features(z):
 
 
 def _squares(z, shares):
-  """Sums of `z z'` with the weights of each component, `[k, d, d]`."""
+  """Returns sums of `z z'` with the weights of each component, `[k, d, d]`."""
   d = z.shape[1]
   if d > NARROW:
     return np.stack([(z.T * share) @ z for share in shares.T])
@@ -194,32 +200,32 @@ def _squares(z, shares):
 def _clusters(z, count, rng):
   seed = int(rng.integers(2**31))
   with warnings.catch_warnings():
-    # Ties may leave fewer places than clusters.
+    # With ties, there may be fewer distinct rows than clusters.
     warnings.simplefilter("ignore", ConvergenceWarning)
     means = KMeans(count, n_init=1, max_iter=20, random_state=seed)
     return _one_hot(means.fit_predict(z), count)
 
 
 def _one_hot(labels, count):
-  # Soft, so that every start can move.
+  # Soft responsibilities, so that EM can leave every start.
   return (labels[:, None] == np.arange(count)) * 0.9 + 0.1 / count
 
 
 def _split(z, shares, count):
-  """Responsibilities with the heaviest components cut in two."""
+  """Returns responsibilities with the heaviest components cut in two."""
   columns = list(shares.T)
   while len(columns) < count:
-    heaviest = int(np.argmax([one.sum() for one in columns]))
+    heaviest = int(np.argmax([column.sum() for column in columns]))
     share = columns.pop(heaviest)
-    apart = z - share @ z / share.sum()
-    along = apart @ np.linalg.eigh((apart.T * share) @ apart)[1][:, -1]
+    centered = z - share @ z / share.sum()
+    along = centered @ np.linalg.eigh((centered.T * share) @ centered)[1][:, -1]
     half = special.expit(4 * along / max(np.std(along), 1e-9))
     columns += [share * half, share * (1 - half)]
   return np.stack(columns, axis=1)
 
 
 def _pattern(dx, d):
-  """Marks where a prior covariance is not zero: variances, canonical pairs."""
+  """Returns a mask of the prior covariance: variances and canonical pairs."""
   mask = np.eye(d, dtype=bool)
   pairs = np.arange(min(dx, d - dx))
   mask[pairs, dx + pairs] = mask[dx + pairs, pairs] = True
@@ -234,7 +240,7 @@ def _softmax(logits):
 
 
 def _log_sum(parts):
-  """log sum exp over the first axis."""
+  """Returns log sum exp over the first axis."""
   top = parts.max(axis=0)
   return np.log(np.sum(np.exp(parts - top), axis=0)) + top
 

@@ -1,4 +1,4 @@
-"""Training critics on pairs until held-out pairs stop gaining."""
+"""Trains critics on pairs until held-out pairs stop gaining."""
 
 import functools
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class Fit(NamedTuple):
   """Trained critics of one kind, whose mean is the critic.
 
   Attributes:
-    params: of all of them, their first axis apart.
+    params: parameters of all members, stacked along the first axis.
     nats: Donsker-Varadhan value of their mean on the held-out pairs.
     curve: that value after every `EVERY` steps.
   """
@@ -26,11 +26,12 @@ class Fit(NamedTuple):
 
 
 EVERY = 50
-# Scores of a network end at this percentile of the fitted pairs' scores: beyond
-# it extrapolates, and one huge negative would spoil the partition.
+# Scores of a network are clipped at this percentile of the scores of fitted
+# pairs. Beyond it the network extrapolates, and one huge negative would spoil
+# the partition.
 HIGHEST = 99.95
 _PATIENCE = 4
-_SOME = 4096  # fitted pairs that give this percentile while training
+_SOME = 4096  # fitted pairs that give this percentile during training
 
 
 def fit_critic(
@@ -46,23 +47,23 @@ def fit_critic(
   decay: float = 1e-2,
   seed: int,
 ) -> Fit:
-  """Maximizes the Donsker-Varadhan bound; keeps the best moving average.
+  """Maximizes the Donsker-Varadhan bound, and returns the best moving average.
 
   The maximizer of this bound is the maximum-likelihood density ratio. Several
-  critics are trained from other parameters with other batches; their mean is
-  nearer to it than each of them. What is tested on `held` and returned is the
-  exponential moving average of the parameters, which varies less.
+  critics are trained from different parameters with different batches. Their
+  mean is nearer to that ratio than each of them. The parameters that are tested
+  on `held` and returned are an exponential moving average, which varies less.
 
   Args:
-    critic: of `networks`, with parameters.
+    critic: a module of `networks` with parameters.
     fitted: `(x, y)` sides to train on.
-    held: `(x, y)` sides that tell when to stop.
-    steps: at the most.
-    batch: pairs a step; its other combinations are the negatives.
-    rate: the highest learning rate; it ends at zero.
+    held: `(x, y)` sides that decide when to stop.
+    steps: largest number of steps.
+    batch: pairs per step; their other combinations are the negatives.
+    rate: highest learning rate; the schedule ends at zero.
     negatives: how many held-out pairs are combined with each other.
-    members: critics.
-    decay: of weights, for each step a share `rate * decay` of them.
+    members: number of critics.
+    decay: weight decay; each step takes a share `rate * decay` of the weights.
     seed: of the initial parameters and the batches.
   """
   init_key, key = jax.random.split(jax.random.key(seed))
@@ -81,7 +82,7 @@ def fit_critic(
     keys = jax.random.split(jax.random.fold_in(key, i), (EVERY, members))
     state = _train(critic, steps, rate, decay, batch, state, fitted, keys)
     curve.append(float(value(state[2])))
-    # Also false for nan.
+    # This is false for NaN too.
     if curve[-1] > best.nats:
       best, bad = Fit(state[2], curve[-1], []), 0
     else:
@@ -93,7 +94,7 @@ def fit_critic(
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def scores(critic, method: str, params, sides) -> jax.Array:
-  """Mean score of all members: `pairs` `[b]`, or `__call__` `[b, n]`."""
+  """Returns mean scores of all members: `pairs` `[b]`, `__call__` `[b, n]`."""
   each = jax.vmap(lambda p: critic.apply(p, *sides, method=method))(params)
   return jnp.mean(each, axis=0)
 

@@ -1,6 +1,6 @@
-"""How a .csv or .tsv file is written: encoding, delimiter, header, marks.
+"""Finds the format of a .csv or .tsv file: encoding, delimiter, names, marks.
 
-Found in its first rows. What they leave open is refused, not guessed.
+The first rows decide. What they leave open is refused, not guessed.
 """
 
 import contextlib
@@ -14,8 +14,8 @@ from collections.abc import Generator, Iterable, Sequence
 from infomin_jax.errors import UserError
 from infomin_jax.mi.inputs import cells
 
-_HEAD = 1 << 18  # characters that are looked at
-# Delimiters and what they are called; a space is any white space.
+_HEAD = 1 << 18  # characters that are read
+# Delimiters and their names; a space stands for any white space.
 DELIMITERS = {
   ",": "comma",
   ";": "semicolon",
@@ -29,13 +29,13 @@ _MARKS = {
   b"\xff\xfe": "utf-16",
   b"\xfe\xff": "utf-16",
 }
-# From how many rows on whole numbers above fractions are taken as a header.
+# With more rows than this, whole numbers above fractions are read as a header.
 _ENOUGH = 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Dialect:
-  """How a text table is written.
+  """The format of a text table.
 
   Attributes:
     encoding: for `open`.
@@ -43,9 +43,9 @@ class Dialect:
     delimiter: between cells; a space stands for any white space.
     names: of the columns.
     header: whether the first row has the names.
-    mark: the decimal mark that the first rows show, `.` or `,`; empty if they
-      show none.
-    notes: what a person should know, one line each.
+    mark: the decimal mark in the first rows, `.` or `,`; empty if they have
+      none.
+    notes: facts for the user, one line each.
   """
 
   encoding: str
@@ -58,11 +58,11 @@ class Dialect:
 
 
 def sniff(path: pathlib.Path) -> Dialect:
-  """Returns the dialect that the first rows of a file show.
+  """Returns the dialect of a file, from its first rows.
 
   Raises:
     UserError: an empty or unreadable file, or several columns of which the
-      first line gives one name.
+      first line names only one.
   """
   with readable(path):
     return _sniffed(path, _encoding(path))
@@ -70,9 +70,9 @@ def sniff(path: pathlib.Path) -> Dialect:
 
 def _sniffed(path, encoding):
   lines = _first_lines(path, encoding)
-  skipped, given, comments = _preamble(lines)
+  skipped, forced, comments = _preamble(lines)
   rest = lines[skipped:]
-  delimiter = given or _delimiter(rest, path)
+  delimiter = forced or _delimiter(rest, path)
   rows = list(_nonblank(split(rest, delimiter)))
   comment = _commented_header(comments, delimiter, rows)
   if comment:
@@ -94,8 +94,8 @@ def rows_of(
 ) -> Generator[tuple[int, list[str]]]:
   """Yields (line number, cells) of each row of values.
 
-  Blank lines of a table of one column are empty cells, but at its end; in
-  others they are left out.
+  In a table of one column, blank lines are empty cells, except at its end. In
+  other tables they are skipped.
   """
   pending: list[tuple[int, list[str]]] = []
   with opened(path, dialect.encoding) as file:
@@ -115,7 +115,7 @@ def rows_of(
 
 @contextlib.contextmanager
 def readable(path: pathlib.Path) -> Generator[None]:
-  """Turns what goes wrong with the text into one line."""
+  """Turns errors in the text into a UserError of one line."""
   try:
     yield
   except (csv.Error, UnicodeError) as error:
@@ -123,12 +123,12 @@ def readable(path: pathlib.Path) -> Generator[None]:
     if isinstance(error, UnicodeError):
       hint = "save it as CSV UTF-8, or: iconv -f cp1252 -t utf-8"
     raise UserError(
-      f"{path} is no {path.suffix} text in UTF-8 ({error}); {hint}."
+      f"{path} is not {path.suffix} text in UTF-8 ({error}); {hint}."
     ) from error
 
 
 def opened(path: pathlib.Path, encoding: str):
-  """Returns the open text; lines keep their ends, as `csv` wants them."""
+  """Returns the open text; lines keep their ends, as `csv` requires."""
   try:
     return path.open(encoding=encoding, newline="")
   except OSError as error:
@@ -141,8 +141,8 @@ def split(
   """Yields (line number from 1, stripped cells) of each line."""
   if delimiter == " ":
     for number, line in enumerate(lines, 1):
-      found = re.findall(r'"([^"]*)"|(\S+)', line)
-      yield number, [quoted or plain for quoted, plain in found]
+      matches = re.findall(r'"([^"]*)"|(\S+)', line)
+      yield number, [quoted or plain for quoted, plain in matches]
     return
   reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
   for row in reader:
@@ -165,8 +165,8 @@ def _encoding(path):
       return encoding
   if b"\0" in start:
     raise UserError(
-      f"{path} has zero bytes: no text in UTF-8 (UTF-16 without its first "
-      "mark?); save it as CSV UTF-8."
+      f"{path} has zero bytes, so it is not text in UTF-8 (perhaps UTF-16 "
+      "without a byte order mark). Save it as CSV UTF-8."
     )
   return "utf-8"
 
@@ -175,23 +175,23 @@ def _first_lines(path, encoding):
   with opened(path, encoding) as file:
     lines = file.readlines(_HEAD)
     more = bool(file.read(1))
-  # A row of several lines may have been cut.
+  # The last row may be cut, or go on over several lines.
   return lines[:-1] if more and len(lines) > 2 else lines
 
 
 def _preamble(lines):
-  """Lines to leave out, the delimiter that Excel's sep= gives, comments."""
-  skipped, given, comments = 0, "", []
+  """Returns how many lines to skip, the delimiter of sep=, and comments."""
+  skipped, forced, comments = 0, "", []
   for line in lines:
     text = line.strip("\r\n")
     if sep := re.fullmatch(r'"?sep=(.)"?[;,]*\s*', text, re.IGNORECASE):
-      given = sep[1]
+      forced = sep[1]
     elif text.startswith("#"):
       comments.append(text)
     elif text.strip():
       break
     skipped += 1
-  return skipped, given, comments
+  return skipped, forced, comments
 
 
 def _nonblank(rows):
@@ -203,13 +203,13 @@ def _nonblank(rows):
 
 def _delimiter(lines, path):
   usual = "\t" if path.suffix.lower() == ".tsv" else ","
-  best, found = (0.5, 0.0), ""
+  best, chosen = (0.5, 0.0), ""
   for delimiter in (usual, *(d for d in _SINGLE if d != usual)):
     fit = _fit(lines, delimiter)
     if fit > best:
-      best, found = fit, delimiter
-  if found:
-    return found
+      best, chosen = fit, delimiter
+  if chosen:
+    return chosen
   if _spaced(lines):
     return " "
   _check_one_column(lines, usual, path)
@@ -217,7 +217,10 @@ def _delimiter(lines, path):
 
 
 def _fit(lines, delimiter):
-  """Share of rows as wide as the first, and of cells without delimiters."""
+  """Returns the share of rows as wide as the first, and of unmixed cells.
+
+  A mixed cell contains another delimiter and is no number.
+  """
   rows = list(_nonblank(split(lines, delimiter)))
   width = _width(rows[0]) if rows else 0
   if width < 2:
@@ -232,7 +235,7 @@ def _fit(lines, delimiter):
 
 
 def _width(row):
-  """Cells of a row without the empty ones at its end."""
+  """Returns the number of cells of a row, without empty ones at its end."""
   while row and not row[-1]:
     row = row[:-1]
   return len(row)
@@ -244,7 +247,7 @@ def _spaced(lines):
   if len(rows) < 2:
     return False
   width, names = len(rows[-1]), len(rows[0])
-  # R leaves out the name of the column of row names.
+  # R omits the name of the column of row names.
   first = 1 if names == width - 1 else 0
   return (
     width > 1
@@ -261,8 +264,8 @@ def _check_one_column(lines, usual, path):
     if delimiter != usual and len(wide) == 1 and min(wide) > 1:
       raise UserError(
         f"{path}: expected a line of names first, then rows of as many "
-        f"cells; between {DELIMITERS[delimiter]}s the first line has "
-        f"{len(rows[0][1])} and the others have {min(wide)}."
+        f"cells. Between {DELIMITERS[delimiter]}s the first line has "
+        f"{len(rows[0][1])} cells and the others have {min(wide)}."
       )
 
 
@@ -270,7 +273,7 @@ def _check_one_column(lines, usual, path):
 
 
 def _header(rows):
-  """The names that the first row gives, whether it is a header, and notes."""
+  """Returns the column names, whether the first row is a header, and notes."""
   first = rows[0] if rows else []
   first = first[: _width(first)]
   if not first or not _all_numbers(first):
@@ -281,8 +284,8 @@ def _header(rows):
   counted = tuple(first) == default and any(columns)
   if all(whole) and columns and len(set(first)) == len(first):
     if counted or (all(columns) and len(rows) > _ENOUGH):
-      shown = ", ".join(first[:5]) + ", ..." * (len(first) > 5)
-      note = f"the first line ({shown}) is taken as names of the columns"
+      examples = ", ".join(first[:5]) + ", ..." * (len(first) > 5)
+      note = f"the first line ({examples}) is taken as names of the columns"
       return tuple(first), True, (f"{note}: all below it are fractions.",)
   return default, False, ()
 
@@ -296,7 +299,7 @@ def _all_numbers(row):
 
 
 def _commented_header(comments, delimiter, rows):
-  """Names after a #, as np.savetxt writes them; empty if there are none."""
+  """Returns names after a #, as np.savetxt writes them; () if none."""
   if not comments or not rows or not any(map(cells.written, rows[0])):
     return ()
   ((_, last),) = split([comments[-1].lstrip("# ")], delimiter)
@@ -305,9 +308,9 @@ def _commented_header(comments, delimiter, rows):
 
 
 def _mark(rows, delimiter):
-  """The decimal mark that the cells show, if they agree."""
-  shown = [cells.written(cell) for row in rows for cell in row]
-  marks = {min(marks) for marks in shown if len(marks) == 1}
+  """Returns the decimal mark of the cells, if they agree; otherwise ""."""
+  possible = [cells.written(cell) for row in rows for cell in row]
+  marks = {min(marks) for marks in possible if len(marks) == 1}
   if len(marks) == 1:
     return min(marks)
   return "," if delimiter == ";" and not marks else ""

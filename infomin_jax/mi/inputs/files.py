@@ -1,4 +1,4 @@
-"""Reads the two sides of paired samples from files; trusts none of them.
+"""Reads the two sides of paired samples from files, none of which is trusted.
 
 Pickled objects are never loaded, so no file can run code.
 """
@@ -23,9 +23,9 @@ class Side:
 
   Attributes:
     name: of the side, with its file.
-    values: what was read.
+    values: the values as read.
     columns: names of its columns, if they have names.
-    labels: what codes stand for, if it is text.
+    labels: the texts that codes stand for, if it is text.
     notes: how it was read.
   """
 
@@ -42,7 +42,7 @@ def read(
   x_columns: Sequence[str],
   y_columns: Sequence[str],
 ) -> tuple[Side, Side]:
-  """x and y as they lie in the files; `paired.read_paired` says the rules."""
+  """Returns x and y as in the files, by the rules of `samples.read_paired`."""
   x_columns, y_columns = _split_names(x_columns), _split_names(y_columns)
   if not x_path:
     raise UserError(f"x_path is missing: give a {_or(SUFFIXES)} file.")
@@ -53,21 +53,21 @@ def read(
 
 
 def _one_file(text, x_columns, y_columns) -> tuple[Side, Side]:
-  """x and y from the one file that was given."""
+  """Returns x and y from the one file that was given."""
   path, member = _locate("x_path", text)
   if path.suffix.lower() in tables.SUFFIXES:
-    known = tables.names(path)
-    if not x_columns and not y_columns and {"x", "y"} <= set(known):
+    names = tables.names(path)
+    if not x_columns and not y_columns and {"x", "y"} <= set(names):
       x_columns, y_columns = ("x",), ("y",)
     if not x_columns or not y_columns:
       raise UserError(
         f"{path} alone must give x and y: name the columns of both in "
-        f"x_columns and y_columns, or give y_path; it has {', '.join(known)}."
+        f"x_columns and y_columns, or give y_path; it has {', '.join(names)}."
       )
     if shared := sorted(set(x_columns) & set(y_columns)):
       raise UserError(
         f"Column {shared[0]!r} is in x_columns and in y_columns: the MI of a "
-        "number with itself has no bound; take it out of one."
+        "number with itself has no bound. Remove it from one of them."
       )
     return (
       _table_side("x", path, x_columns),
@@ -75,13 +75,13 @@ def _one_file(text, x_columns, y_columns) -> tuple[Side, Side]:
     )
   if path.suffix.lower() == ".npz" and not member:
     _no_columns(path, x_columns, y_columns)
-    found = _read_npz(path, ("x", "y"))
-    return Side(f"x ({path})", found["x"]), Side(f"y ({path})", found["y"])
+    arrays = _read_npz(path, ("x", "y"))
+    return Side(f"x ({path})", arrays["x"]), Side(f"y ({path})", arrays["y"])
   raise UserError(f"y_path is missing: {text} is one array, taken as x.")
 
 
 def _one_side(which, text, columns) -> Side:
-  """x or y from the file given for it."""
+  """Returns x or y from the file given for it."""
   path, member = _locate(f"{which}_path", text)
   if path.suffix.lower() in tables.SUFFIXES:
     return _table_side(which, path, columns or tables.names(path))
@@ -94,25 +94,25 @@ def _one_side(which, text, columns) -> Side:
 
 
 def _table_side(which, path, columns):
-  found = tables.read(path, columns, f"{which}_columns")
+  table = tables.read(path, columns, f"{which}_columns")
   name = f"{which} ({path})"
-  every = [note for column in found.values() for note in column.notes]
+  every = [note for column in table.values() for note in column.notes]
   notes = tuple(dict.fromkeys(every))
   if len(columns) == 1:
-    column = found[columns[0]]
+    column = table[columns[0]]
     return Side(name, column.values, columns, column.labels, notes)
-  for label, column in found.items():
+  for label, column in table.items():
     if column.labels:
       raise UserError(
         f"{which}_columns: {label!r} of {path} is text, which must be the only "
-        f"column of {which}; name only it, or only columns of numbers."
+        f"column of {which}. Name only this column, or only columns of numbers."
       )
-  stacked = np.stack([found[label].values for label in columns], axis=1)
+  stacked = np.stack([table[label].values for label in columns], axis=1)
   return Side(name, stacked, columns, notes=notes)
 
 
 def _locate(argument, text) -> tuple[pathlib.Path, str]:
-  """The file and, after a colon, the array in it."""
+  """Returns the file and the name of the array in it, after a colon."""
   path, member = local(argument, text), ""
   if not path.exists() and ".npz:" in str(text):
     before, member = str(text).rsplit(":", 1)
@@ -122,7 +122,7 @@ def _locate(argument, text) -> tuple[pathlib.Path, str]:
     if path.is_file():
       is_what = f"ends in {path.suffix!r}"
     elif path.exists() and not path.is_dir():
-      is_what = "is no regular file"
+      is_what = "is not a regular file"
     raise UserError(
       f"{argument}: expected a {_or(SUFFIXES)} file; {text!r} {is_what}."
     )
@@ -141,33 +141,33 @@ def _read_npy(path) -> np.ndarray:
 
 
 def _read_npz(path, names, prefer="") -> dict[str, np.ndarray]:
-  """The arrays `names`, or the one called `prefer`, or the only one."""
+  """Returns the arrays `names`, or the one called `prefer`, or the only one."""
   try:
-    # numpy leaves a file open that is no zip archive after all.
+    # NumPy leaves the file open if it is no zip archive.
     with path.open("rb") as opened:
       file = np.load(opened, allow_pickle=False)
       if isinstance(file, np.ndarray):
         raise ValueError("it is one array; rename it to end in .npy")
-      known = list(file.files)
-      if not names and (prefer in known or len(known) == 1):
-        names = (prefer,) if prefer in known else known
-      missing = [name for name in names or [prefer] if name not in known]
-      found = {} if missing else {name: file[name] for name in names}
+      stored = list(file.files)
+      if not names and (prefer in stored or len(stored) == 1):
+        names = (prefer,) if prefer in stored else stored
+      missing = [name for name in names or [prefer] if name not in stored]
+      arrays = {} if missing else {name: file[name] for name in names}
   except Exception as error:  # a hostile archive may raise anything
     raise _unreadable(path, error) from error
   if missing:
     raise UserError(
-      f"{path} has no array {missing[0]!r}: {nearest(missing[0], known)} Name "
+      f"{path} has no array {missing[0]!r}: {nearest(missing[0], stored)} Name "
       f"one as {path}:NAME."
     )
-  return found
+  return arrays
 
 
 def _unreadable(path, error) -> UserError:
   reason = (str(error).splitlines() or [type(error).__name__])[0]
   return UserError(
-    f"{path} is no {path.suffix} file of plain numbers (pickled objects are "
-    f"never loaded): {reason or type(error).__name__}"
+    f"{path} is not a {path.suffix} file of plain numbers (pickled objects "
+    f"are never loaded): {reason or type(error).__name__}"
   )
 
 

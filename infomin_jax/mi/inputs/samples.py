@@ -1,4 +1,4 @@
-"""Two sets of paired samples, from files or arrays, checked for estimation."""
+"""Reads paired samples from files or arrays, and checks them."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ from infomin_jax.errors import UserError
 from infomin_jax.mi.inputs import files
 from infomin_jax.mi.inputs.files import Side
 
-_CHUNK = 1 << 22  # values looked at once: a mapped file may exceed the memory
+# Values checked at a time: a mapped file may exceed the memory.
+_CHUNK = 1 << 22
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,12 +18,12 @@ class Paired:
   """Samples of x and y: row i of one was observed with row i of the other.
 
   Attributes:
-    x, y: `[n]`, `[n, d]`, or images `[n, h, w]` or `[n, h, w, c]`, as they
-      came (an `.npy` file stays memory-mapped); text as integer codes `[n]`.
-    x_kind, y_kind: "image" if there are three axes or more; "discrete" for
-      text, bools, and single integers unless those have more than 50 distinct
-      values and more than n / 20; otherwise "continuous".
-    notes: what a person should know, one line each.
+    x, y: `[n]`, `[n, d]`, or images `[n, h, w]` or `[n, h, w, c]`, as they were
+      given (an `.npy` file stays memory-mapped); text as integer codes `[n]`.
+    x_kind, y_kind: "image" if there are three axes or more. "discrete" for
+      text, bools, and single integers, unless integers have more than 50
+      distinct values and more than n / 20. Otherwise "continuous".
+    notes: facts for the user, one line each.
     x_columns, y_columns: names, if they came from a table.
     x_text, y_text: whether the classes are texts, whose codes have no order.
   """
@@ -39,11 +40,11 @@ class Paired:
 
 
 def as_paired(x, y) -> Paired:
-  """Paired samples from two arrays (NumPy, JAX, or nested lists of numbers).
+  """Returns paired samples from two arrays (NumPy, JAX, or nested lists).
 
   Raises:
-    UserError: lengths that differ, no samples, NaN or infinity, or values
-      that are not numbers.
+    UserError: lengths that differ, no samples, NaN or infinity, or values that
+      are not numbers.
   """
   return _pair(Side("x", x), Side("y", y))
 
@@ -54,19 +55,20 @@ def read_paired(
   x_columns: Sequence[str] = (),
   y_columns: Sequence[str] = (),
 ) -> Paired:
-  """Paired samples from one file or two.
+  """Returns paired samples from one file or two.
 
   Args:
-    x_path: `.npy`; `.npz`, whose array x (or only array) it is, or
-      `FILE.npz:NAME`; `.csv`, `.tsv` or `.parquet`, see `tables`.
-    y_path: the same for y. Empty: `x_path` gives both, from arrays or columns
-      called x and y, or from the columns named below.
-    x_columns: which columns of a table are x; all of them if empty. A tuple,
-      or one text with commas. A column of text must stand alone.
+    x_path: an `.npy` file; an `.npz` file, of which the array x (or the only
+      array) is taken, or `FILE.npz:NAME`; or `.csv`, `.tsv` or `.parquet`, see
+      `tables`.
+    y_path: the same for y. If empty, `x_path` gives both, from arrays or
+      columns called x and y, or from the columns named below.
+    x_columns: the columns of a table that are x; all of them if empty. A tuple,
+      or one text with commas. A column of text must be the only one.
     y_columns: the same for y.
 
   Raises:
-    UserError: one line with the file, what was expected and what came.
+    UserError: one line with the file, what was expected and what was found.
   """
   return _pair(*files.read(x_path, y_path, x_columns, y_columns))
 
@@ -99,7 +101,7 @@ def _pair(x: Side, y: Side) -> Paired:
 
 
 def _checked(side: Side) -> tuple[np.ndarray, str, tuple[str, ...]]:
-  """The array of a side, its kind, and notes."""
+  """Returns the array of a side, its kind, and notes."""
   values = _as_array(side)
   shape = list(values.shape)
   if not 1 <= values.ndim <= 4:
@@ -126,7 +128,9 @@ def _as_array(side):
     values = np.asanyarray(side.values)
   except (TypeError, ValueError) as error:
     reason = str(error).splitlines()[0]
-    raise UserError(f"{side.name} is no array of numbers: {reason}") from error
+    raise UserError(
+      f"{side.name} is not an array of numbers: {reason}"
+    ) from error
   if values.dtype.name == "bfloat16":
     values = values.astype(np.float32)
   if values.dtype.kind in "SU":
@@ -149,10 +153,10 @@ def _kind(side, values):
   single = values.size == n  # one number for each sample
   limit = max(50, n / 20)
   if side.labels:
-    shown = ", ".join(side.labels[:5]) + ", ..." * (len(side.labels) > 5)
-    note = f"{side.name}: text as {len(side.labels)} categories ({shown})"
+    examples = ", ".join(side.labels[:5]) + ", ..." * (len(side.labels) > 5)
+    note = f"{side.name}: text as {len(side.labels)} categories ({examples})"
     if len(side.labels) > limit:
-      note += "; so many for so few samples may be names of the samples"
+      note += "; so many for so few samples may be names of samples"
     return "discrete", (f"{note}.",)
   if values.dtype.kind == "b" and single:
     return "discrete", ()
@@ -186,5 +190,5 @@ def _check_finite(side, values):
         where += f", column {place[0] if len(place) == 1 else place}"
       raise UserError(
         f"{side.name} has {value} at {where} (counted from 0, the first such "
-        "value); drop those samples or fill them."
+        "value). Drop these samples or fill them."
       )

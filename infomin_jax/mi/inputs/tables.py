@@ -1,8 +1,8 @@
-"""Columns of .csv, .tsv and .parquet files as numbers or category codes.
+"""Reads columns of .csv, .tsv and .parquet files as numbers or category codes.
 
 A column of text becomes codes 0, 1, ... of its distinct texts in sorted order.
-A column that mixes numbers and text, or lacks a value, is refused; all its rows
-say which of both it is. Delimiters and decimal marks are those of `dialect`.
+All rows decide whether a column is text or numbers. A column that mixes both,
+or lacks a value, is refused. `dialect` detects delimiters and decimal marks.
 """
 
 import contextlib
@@ -18,7 +18,9 @@ from infomin_jax.mi.inputs import cells
 from infomin_jax.mi.inputs.dialect import DELIMITERS, readable, rows_of, sniff
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
-_ROWS = 50_000  # parsed at a time: Python strings take ten times their numbers
+# Rows parsed at a time: Python strings take ten times as much memory as
+# numbers.
+_ROWS = 50_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Column:
   Attributes:
     values: `[n]` bool, int or float; codes if the column is text.
     labels: the texts that the codes stand for; empty if it has numbers.
-    notes: how it was read, one line each, where that is not plain.
+    notes: how it was read, one line each, where that is not obvious.
   """
 
   values: np.ndarray
@@ -37,7 +39,7 @@ class Column:
 
 
 def names(path: pathlib.Path) -> tuple[str, ...]:
-  """The names of the columns, in the order of the file.
+  """Returns the names of the columns, in the order of the file.
 
   A .csv or .tsv file whose first line has only numbers has no header: its
   columns are called 0, 1, .... If these numbers are whole and all below are
@@ -50,11 +52,11 @@ def names(path: pathlib.Path) -> tuple[str, ...]:
 
 
 def _checked(path, found):
-  twice = sorted({name for name in found if found.count(name) > 1})
-  if twice or not found:
+  repeated = sorted({name for name in found if found.count(name) > 1})
+  if repeated or not found:
     raise UserError(
       f"{path}: expected columns of different names, got "
-      f"{'no column' if not found else f'{twice[0]!r} twice'}."
+      f"{'no column' if not found else f'{repeated[0]!r} twice'}."
     )
   return found
 
@@ -62,12 +64,12 @@ def _checked(path, found):
 def read(
   path: pathlib.Path, wanted: Sequence[str], argument: str
 ) -> dict[str, Column]:
-  """The wanted columns by name; `argument` asked for them, for messages."""
-  known = names(path)
+  """Returns the columns `wanted`, by name; messages name `argument`."""
+  existing = names(path)
   for name in wanted:
-    if name not in known:
+    if name not in existing:
       raise UserError(
-        f"{argument}: {path} has no column {name!r}: {nearest(name, known)}"
+        f"{argument}: {path} has no column {name!r}: {nearest(name, existing)}"
       )
   if path.suffix.lower() == ".parquet":
     return {name: _parquet_column(path, name) for name in wanted}
@@ -78,31 +80,32 @@ def read(
 
 
 def _read_text(path, dialect, wanted):
-  # With decimal commas, 1.234 may be 1234: all cells are looked at as text.
+  # With decimal commas, 1.234 may be 1234, so all cells are read as text.
   text = set(wanted) if dialect.mark == "," else set()
   while True:
-    parts, lines, late = _parts(path, dialect, wanted, text)
-    if not late:
+    parts, lines, misread = _parts(path, dialect, wanted, text)
+    if not misread:
       break
-    text |= late
+    text |= misread
   if not lines:
     raise UserError(f"{path} has a header but no row.")
   where = np.concatenate(lines)
-  found = {}
+  columns = {}
   for name, arrays in parts.items():
     column = Column(np.concatenate(arrays))
     if column.values.dtype.kind == "U":
       places = _Places(path, name, "line {}", where)
       column = _decided(column.values, places, dialect.mark)
     notes = (*dialect.notes, *column.notes)
-    found[name] = dataclasses.replace(column, notes=notes)
-  return found
+    columns[name] = dataclasses.replace(column, notes=notes)
+  return columns
 
 
 def _parts(path, dialect, wanted, text):
-  """Arrays of each column, line numbers, and a column that was no number late.
+  """Returns arrays of each column, line numbers, and a misread column.
 
-  All rows decide on a column, so that one is read again from its first row.
+  All rows decide on a column. So a column whose first text comes after rows of
+  numbers must be read again from its first row.
   """
   places = {name: dialect.names.index(name) for name in wanted}
   parts: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
@@ -112,14 +115,14 @@ def _parts(path, dialect, wanted, text):
     while chunk := list(itertools.islice(rows, _ROWS)):
       _check_widths(chunk, dialect, path)
       for name, place in places.items():
-        found = [row[place] for _, row in chunk]
-        numbers = None if name in text else _numbers(found)
+        texts = [row[place] for _, row in chunk]
+        numbers = None if name in text else _numbers(texts)
         if numbers is None and name not in text:
           if lines:
             return parts, lines, {name}
           text.add(name)
         if numbers is None:
-          numbers = _texts(found, chunk, path, name)
+          numbers = _texts(texts, chunk, path, name)
         parts[name].append(numbers)
       lines.append(np.array([line for line, _ in chunk]))
   return parts, lines, set()
@@ -127,10 +130,10 @@ def _parts(path, dialect, wanted, text):
 
 def _texts(found, chunk, path, name):
   for (line, _), cell in zip(chunk, found, strict=True):
-    if "\0" in cell:  # numpy would cut it off
+    if "\0" in cell:  # NumPy would cut the cell here.
       raise UserError(
-        f"{path}, line {line}, column {name!r}: the cell has zero bytes; this "
-        "is no text in UTF-8."
+        f"{path}, line {line}, column {name!r}: the cell has zero bytes, so "
+        "this is not text in UTF-8."
       )
   return np.array(found)
 
@@ -149,7 +152,7 @@ def _check_widths(chunk, dialect, path):
 
 
 def _numbers(found):
-  """The cells as an array of numbers; None if one of them is none."""
+  """Returns the cells as an array of numbers; None if a cell is not one."""
   if any("_" in cell for cell in found):
     return None  # Python reads 1_2 as 12; in a file it is a name
   with contextlib.suppress(ValueError):
@@ -158,7 +161,7 @@ def _numbers(found):
 
 
 def _as_numbers(found) -> np.ndarray:
-  """Integers if all cells are, else floats; ValueError where neither."""
+  """Returns integers if all cells are, else floats; may raise ValueError."""
   with contextlib.suppress(ValueError, OverflowError):
     return np.array(list(map(int, found)), np.int64)
   return np.array(list(map(float, found)), np.float64)
@@ -169,7 +172,7 @@ def _as_numbers(found) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class _Places:
-  """Where the rows of a column are, for messages; `lines[i]` is of row i."""
+  """The positions of rows, for messages; `lines[i]` belongs to row i."""
 
   path: pathlib.Path
   name: str
@@ -185,11 +188,11 @@ class _Places:
 
 
 def _decided(values, places, mark) -> Column:
-  """Numbers or codes, as all rows of a column of text have it.
+  """Returns numbers or codes, as all rows of a column of text decide.
 
   Args:
     values: `[n]` texts.
-    places: of the rows, for messages.
+    places: positions of the rows, for messages.
     mark: the decimal mark of the file, empty if it is not known.
   """
   labels, first, codes, counts = np.unique(
@@ -199,7 +202,7 @@ def _decided(values, places, mark) -> Column:
   numeric = np.array([cells.numeric(text) for text in texts])
 
   def check(bad, problem):
-    """Refuses a column in which some labels, by their index, are bad."""
+    """Raises for a column in which some labels, given by index, are bad."""
     if len(bad):
       worst = min(bad, key=lambda i: first[i])
       shown = problem.format(texts[worst][:40])
@@ -230,13 +233,13 @@ def _decided(values, places, mark) -> Column:
 
 
 def _minority(texts, numeric, counts, head):
-  """Labels that do not fit to most rows, and the problem with them.
+  """Returns labels that differ in kind from most rows, and the problem.
 
   Args:
     texts: the labels.
     numeric: whether each is a number.
     counts: rows of each.
-    head: the label of the first row; it decides where counts are equal.
+    head: the label of the first row, which decides between equal counts.
   """
   absent = np.array([cells.missing(text) for text in texts])
   numbers = counts[numeric].sum()
@@ -257,12 +260,12 @@ def _text_notes(texts, counts, name):
   for text, count in zip(texts, counts, strict=True):
     if cells.missing(text) and len(texts) > 1:
       notes.append(
-        f"column {name!r}: {text!r} is a category of {count:,} rows; if it "
-        "stands for a missing value, drop them."
+        f"column {name!r}: {text!r} is a category of {count:,} rows. If it "
+        "stands for a missing value, drop these rows."
       )
   if cells.dates(texts):
     notes.append(
-      f"column {name!r} holds dates or times as text; convert them to "
+      f"column {name!r} holds dates or times as text. Convert them to "
       "numbers, such as days, if their order matters."
     )
   return tuple(notes)
@@ -272,8 +275,8 @@ def _number_notes(texts, mark, name):
   changed = next((t for t in texts if cells.plain(t, mark) != t), None)
   if changed is None:
     return ()
-  read = cells.plain(changed, mark)
-  return (f"column {name!r}: {changed} is read as {read}.",)
+  result = cells.plain(changed, mark)
+  return (f"column {name!r}: {changed} is read as {result}.",)
 
 
 # --- parquet ----------------------------------------------------------------
@@ -281,7 +284,7 @@ def _number_notes(texts, mark, name):
 
 @contextlib.contextmanager
 def _parquet(path):
-  """The open file; what goes wrong in it becomes one line."""
+  """Yields the open file; errors in it become a UserError of one line."""
   try:
     import pyarrow.parquet
   except ImportError as error:
@@ -293,7 +296,9 @@ def _parquet(path):
       yield file
   except (pyarrow.ArrowException, OSError) as error:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
-    raise UserError(f"{path} is no readable .parquet file: {reason}") from error
+    raise UserError(
+      f"{path} is not a readable .parquet file: {reason}"
+    ) from error
 
 
 def _parquet_column(path, name):

@@ -1,7 +1,7 @@
-"""The public suites: joint distributions whose mutual information is known.
+"""The public suites: joint distributions with known mutual information.
 
-`SUITES` maps a name to a function that returns the suite's tasks. Add a suite:
-write such a function, and enter it here.
+`SUITES` maps a name to a function that returns the tasks of the suite. Add a
+suite: write such a function, and add it to `SUITES`.
 """
 
 from collections.abc import Callable

@@ -1,13 +1,12 @@
-"""The suite: paired samples whose mutual information is known.
+"""The 40-task benchmark, and tasks of our own.
 
-`TASKS` holds them by name. `PUBLISHED` names those of the 40-task benchmark of
-Czyz et al., `Beyond Normal: On the Evaluation of Mutual Information
-Estimators <https://arxiv.org/abs/2306.11078>`_, 2023, in its order; the others
-are ours. A name reads `distortion_distribution_dims`, `3v3` being x and y of
-three coordinates each.
+`TASKS` holds all tasks by name. `PUBLISHED` names the 40 tasks of Czyz et al.,
+`Beyond Normal: On the Evaluation of Mutual Information Estimators
+<https://arxiv.org/abs/2306.11078>`_, 2023, in its order. A name has the form
+`distortion_distribution_dims`; `3v3` means three coordinates of x and of y.
 
 Differs from the paper: it standardizes the samples of every task before
-estimating; these samples are as the definitions give them.
+estimation. These samples are not standardized.
 """
 
 import functools
@@ -36,7 +35,7 @@ def _same(map_: Map) -> tuple[Map, Map]:
 
 
 def _spirals(dim: int) -> tuple[Map, Map]:
-  # Slower in more dimensions, where |x|^2 is larger: about one radian.
+  # Slower in more dimensions, where |x|^2 is larger: about one radian in all.
   turn = functools.partial(distortions.spiral, speed=1 / dim)
   return (
     functools.partial(turn, plane=(0, 1)),
@@ -66,7 +65,7 @@ _BIMODAL = (
 
 
 def _normal_tasks(rho: float = CORRELATION) -> list[Task]:
-  """x and y of one dimension."""
+  """Returns tasks in which y has one dimension, and x one or two."""
   normal = gaussian(
     "normal_1v1", sparse(1, 1, rho, pairs=1), 1, "Bivariate normal 1 x 1"
   )
@@ -125,7 +124,7 @@ def _student_tasks() -> list[Task]:
 
 
 def _distorted_tasks(bases: dict[str, Task]) -> list[Task]:
-  """The sparse multinormal ones behind each distortion, and two at once."""
+  """Returns the sparse multinormal tasks with each distortion, and with two."""
   tasks = []
   for d in (3, 5, 25):
     base = bases[f"sparse_{d}v{d}"]

@@ -1,8 +1,8 @@
-"""Injective maps that change samples and leave their MI as it is.
+"""Injective maps that change samples and keep their MI.
 
 If f and g are injective, I(f(X); g(Y)) = I(X; Y). Each function takes samples
-`[n, d]` and returns new ones; no state, no units. `tests/synthetic_test.py`
-checks that each can be undone.
+`[n, d]` and returns new samples. The functions have no state and no units.
+`tests/mi/tasks/beyond_normal_test.py` checks that each map can be inverted.
 
 References:
   Czyz et al., `Beyond Normal: On the Evaluation of Mutual Information
@@ -16,17 +16,17 @@ from scipy import special
 
 
 def normal_cdf(x: np.ndarray) -> np.ndarray:
-  """Normal coordinates to uniform ones in (0, 1): light tails, hard edges."""
+  """Maps normal coordinates to uniform ones: light tails, hard edges."""
   return special.ndtr(x)
 
 
 def half_cube(x: np.ndarray) -> np.ndarray:
-  """sign(x) |x|^(3/2) by coordinate: longer tails."""
+  """Returns sign(x) |x|^(3/2) per coordinate: longer tails."""
   return x * np.sqrt(np.abs(x))
 
 
 def wiggly_x(x: np.ndarray) -> np.ndarray:
-  """x plus sines by coordinate; its slope is never below 0.16."""
+  """Returns x plus sines per coordinate; its slope is never below 0.16."""
   return (
     x
     + 0.4 * np.sin(x)
@@ -36,7 +36,7 @@ def wiggly_x(x: np.ndarray) -> np.ndarray:
 
 
 def wiggly_y(y: np.ndarray) -> np.ndarray:
-  """y plus other sines by coordinate; its slope is never below 0.53."""
+  """Returns y plus other sines per coordinate; its slope is at least 0.53."""
   return (
     y
     - 0.4 * np.sin(0.4 * y)
@@ -46,7 +46,7 @@ def wiggly_y(y: np.ndarray) -> np.ndarray:
 
 
 def swiss_roll(u: np.ndarray) -> np.ndarray:
-  """The interval (0, 1) rolled up in the plane: `[n, 1]` to `[n, 2]`."""
+  """Rolls the interval (0, 1) up in the plane: `[n, 1]` to `[n, 2]`."""
   t = 1.5 * np.pi * (1 + 2 * u)
   return np.concatenate([t * np.cos(t), t * np.sin(t)], axis=1) / 21
 
@@ -54,12 +54,12 @@ def swiss_roll(u: np.ndarray) -> np.ndarray:
 def spiral(
   x: np.ndarray, plane: tuple[int, int], speed: float = 1.0
 ) -> np.ndarray:
-  """Turns each sample by an angle that grows with its distance from 0.
+  """Rotates each sample by an angle that grows with its distance from 0.
 
   Args:
     x: samples `[n, d]`, d >= 2.
-    plane: the two coordinates that turn into each other.
-    speed: radians for each unit of |x|^2. The opposite speed undoes it, since
+    plane: the two coordinates that are rotated.
+    speed: radians per unit of |x|^2. The opposite speed inverts the map, since
       |x| stays the same.
   """
   i, j = plane
@@ -72,11 +72,11 @@ def spiral(
 
 
 def rotation(dim: int, seed: int) -> np.ndarray:
-  """An orthogonal matrix `[dim, dim]`, uniform over all of them (Haar).
+  """Returns an orthogonal matrix `[dim, dim]`, uniform over all (Haar).
 
   References:
-    Mezzadri, `How to generate random matrices from the classical compact
-    groups <https://arxiv.org/abs/math-ph/0609050>`_, 2007, section 5.
+    Mezzadri, `How to generate random matrices from the classical compact groups
+    <https://arxiv.org/abs/math-ph/0609050>`_, 2007, section 5.
   """
   q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(dim, dim)))
   return q * np.sign(np.diag(r))
@@ -90,23 +90,23 @@ def rotate(x: np.ndarray, seed: int) -> np.ndarray:
 def mixture(
   z: np.ndarray, weights: Sequence[float], means: Sequence[float]
 ) -> np.ndarray:
-  """Normal coordinates to a mixture of unit normals, by increasing quantiles.
+  """Maps normal coordinates to a mixture of unit normals, by quantiles.
 
   Args:
     z: samples whose coordinates are standard normal.
     weights: of the components, positive, of sum 1.
     means: of the components.
   """
-  # P(Z > z) where z > 0: small tails keep their digits, 1 - p would not.
+  # P(Z > z) where z > 0: small tails keep their digits, and 1 - p would not.
   side = np.where(z > 0, -1.0, 1.0)
-  wanted = special.ndtr(side * z)
+  target = special.ndtr(side * z)
   low, high = z + min(means), z + max(means)  # the quantile lies between
   for _ in range(60):
     middle = (low + high) / 2
-    got = sum(
+    probability = sum(
       w * special.ndtr(side * (middle - mean))
       for w, mean in zip(weights, means, strict=True)
     )
-    below = side * (got - wanted) < 0
+    below = side * (probability - target) < 0
     low, high = np.where(below, middle, low), np.where(below, high, middle)
   return (low + high) / 2

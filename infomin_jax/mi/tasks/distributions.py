@@ -1,6 +1,6 @@
-"""Joint distributions whose mutual information is known, in nats.
+"""Joint distributions with known mutual information, in nats.
 
-`beyond_normal.TASKS` is the suite made of them.
+`beyond_normal.TASKS` is a suite of them.
 """
 
 import dataclasses
@@ -26,10 +26,10 @@ class Task:
     name: unique in its suite.
     dim_x, dim_y: sizes of one sample of x and of y.
     mi: I(X; Y) in nats.
-    about: what it is, in the words of the benchmark.
+    about: description, in the words of the benchmark.
     mi_source: where `mi` comes from, and how precise it is.
     draw: `(n, generator) -> (x [n, dim_x], y [n, dim_y])`.
-    samples: how many the published table has.
+    samples: number of samples in the published table.
   """
 
   name: str
@@ -42,10 +42,13 @@ class Task:
   samples: int = 10_000
 
   def sample(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """`n` independent pairs, float64; the same seed gives the same ones.
+    """Returns `n` independent pairs, float64, the same ones for the same seed.
 
     Returns:
       x `[n, dim_x]` and y `[n, dim_y]`.
+
+    Raises:
+      UserError: `n` is below 1.
     """
     if n < 1:
       raise UserError(f"Expected at least one sample of {self.name}, got {n}.")
@@ -53,11 +56,11 @@ class Task:
 
 
 def gaussian_mi(covariance: np.ndarray, dim_x: int) -> float:
-  """MI in nats between the first `dim_x` normal coordinates and the others.
+  """Returns MI in nats of the first `dim_x` normal coordinates and the others.
 
   Args:
     covariance: of all coordinates, or any multiple, `[dim, dim]`.
-    dim_x: how many belong to x.
+    dim_x: number of coordinates that are x.
   """
   logdet_x = np.linalg.slogdet(covariance[:dim_x, :dim_x])[1]
   logdet_y = np.linalg.slogdet(covariance[dim_x:, dim_x:])[1]
@@ -65,9 +68,9 @@ def gaussian_mi(covariance: np.ndarray, dim_x: int) -> float:
 
 
 def student_extra_mi(df: float, dim_x: int, dim_y: int) -> float:
-  """MI in nats of a Student-t above that of a normal of equal dispersion.
+  """Returns MI in nats of a Student-t above a normal of equal dispersion.
 
-  The coordinates share one scale, so even uncorrelated ones are dependent.
+  All coordinates share one scale, so even uncorrelated ones are dependent.
 
   References:
     Arellano-Valle et al., `Shannon Entropy and Mutual Information for
@@ -89,7 +92,7 @@ def student_extra_mi(df: float, dim_x: int, dim_y: int) -> float:
 def gaussian(
   name: str, covariance: np.ndarray, dim_x: int, about: str = ""
 ) -> Task:
-  """Zero-mean normal coordinates, the first `dim_x` of them x."""
+  """Returns a zero-mean normal task; the first `dim_x` coordinates are x."""
   factor, dim_y = _split(covariance, dim_x)
   draw = functools.partial(_draw_elliptical, factor, dim_x, None)
   mi = gaussian_mi(covariance, dim_x)
@@ -99,7 +102,7 @@ def gaussian(
 def student(
   name: str, dispersion: np.ndarray, dim_x: int, df: float, about: str = ""
 ) -> Task:
-  """Multivariate Student-t of `df` degrees of freedom; heavy tails."""
+  """Returns a multivariate Student-t task with `df` degrees of freedom."""
   if df <= 0:
     raise UserError(f"A Student-t needs df > 0, got {df}.")
   factor, dim_y = _split(dispersion, dim_x)
@@ -109,7 +112,7 @@ def student(
 
 
 def additive_noise(name: str, noise: float, about: str = "") -> Task:
-  """x uniform in (0, 1), y = x + uniform in (-noise, noise)."""
+  """Returns x uniform in (0, 1), y = x + uniform in (-noise, noise)."""
   if noise <= 0:
     raise UserError(f"Additive noise must be > 0, got {noise}.")
   if noise > 0.5:
@@ -121,10 +124,10 @@ def additive_noise(name: str, noise: float, about: str = "") -> Task:
 
 
 def correlated_gaussian(dim: int, rho: float) -> Task:
-  """x and y standard normal `[dim]`, correlated coordinate by coordinate.
+  """Returns standard normal x and y `[dim]`, correlated in each coordinate.
 
-  I(X; Y) = -dim / 2 log(1 - rho^2). At 128 and 0.5 that is 18.41 nats, which
-  no bound below log(n) can show with fewer than 10^8 samples.
+  I(X; Y) = -dim / 2 log(1 - rho^2). At 128 and 0.5 that is 18.41 nats. No bound
+  below log(n) can show this with fewer than 10^8 samples.
   """
   if dim < 1 or not -1 < rho < 1:
     raise UserError(
@@ -142,7 +145,7 @@ def correlated_gaussian(dim: int, rho: float) -> Task:
 def gaussian_stairs(
   dim: int = 20, nats: Sequence[float] = (2, 4, 6, 8, 10)
 ) -> tuple[Task, ...]:
-  """Correlated Gaussians whose MI climbs the steps `nats`.
+  """Returns correlated Gaussians whose MI takes the values `nats` in turn.
 
   References:
     Poole et al., `On Variational Bounds of Mutual Information
@@ -156,7 +159,7 @@ def gaussian_stairs(
 
 
 def dense(dim_x: int, dim_y: int, rho: float = 0.5) -> np.ndarray:
-  """Correlation matrix with `rho` between any two coordinates."""
+  """Returns a correlation matrix with `rho` between any two coordinates."""
   dim = dim_x + dim_y
   return np.eye(dim) * (1 - rho) + rho
 
@@ -164,7 +167,7 @@ def dense(dim_x: int, dim_y: int, rho: float = 0.5) -> np.ndarray:
 def sparse(
   dim_x: int, dim_y: int, rho: float = 0.8, pairs: int = 2
 ) -> np.ndarray:
-  """Correlation matrix in which only the first `pairs` x_i, y_i interact."""
+  """Returns correlations in which only `pairs` of x_i, y_i correlate."""
   matrix = np.eye(dim_x + dim_y)
   i = np.arange(pairs)
   matrix[i, dim_x + i] = matrix[dim_x + i, i] = rho
@@ -179,7 +182,7 @@ def distorted(
   about: str,
   added_dim_x: int = 0,
 ) -> Task:
-  """The task behind injective maps of x and of y, which keep its MI."""
+  """Returns the task with injective maps of x and y, which keep its MI."""
   return dataclasses.replace(
     task,
     name=name,
@@ -191,7 +194,7 @@ def distorted(
 
 
 def _split(covariance, dim_x):
-  """The Cholesky factor and dim_y, of a matrix that was checked."""
+  """Returns the Cholesky factor and dim_y, after checks of the matrix."""
   shape = np.shape(covariance)
   if len(shape) != 2 or shape[0] != shape[1] or not 0 < dim_x < shape[0]:
     raise UserError(

@@ -1,4 +1,4 @@
-"""Functions of one number with noise: bends, steps, heavy tails."""
+"""A function of one number plus noise: bends, steps and heavy tails."""
 
 import functools
 
@@ -34,7 +34,7 @@ FUNCTIONS = {
 
 
 def added_mi(name: str) -> float:
-  """Returns I(X; f(X) + noise) = h(Y) - h(noise) of `FUNCTIONS`, nats."""
+  """Returns I(X; f(X) + noise) = h(Y) - h(noise) for `FUNCTIONS`, nats."""
   f, x = FUNCTIONS[name]
   shares = (np.arange(1_000_000) + 0.5) / 1_000_000
   points = f(x.ppf(shares))
@@ -56,43 +56,43 @@ def _added(name, n, rng):
 
 
 def _circle(n, rng):
-  """A point of the unit circle; x and y are its coordinates with noise."""
+  """Draws points of the unit circle; x and y are noisy coordinates."""
   angle = rng.uniform(0, 2 * np.pi, size=(n, 1))
   noise = NOISE * rng.normal(size=(2, n, 1))
   return np.cos(angle) + noise[0], np.sin(angle) + noise[1]
 
 
 def circle_mi() -> float:
-  """Returns the MI of `_circle`, by quadrature."""
+  """Returns the MI of `_circle` in nats, by quadrature."""
   grid, width = np.linspace(-1.8, 1.8, 721, retstep=True)
   angle = 2 * np.pi * (np.arange(2880) + 0.5) / 2880
   x = stats.norm.pdf(grid[:, None], np.cos(angle), NOISE)
   y = stats.norm.pdf(grid[:, None], np.sin(angle), NOISE)
   joint = x @ y.T / len(angle)
-  apart = np.outer(x.mean(axis=1), y.mean(axis=1))
-  return float(np.sum(special.rel_entr(joint, apart)) * width**2)
+  product = np.outer(x.mean(axis=1), y.mean(axis=1))
+  return float(np.sum(special.rel_entr(joint, product)) * width**2)
 
 
 def _cauchy(n, rng):
-  """x Cauchy, y = x + Cauchy noise of a tenth of the width."""
+  """Draws Cauchy x, and y = x + Cauchy noise of a tenth of the width."""
   x, noise = rng.standard_cauchy(size=(2, n, 1))
   return x, x + NOISE * noise
 
 
 def _log_normal(n, rng):
-  """A normal pair of correlation 0.9, as exp(3 z)."""
+  """Draws a normal pair of correlation 0.9, mapped by exp(3 z)."""
   x, noise = rng.normal(size=(2, n, 1))
   return np.exp(3 * x), np.exp(3 * (0.9 * x + np.sqrt(0.19) * noise))
 
 
 def _nearly_same(n, rng):
-  """y = x + noise of deviation 1e-4."""
+  """Draws y = x + noise of deviation 1e-4."""
   x, noise = rng.normal(size=(2, n, 1))
   return x, x + 1e-4 * noise
 
 
 def tasks() -> tuple[Task, ...]:
-  """Returns all of them, one coordinate a side."""
+  """Returns all tasks, with one coordinate per side."""
   rows = [
     (name, added_mi(name), "quadrature", functools.partial(_added, name))
     for name in FUNCTIONS

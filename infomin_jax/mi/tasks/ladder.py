@@ -1,4 +1,4 @@
-"""Eight families of distributions at any MI: the ladder, and high MI.
+"""Families of distributions at any MI: the ladder, and high MI.
 
 `I` is spread evenly over d pairs of coordinates, `m = I / d` for each.
 
@@ -22,7 +22,7 @@ STEPS = (1, 2, 3, 5, 7, 10)  # nats
 
 
 def _normal(nats, dim, n, rng):
-  """Correlated normal coordinates, each side turned at random."""
+  """Draws correlated normal coordinates, with a random rotation per side."""
   rho = np.sqrt(-np.expm1(-2 * nats / dim))
   x, noise = rng.normal(size=(2, n, dim))
   y = rho * x + np.sqrt(1 - rho**2) * noise
@@ -48,14 +48,17 @@ def _student(df, nats, dim, n, rng):
 
 
 def _smoothed_uniform(nats, dim, n, rng):
-  """y = s x + noise, both uniform in (0, 1), scaled so that the larger is 1."""
+  """Draws y = s x + noise from uniform x and noise in (0, 1).
+
+  Both terms are divided by the larger of s and 1.
+  """
   s = uniform_slope(nats / dim)
   x, noise = rng.uniform(size=(2, n, dim))
   return x, x * min(1.0, s) + noise / max(1.0, s)
 
 
 def uniform_slope(nats: float) -> float:
-  """Returns s for which x and s x + e, all uniform in (0, 1), share `nats`."""
+  """Returns s at which x and s x + e share `nats`; x, e uniform in (0, 1)."""
   if nats <= 0.5:
     return 2 * nats
   return _root(lambda s: 1 / (2 * s) + np.log(s) - nats, 1, np.exp(nats))
@@ -66,7 +69,7 @@ def _root(missing: Callable[[float], float], low: float, high: float) -> float:
 
 
 def _log_gamma_exp(nats, dim, n, rng):
-  """x the log of a gamma variable, y the log of an exponential one, less x.
+  """Draws x, the log of a gamma variable, and y, a log exponential minus x.
 
   I = digamma(1/k) + k + log k for shape 1/k.
   """
@@ -76,8 +79,8 @@ def _log_gamma_exp(nats, dim, n, rng):
     return special.digamma(1 / k) + k + log_k - nats / dim
 
   k = np.exp(_root(missing, -20, nats / dim + 3))
-  # A gamma variable of shape 1/k is one of shape 1/k + 1 times U^k, whose log
-  # is finite where its own is below the smallest float.
+  # A gamma variable of shape 1/k is one of shape 1/k + 1 times U^k. The log of
+  # this product is finite even where the variable is below the smallest float.
   x = np.log(rng.gamma(1 / k + 1, size=(n, dim)))
   x += k * np.log(rng.uniform(size=(n, dim))) - special.digamma(1 / k)
   return x, np.log(rng.exponential(size=(n, dim))) - x
@@ -101,14 +104,14 @@ def level_shares(nats: float) -> np.ndarray:
 
 
 def _quantised(nats, dim, n, rng):
-  """x uniform, y the number of the interval of (0, 1) that it lies in."""
+  """Draws uniform x, and y, the number of its interval in (0, 1)."""
   edges = np.cumsum(level_shares(nats / dim))[:-1]
   x = rng.uniform(size=(n, dim))
   return x, np.searchsorted(edges, x).astype(np.float64)
 
 
 def _smoothed_levels(nats, dim, n, rng):
-  """x whole numbers of entropy m, y = x + noise uniform in (0, 1)."""
+  """Draws whole numbers x of entropy m, and y = x + noise in (0, 1)."""
   shares = level_shares(nats / dim)
   x = rng.choice(len(shares), size=(n, dim), p=shares).astype(np.float64)
   return x, x + rng.uniform(size=(n, dim))
@@ -129,7 +132,7 @@ FAMILIES: dict[str, Callable] = {
 
 
 def rung(family: str, nats: float, dim: int) -> Task:
-  """Returns the task of a family at `nats`, `dim` coordinates a side."""
+  """Returns the task of a family at `nats`, with `dim` coordinates per side."""
   return Task(
     f"{family}_{dim}v{dim}_{nats:g}",
     dim,
@@ -152,7 +155,7 @@ def tasks(dims: Sequence[int] = (2,)) -> tuple[Task, ...]:
 
 
 def high() -> tuple[Task, ...]:
-  """Returns InfoBridge's: 10 to 160 nats in 20 to 160 coordinates a side."""
+  """Returns the InfoBridge tasks: 10 to 160 nats in 20 to 160 coordinates."""
   return tuple(
     dataclasses.replace(rung(family, each * dim, dim), samples=100_000)
     for family in ("corr_normal", "corr_uniform", "smoothed_uniform")

@@ -1,4 +1,6 @@
-"""A few shared signals among many columns: copies, nuisance, nets, images.
+"""Suites in which many columns or pixels share a few signals.
+
+They have copies of signals, nuisance columns, random networks and images.
 
 References:
   Gowri et al., `Approximating Mutual Information of High-Dimensional Variables
@@ -26,7 +28,7 @@ def _signals(nats, count, n, rng):
 
 
 def _grid(ambient, count, nats, n, rng):
-  """Signals, exact copies of them, and half of the columns noise."""
+  """Draws signals, exact copies of them, and noise in half of the columns."""
   nuisance = (ambient - count) // 2
   copies = ambient - count - nuisance
 
@@ -39,7 +41,7 @@ def _grid(ambient, count, nats, n, rng):
 
 
 def grid(ambient: int, count: int, bits: float) -> Task:
-  """Returns a task of `count` signals that share `bits` in all."""
+  """Returns a task of `count` signals that share `bits` in total."""
   nats = bits * np.log(2)
   return Task(
     f"grid_{ambient}_{count}_{bits:.2g}",
@@ -54,7 +56,7 @@ def grid(ambient: int, count: int, bits: float) -> Task:
 
 
 def tasks() -> tuple[Task, ...]:
-  """Returns a part of the published grid: 10 to 5,000 columns."""
+  """Returns a subset of the published grid: 10 to 5,000 columns."""
   return tuple(
     grid(ambient, count, bits)
     for ambient in (10, 100, 1000, 5000)
@@ -64,7 +66,7 @@ def tasks() -> tuple[Task, ...]:
 
 
 def _net(nats, count, observed, hidden, n, rng):
-  """Signals through a random net of one hidden layer of softplus."""
+  """Draws signals through a random network with one hidden softplus layer."""
 
   def through(z):
     for width in (hidden, observed):
@@ -80,7 +82,7 @@ def _net(nats, count, observed, hidden, n, rng):
 
 
 def net(nats: float, count: int = 10, observed: int = 100) -> Task:
-  """Returns `count` signals seen through a net, in `observed` columns."""
+  """Returns `count` signals seen through a network, in `observed` columns."""
   draw = functools.partial(_net, nats, count, observed, 64)
   about = f"{count} signals through a net, {nats:g} nats"
   name = f"net_{count}_{observed}_{nats:.3g}"
@@ -88,13 +90,13 @@ def net(nats: float, count: int = 10, observed: int = 100) -> Task:
 
 
 def _places(nats, count, n, rng):
-  """Coordinates in (0, 1), correlated between x and y only."""
+  """Draws coordinates in (0, 1) that correlate between x and y only."""
   x, y = _signals(nats, count, n, rng)
   return special.ndtr(x), special.ndtr(y)
 
 
 def _blobs(nats, size, n, rng):
-  """Images of a Gaussian blob of deviation 0.2 at a random place."""
+  """Draws images of a Gaussian blob of deviation 0.2 at a random place."""
   t = np.linspace(0, 1, size)
 
   def drawn(place):
@@ -107,7 +109,7 @@ def _blobs(nats, size, n, rng):
 
 
 def _rectangles(nats, size, n, rng):
-  """Images of a rectangle whose four edges are drawn, with soft borders."""
+  """Draws images of a soft-edged rectangle whose four edges are random."""
   t = (np.arange(size) + 0.5) / size
 
   def edges(low, length):
@@ -127,7 +129,7 @@ def _rectangles(nats, size, n, rng):
 
 
 def images(size: int = 16) -> tuple[Task, ...]:
-  """Returns blobs and rectangles of `size` pixels a side."""
+  """Returns blobs and rectangles of `size` x `size` pixels."""
   rows = [
     (name, nats, draw)
     for name, draw in (("blobs", _blobs), ("rectangles", _rectangles))

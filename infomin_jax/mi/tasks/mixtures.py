@@ -1,7 +1,7 @@
 """Mixtures of normals, whose density ratio is known at every point.
 
-The truths are Monte Carlo means of 4 million exact log ratios; `mixture_mi`
-computes them again.
+The truths are Monte Carlo means of 4 million exact log ratios. `mixture_mi`
+recomputes them.
 
 References:
   Czyz et al., `On the Properties and Estimation of Pointwise Mutual Information
@@ -22,12 +22,12 @@ from infomin_jax.mi.tasks.distributions import Map, Task, distorted, sparse
 
 @dataclasses.dataclass(frozen=True)
 class Mixture:
-  """A mixture of normals, of equal weights unless they are given.
+  """A mixture of normals, with equal weights by default.
 
   Attributes:
     means: of the k components, `[k, d]`.
     covariances: `[k, d, d]`.
-    dim_x: coordinates that are x; the others are y.
+    dim_x: number of coordinates that are x; the others are y.
     weights: `[k]`, of sum 1.
   """
 
@@ -39,7 +39,7 @@ class Mixture:
   def draw(
     self, n: int, rng: np.random.Generator
   ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws x `[n, dim_x]` and y."""
+    """Draws x `[n, dim_x]` and y `[n, d - dim_x]`."""
     k, d = self.means.shape
     which = rng.choice(k, n, p=self.weights)
     roots = np.linalg.cholesky(self.covariances)
@@ -76,7 +76,7 @@ class Mixture:
 def mixture_mi(
   mixture: Mixture, n: int = 4_000_000, seed: int = 0
 ) -> tuple[float, float]:
-  """Returns a mixture's MI by Monte Carlo and its standard error, nats."""
+  """Returns the Monte Carlo MI of a mixture and its standard error, nats."""
   rng = np.random.default_rng(seed)
   chunks = [min(100_000, n - i) for i in range(0, n, 100_000)]
   ratios = np.concatenate(
@@ -86,13 +86,13 @@ def mixture_mi(
 
 
 def cross(rho: float = 0.9) -> Mixture:
-  """Two normals of correlation +-rho: an X."""
+  """Returns two normals of correlation +-rho: an X."""
   covariances = [[[1, s * rho], [s * rho, 1]] for s in (-1, 1)]
   return Mixture(np.zeros((2, 2)), np.array(covariances), 1)
 
 
 def letters() -> Mixture:
-  """Six normals in the plane that look like the letters AI."""
+  """Returns six normals in the plane that look like the letters AI."""
   v, u = 0.04, 0.2
   o = 0.95 * np.sqrt(v * u)
   means = [[1, 0], [1, 1], [1, -1], [-0.8, -0.2], [-1.2, 0], [-0.4, 0]]
@@ -104,20 +104,20 @@ def letters() -> Mixture:
 
 
 def balls(distance: float = 3.0) -> Mixture:
-  """Two unit balls, x in the plane and y on the line."""
+  """Returns two unit balls, x in the plane and y on the line."""
   means = np.array([[-1.0] * 3, [1.0] * 3]) * distance / 2
   return Mixture(means, np.stack([np.eye(3)] * 2), 2)
 
 
 def fence(count: int = 12) -> Mixture:
-  """A row of upright sticks in the plane, at one of four heights y."""
+  """Returns a row of upright sticks in the plane, at one of four heights y."""
   i = np.arange(count)
   means = 1.5 * np.stack([i, 0 * i, i % 4], axis=1)
   return Mixture(means, np.stack([np.diag([0.1, 1.0, 0.1])] * count), 2)
 
 
 def concentric(dim_x: int, count: int) -> Mixture:
-  """Balls of radius 1 to `count` about 0, and y the number of the ball."""
+  """Returns balls of radius 1 to `count` about 0; y is the ball number."""
   radius = np.arange(1.0, count + 1)
   means = np.hstack([np.zeros((count, dim_x)), radius[:, None]])
   covariances = [np.diag([r**2] * dim_x + [1e-4]) for r in radius]
@@ -125,14 +125,14 @@ def concentric(dim_x: int, count: int) -> Mixture:
 
 
 def inliers(dim: int, share: float) -> Mixture:
-  """Two correlated pairs among `dim`, but for a share that is independent."""
+  """Returns two correlated pairs among `dim`; a share is independent."""
   covariances = np.stack([sparse(dim, dim), np.eye(2 * dim)])
   weights = np.array([1 - share, share])
   return Mixture(np.zeros((2, 2 * dim)), covariances, dim, weights)
 
 
 def vector_copula(dim: int) -> Mixture:
-  """Five shifted normals of other correlations, `dim` coordinates a side."""
+  """Returns five shifted normals with different correlations."""
   means = np.outer((-0.2, -0.1, 0, 0.3, 0.4), np.ones(2 * dim))
   eye = np.eye(dim)
   covariances = [
@@ -143,7 +143,7 @@ def vector_copula(dim: int) -> Mixture:
 
 
 def swirled(x: np.ndarray) -> np.ndarray:
-  """Turns the plane by 0.5 |x|^2."""
+  """Rotates the plane by 0.5 |x|^2 radians."""
   angle = 0.5 * np.sum(x**2, axis=1)
   cos, sin = np.cos(angle), np.sin(angle)
   return np.stack(
@@ -152,12 +152,12 @@ def swirled(x: np.ndarray) -> np.ndarray:
 
 
 def waved(x: np.ndarray) -> np.ndarray:
-  """Bends upright lines to waves."""
+  """Bends upright lines into waves."""
   bent = x[:, 0] + 5 * np.sin(3 * x[:, 1])
   return np.stack([0.1 * bent - 0.8, 0.5 * x[:, 1]], axis=1)
 
 
-# name -> (mixture, map of x, what it is).
+# name -> (mixture, map of x, description).
 _TABLE: dict[str, tuple[Mixture, Map | None, str]] = {
   "x": (cross(), None, "X 1 x 1"),
   "ai": (letters(), None, "AI 1 x 1"),
@@ -225,9 +225,9 @@ def mixture_task(
 
 
 def distorted_mixture(task: Task, map_x: Map) -> Task:
-  """Returns the task behind an injective map of x."""
-  found = distorted(task, task.name, map_x, _same, task.about)
-  return dataclasses.replace(found, mi_source=task.mi_source)
+  """Returns the task with an injective map of x."""
+  result = distorted(task, task.name, map_x, _same, task.about)
+  return dataclasses.replace(result, mi_source=task.mi_source)
 
 
 def _same(y):
@@ -235,9 +235,9 @@ def _same(y):
 
 
 def tasks() -> tuple[Task, ...]:
-  """Returns all but those of the vector-copula table."""
-  found = [
+  """Returns all tasks except those of the vector-copula table."""
+  all_tasks = [
     mixture_task(name, mixture, about, map_x)
     for name, (mixture, map_x, about) in _TABLE.items()
   ]
-  return tuple(dataclasses.replace(task, samples=5_000) for task in found)
+  return tuple(dataclasses.replace(task, samples=5_000) for task in all_tasks)

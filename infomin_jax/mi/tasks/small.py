@@ -1,10 +1,10 @@
-"""Few samples of many kinds of distributions, drawn at random.
+"""Few samples of many families of distributions, with random parameters.
 
 References:
   Gritsai et al., `MIST: Mutual Information Via Supervised Training
   <https://arxiv.org/abs/2511.18945>`_, 2025: the families that its network was
-  trained on (`INSIDE`) and those that it was not (`OUTSIDE`), and the ranges of
-  their parameters.
+  trained on (`INSIDE`), other families (`OUTSIDE`), and the ranges of their
+  parameters.
 """
 
 import dataclasses
@@ -53,8 +53,8 @@ def drawn(family: str, seed: int) -> Task:
   """Returns a task of a family with random parameters and sample size.
 
   Args:
-    family: of `INSIDE` or `OUTSIDE`.
-    seed: of dimension, parameters and size.
+    family: one of `INSIDE` or `OUTSIDE`.
+    seed: seed of dimension, parameters and size.
   """
   rng = np.random.default_rng(seed)
   dim = int(rng.integers(2, 33))

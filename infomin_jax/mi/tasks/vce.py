@@ -1,4 +1,4 @@
-"""The table of vector-copula estimation: 4 to 64 coordinates a side.
+"""The table of vector-copula estimation: 4 to 64 coordinates per side.
 
 References:
   Chen et al., `Neural Mutual Information Estimation with Vector Copulas
@@ -24,7 +24,7 @@ def _pairs(dim, n, rng):
 
 
 def _wrapped(dim, n, rng):
-  """tanh of x and exp of y, then running means of the coordinates."""
+  """Draws tanh of x and exp of y, then running means of the coordinates."""
   x, y = _pairs(dim, n, rng)
   means = np.tril(np.ones((dim, dim))) / np.arange(1, dim + 1)[:, None]
   return np.tanh(x) @ means, np.exp(y) @ means
@@ -42,8 +42,8 @@ def _additive(dim, n, rng):
 
 
 def tasks(dims=DIMS) -> tuple[Task, ...]:
-  """Returns the families of the table, `dims` coordinates a side."""
-  found = []
+  """Returns the families of the table, with `dims` coordinates per side."""
+  all_tasks = []
   for d in dims:
     normal = -d / 2 * np.log1p(-(_RHO**2))
     uniform = d * (_NOISE - np.log(2 * _NOISE))
@@ -52,7 +52,7 @@ def tasks(dims=DIMS) -> tuple[Task, ...]:
       ("spiral", _spiral, normal),
       ("smoothed_uniform", _additive, uniform),
     ):
-      found.append(
+      all_tasks.append(
         Task(
           f"{name}_{d}v{d}",
           d,
@@ -65,10 +65,10 @@ def tasks(dims=DIMS) -> tuple[Task, ...]:
       )
     dispersion = sparse(d, d, _RHO, pairs=d)
     about = f"Student-t {d} x {d} (dof=1)"
-    found.append(student(f"student_{d}v{d}", dispersion, d, 1, about))
-    found.append(
+    all_tasks.append(student(f"student_{d}v{d}", dispersion, d, 1, about))
+    all_tasks.append(
       mixture_task(
         f"mixture_{d}v{d}", vector_copula(d), f"five normals {d} x {d}"
       )
     )
-  return tuple(found)
+  return tuple(all_tasks)

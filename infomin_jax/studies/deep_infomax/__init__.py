@@ -1,4 +1,4 @@
-"""Learning deep representations by mutual information estimation, again.
+"""Repeats Learning Deep Representations by Mutual Information Estimation.
 
 Hjelm, Fedorov, Lavoie-Marchildon, Grewal, Bachman, Trischler, Bengio, `ICLR
 2019 <https://arxiv.org/abs/1808.06670>`_: Deep InfoMax.
@@ -13,13 +13,14 @@ Hjelm, Fedorov, Lavoie-Marchildon, Grewal, Bachman, Trischler, Bengio, `ICLR
 | weights | what do the global, local and prior terms do? |
 | ndm | does the dependency measure fall as beta-VAE's beta rises? |
 | attributes | the global and local weights on CelebA's 40 attributes |
-| factors | what of colorful digits is told? (not in the paper) |
-| neighbors, generator | pictures: what lies near what; images of noise |
+| factors | which factors of colorful digits are learned? (not in the paper) |
+| neighbours, generator | pictures: nearest neighbors, generated images |
 
-A run is one of `configs/*_dim.py` trained as `infomin train` does, in a folder
-of its own, then probed as `infomin evaluate` does. `recipes/deep_infomax.py`
-has the objectives of the tables; `settings.py` the presets; `runs.py` the runs
-that these ask for; `studies/study.py` trains and probes.
+A run trains one of `configs/*_dim.py` as `infomin train` does, in its own
+folder. Then it is probed as `infomin evaluate` does.
+`recipes/deep_infomax.py` has the objectives of the tables, `settings.py` the
+presets, and `runs.py` the runs of a preset. `studies/study.py` trains and
+probes.
 """
 
 from infomin_jax.studies.deep_infomax import (

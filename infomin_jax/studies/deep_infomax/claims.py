@@ -1,4 +1,4 @@
-"""The paper's claims, in the order of its tables."""
+"""The claims of the paper, in the order of its tables."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,11 +14,11 @@ Effect = Callable[[Results], dict[int, float]]
 
 
 def claims(settings: Mapping[str, Mapping[str, Any]]) -> list[Claim]:
-  """All of the paper's claims, about the data that the settings name.
+  """Returns all claims of the paper, on the data sets of the settings.
 
-  `paper_value` is the effect on CIFAR-10 where its tables give one.
+  `paper_value` is the effect on CIFAR-10 if the tables of the paper have it.
   """
-  # Without a config, claims have no runs, and say of which experiment.
+  # Without a config, claims have no runs. Their reason names the experiment.
   first = {name: (*o["configs"], name)[0] for name, o in settings.items()}
   return [
     *_table_1(first["T1"]),
@@ -39,7 +39,7 @@ def above(
   metric: str,
   paper: float | None = None,
 ) -> Claim:
-  """The first row is above the second."""
+  """Returns the claim that a metric is higher in the first of two rows."""
   a, b = (f"{config}-{row}" for row in rows)
   effect = difference((a, metric, -1), (b, metric, -1))
   if paper is None:
@@ -55,11 +55,11 @@ def _paper(rows: tuple[str, str], metric: str) -> float | None:
 
 
 def _table_1(config: str) -> list[Claim]:
-  found = []
+  entries = []
   best = "local_infonce"
   for tap in TAPS:
     metric = f"mlp_{tap}"
-    found.append(
+    entries.append(
       above(
         f"T1-local-above-global-{tap}",
         f"the local objective beats the global one ({tap})",
@@ -70,7 +70,7 @@ def _table_1(config: str) -> list[Claim]:
     )
     names = [f"{config}-{row}" for row in GENERATIVE]
     paper = min(_paper((best, row), metric) or 0 for row in GENERATIVE)
-    found.append(
+    entries.append(
       Claim(
         f"T1-local-above-generative-{tap}",
         f"the local objective with I_NCE beats the best generative one ({tap})",
@@ -83,7 +83,7 @@ def _table_1(config: str) -> list[Claim]:
       (f"{config}-{best}", metric, -1),
       (f"{config}-untrained", "mlp_pixels", -1),
     )
-    found.append(
+    entries.append(
       Claim(
         f"T1-local-above-pixels-{tap}",
         f"a probe of the local objective's features beats one of raw pixels "
@@ -94,7 +94,7 @@ def _table_1(config: str) -> list[Claim]:
       )
     )
   return [
-    *found,
+    *entries,
     above(
       "T1-infonce-above-jsd",
       "with all negatives I_NCE gives better features than JSD (y)",
@@ -152,8 +152,8 @@ def _table_4(config: str) -> list[Claim]:
     ),
     above(
       "T4-mixture-informs",
-      "with the global term beside the local one y says more of the image "
-      "(MINE, nats)",
+      "y keeps more information about the image if the global term is added to "
+      "the local one (MINE, nats)",
       config,
       ("local_global", "local_jsd"),
       "mine_y",
@@ -199,22 +199,22 @@ def _negatives(config: str, counts: tuple[int, ...]) -> list[Claim]:
       (name(row, 0), "mlp_y", -1), (name(row, fewest), "mlp_y", -1)
     )
 
-  few = f"the negatives of {fewest} image{'s' * (fewest > 1)}"
+  images = f"the negatives of {fewest} image{'s' * (fewest > 1)}"
 
   def names(*rows):
     return tuple(name(row, count) for row in rows for count in (0, fewest))
 
-  found = [
+  entries = [
     Claim(
       "negatives-infonce-needs-many",
-      f"I_NCE loses accuracy (y) with {few}",
+      f"I_NCE loses accuracy (y) with {images}",
       None,
       names("local_infonce"),
       lost("local_infonce"),
     ),
     Claim(
       "negatives-jsd-does-not",
-      f"JSD loses less than 0.01 of accuracy (y) with {few}",
+      f"JSD loses less than 0.01 of accuracy (y) with {images}",
       None,
       names("local_jsd"),
       lost("local_jsd"),
@@ -222,12 +222,12 @@ def _negatives(config: str, counts: tuple[int, ...]) -> list[Claim]:
       below=True,
     ),
   ]
-  for row, called in (("local_infonce", "I_NCE"), ("local_dv", "DV")):
+  for row, title in (("local_infonce", "I_NCE"), ("local_dv", "DV")):
     first, second = lost(row), lost("local_jsd")
-    found.append(
+    entries.append(
       Claim(
         f"negatives-{row.partition('_')[2]}-loses-more",
-        f"{called} loses more than JSD with {few}",
+        f"{title} loses more than JSD with {images}",
         None,
         names(row, "local_jsd"),
         lambda results, a=first, b=second: paired(
@@ -235,7 +235,7 @@ def _negatives(config: str, counts: tuple[int, ...]) -> list[Claim]:
         ),
       )
     )
-  return found
+  return entries
 
 
 def _weights(config: str, options: Mapping[str, Any]) -> list[Claim]:
@@ -246,7 +246,7 @@ def _weights(config: str, options: Mapping[str, Any]) -> list[Claim]:
     return label(*runs.mixture(alpha, beta, gamma))
 
   both = row(high, 1.0, gamma)
-  found = [
+  entries = [
     above(
       "weights-alpha-reconstructs",
       "the global term helps reconstruction (SSIM of y)",
@@ -265,7 +265,7 @@ def _weights(config: str, options: Mapping[str, Any]) -> list[Claim]:
   if len(gammas) > 1:
     most, least = (row(0.0, 1.0, g) for g in (max(gammas), min(gammas)))
     a, b = (f"{config}-{r}" for r in (most, least))
-    found.append(
+    entries.append(
       Claim(
         "weights-gamma-lowers-ndm",
         "the prior term lowers the dependence of y's units (NDM, nats)",
@@ -275,7 +275,7 @@ def _weights(config: str, options: Mapping[str, Any]) -> list[Claim]:
         below=True,
       )
     )
-  return found
+  return entries
 
 
 def _ndm(config: str, betas: tuple[float, ...]) -> list[Claim]:

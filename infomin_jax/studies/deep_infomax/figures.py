@@ -1,6 +1,6 @@
-"""Figures of the tables and ablations, a PNG each; of what was run.
+"""Figures of the tables and ablations that were run, one PNG each.
 
-Spreads are standard deviations over seeds.
+Error bars are standard deviations over seeds.
 """
 
 import math
@@ -25,7 +25,7 @@ _NAMES = {
 def draw_all(
   out: pathlib.Path, results: Results, chosen: Mapping[str, Mapping]
 ) -> None:
-  """Writes the figures of what was run into `out`."""
+  """Writes the figures of all results into `out`."""
   for name in ("T1", "T2", "factors"):
     for config in chosen[name]["configs"]:
       table(out / f"{name}_{config}.png", config, results, chosen[name])
@@ -39,7 +39,10 @@ def draw_all(
 
 
 def table(path, config: str, results: Results, options: Mapping) -> None:
-  """Accuracy of the MLP probe by row, a mark a tap; raw pixels as a line."""
+  """Draws the accuracy of the MLP probe by row, one marker per tap.
+
+  A dotted line is the accuracy on raw pixels.
+  """
   rows = [row for row in options["rows"] if f"{config}-{row}" in results.runs]
   if not rows:
     return
@@ -54,7 +57,7 @@ def table(path, config: str, results: Results, options: Mapping) -> None:
     )
   pixels = results.spread(f"{config}-untrained", "mlp_pixels")
   if pixels:
-    axis.axvline(pixels[0], color="grey", ls=":", label="pixels")
+    axis.axvline(pixels[0], color="gray", ls=":", label="pixels")
   axis.set_yticks(range(len(rows)), rows)
   axis.invert_yaxis()
   axis.set(title=f"{config}: 200-unit MLP probe", xlabel="test accuracy")
@@ -62,7 +65,7 @@ def table(path, config: str, results: Results, options: Mapping) -> None:
 
 
 def negatives(path, config: str, results: Results, options: Mapping) -> None:
-  """Accuracy against the images a summary is told from, a panel a tap."""
+  """Draws accuracy against the number of negative images, one panel per tap."""
   batch = load(config).batch_size
   counts = sorted(options["negatives"], key=lambda n: n or batch - 1)
   rows = {
@@ -87,14 +90,14 @@ def negatives(path, config: str, results: Results, options: Mapping) -> None:
     axis.set_xscale("log", base=2)
     axis.set(
       title=f"{config}, tap {tap}",
-      xlabel="other images that a summary is told from",
+      xlabel="number of images with negatives",
       ylabel="test accuracy",
     )
   _finish(figure, axes, path)
 
 
 def weights(path, config: str, results: Results, options: Mapping) -> None:
-  """Maps of what was measured over alpha and beta; then NDM against gamma."""
+  """Draws a heat map per metric over alpha and beta, and NDM over gamma."""
   metrics = {
     "mlp_y": "accuracy (MLP, y)",
     "ssim_y": "SSIM of reconstruction (y)",
@@ -132,7 +135,7 @@ def weights(path, config: str, results: Results, options: Mapping) -> None:
 
 
 def _grid(results, config, options: Mapping[str, Any], metric) -> np.ndarray:
-  """Means `[alpha, beta]`, nan where nothing was measured."""
+  """Returns means `[alpha, beta]`, NaN where nothing was measured."""
   gamma = options["gamma"][len(options["gamma"]) // 2]
   names = [
     Line(config, *runs.mixture(alpha, beta, gamma)).name
@@ -158,7 +161,7 @@ def dependence(path, config: str, results: Results, options: Mapping) -> None:
 
 
 def _spreads(results, names: list[str], metric: str) -> np.ndarray:
-  """Mean and deviation of each line, `[lines, 2]`; nan if not measured."""
+  """Returns mean and deviation of each line, `[lines, 2]`, NaN if missing."""
   nothing = (math.nan, math.nan)
   return np.array([results.spread(name, metric) or nothing for name in names])
 

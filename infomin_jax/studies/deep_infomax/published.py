@@ -1,11 +1,11 @@
-"""What the paper's tables say; accuracies are shares, not per cent.
+"""The numbers of the tables in the paper, with accuracies in [0, 1].
 
-Rows of table 5 that table 1 has too stand with table 1's numbers; table 5's own
-are in the claims. Source: Hjelm et al., `Deep InfoMax
+Rows that are in both table 1 and table 5 have the numbers of table 1. The
+numbers of table 5 are in the claims. Source: Hjelm et al., `Deep InfoMax
 <https://arxiv.org/abs/1808.06670>`_, 2019, tables 1 to 5.
 """
 
-# Table 1 and 2, MLP probe in per cent: conv, fc, Y.
+# Tables 1 and 2, MLP probe in percent: conv, fc, Y.
 _MLP = {
   "cifar10_dim": {
     "supervised": (75.39, None, None),
@@ -75,7 +75,7 @@ _MLP = {
     "cpc": (77.81, None, None),
   },
 }
-# Table 2, last column: conv, fine-tuned on the labeled part.
+# Table 2, last column in percent: conv, fine-tuned on the labeled images.
 _SEMI = {
   "vae": 68.65,
   "ae": 70.29,
@@ -88,7 +88,7 @@ _SEMI = {
   "local_jsd": 76.96,
   "local_infonce": 76.81,
 }
-# Table 4: SVM conv, fc, Y in per cent; MS-SSIM; MINE and NDM in nats.
+# Table 4: SVM on conv, fc, Y in percent, MS-SSIM, MINE and NDM in nats.
 _EXTENDED = {
   "vae": (53.83, 42.14, 39.59, 0.72, 93.02, 1.62),
   "aae": (55.22, 43.34, 37.76, 0.67, 87.48, 0.03),
@@ -101,30 +101,34 @@ _EXTENDED = {
 
 
 def _all() -> dict[str, dict[str, float]]:
-  found: dict[str, dict[str, float]] = {}
+  numbers: dict[str, dict[str, float]] = {}
   taps = ("conv", "fc", "y")
   for config, rows in _MLP.items():
     for row, values in rows.items():
-      found[f"{config}-{row}"] = {
+      numbers[f"{config}-{row}"] = {
         f"mlp_{tap}": value / 100
         for tap, value in zip(taps, values, strict=True)
         if value is not None
       }
   for row, value in _SEMI.items():
-    found[f"stl10_dim-{row}"]["semi_conv"] = value / 100
+    numbers[f"stl10_dim-{row}"]["semi_conv"] = value / 100
   for row, values in _EXTENDED.items():
     svm = {f"svm_{t}": x / 100 for t, x in zip(taps, values[:3], strict=True)}
     others = dict(zip(("ssim_y", "mine_y", "ndm_y"), values[3:], strict=True))
-    found.setdefault(f"cifar10_dim-{row}", {}).update(svm | others)
-  return found
+    numbers.setdefault(f"cifar10_dim-{row}", {}).update(svm | others)
+  return numbers
 
 
 # By line of the table, then by metric.
 PAPER = _all()
-# Small data that stand in for the paper's.
+# Small data sets, each a substitute for one of the paper.
 STANDS_FOR = {"fashion_mnist_dim": "cifar10_dim"}
 
 
 def beside(config: str, row: str) -> dict[str, float]:
-  """The paper's numbers of a row, on the data that a config stands in for."""
+  """Returns the paper's numbers of a row, `{metric: number}`.
+
+  A config with a small data set has the numbers of the data set that it
+  replaces.
+  """
   return PAPER.get(f"{STANDS_FOR.get(config, config)}-{row}", {})

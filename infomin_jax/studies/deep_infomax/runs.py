@@ -1,4 +1,4 @@
-"""The runs that the settings ask for: rows of configs, with changes."""
+"""The runs of the settings: rows of configs, with changes."""
 
 import dataclasses
 import itertools
@@ -13,26 +13,28 @@ WEIGHTS = {
   "beta": "deep_infomax_local",
   "gamma": "prior",
 }
-# Published as a number, but no public code says how.
+# The paper has a number, but no public code shows how it was obtained.
 NOT_THERE = {("cifar10_crops", "multi")}
 
 
 def lines(settings: Mapping[str, Mapping], names: list[str]) -> list[Line]:
-  """Every run of the experiments once, with all of its probes and seeds."""
-  found = merged(line for name in names for line in asked(settings[name]))
+  """Returns each run of the experiments once, with all its probes and seeds."""
+  merged_lines = merged(
+    line for name in names for line in asked(settings[name])
+  )
   return [
-    # One probe of all taps has that of y in it.
+    # The probe of all taps includes the probe of y.
     dataclasses.replace(
       line, probes=tuple(p for p in line.probes if p != "mlp_y")
     )
     if "mlp" in line.probes
     else line
-    for line in found
+    for line in merged_lines
   ]
 
 
 def asked(options: Mapping[str, Any]) -> Iterator[Line]:
-  """The lines of one experiment."""
+  """Yields the lines of one experiment."""
   probes, seeds = tuple(options["probes"]), options["seeds"]
   for config in options["configs"]:
     for row, changes in _variants(options):
@@ -53,21 +55,27 @@ def _variants(options) -> Iterator[tuple[str, tuple]]:
 
 
 def vae(beta: float) -> tuple[str, tuple]:
-  """A beta-VAE; those of table 1 under their own names."""
-  known = {1.0: "vae", 2.0: "beta_vae"}
-  if beta in known:
-    return known[beta], ()
+  """Returns row and changes of a beta-VAE.
+
+  The values of beta in table 1 have rows of their own.
+  """
+  rows = {1.0: "vae", 2.0: "beta_vae"}
+  if beta in rows:
+    return rows[beta], ()
   return "vae", (Change(f"beta{beta:g}", "objective.vae.beta", beta),)
 
 
 def fewer_negatives(row: str, count: int) -> tuple[str, tuple]:
-  """A row that is told from `count` other images, or (0) from all."""
+  """Returns row and changes for negatives from `count` images (0: all)."""
   path = "objective.deep_infomax_local.negatives"
   return row, (Change(f"negatives{count}", path, count),) if count else ()
 
 
 def mixtures(options: Mapping[str, Any]) -> Iterator[tuple[str, tuple]]:
-  """The grid of alpha and beta at the middle gamma, then the other gammas."""
+  """Yields the grid of alpha and beta at the middle gamma, then other gammas.
+
+  The other gammas have alpha 0 and beta 1.
+  """
   gammas = options["gamma"]
   middle = gammas[len(gammas) // 2]
   for alpha, beta in itertools.product(options["alpha"], options["beta"]):
@@ -79,7 +87,10 @@ def mixtures(options: Mapping[str, Any]) -> Iterator[tuple[str, tuple]]:
 
 
 def mixture(alpha: float, beta: float, gamma: float) -> tuple[str, tuple]:
-  """Global, local and prior terms; the local one alone has its own row."""
+  """Returns row and changes for weights of the global, local and prior terms.
+
+  The weights of DIM(L) in table 1 have the row `local_jsd`.
+  """
   if (alpha, beta, gamma) == (0.0, 1.0, 0.1):
     return "local_jsd", ()
   weights = {"alpha": alpha, "beta": beta, "gamma": gamma}

@@ -1,8 +1,9 @@
-"""The presets as plain data: which rows of which configs, how probed.
+"""The presets as plain data: rows of configs, and their probes.
 
-A config holds all settings of a run (`configs/NAME.py:ROW`), so `paper` names
-those with published settings, `local` those for two cores, `smoke` their
-`:tiny`. Experiments that share a run share its training.
+A config has all settings of a run (`configs/NAME.py:ROW`). Hence `paper` names
+configs with published settings, `local` names configs for two cores, and
+`smoke` takes the variant `:tiny` of these. Experiments that share a run share
+its training.
 """
 
 import functools
@@ -69,7 +70,7 @@ PAPER: dict[str, dict[str, Any]] = {
   "negatives": {
     "configs": ("cifar10_dim",),
     "rows": ("local_dv", "local_jsd", "local_infonce"),
-    "negatives": (1, 3, 7, 15, 31, 0),  # images; 0 is all others
+    "negatives": (1, 3, 7, 15, 31, 0),  # images, 0 is all others of the batch
     "probes": ("mlp",),
     "seeds": 3,
   },
@@ -95,7 +96,7 @@ PAPER: dict[str, dict[str, Any]] = {
     "probes": ("attributes",),
     "seeds": 1,
   },
-  # Not in the paper: what of a scene each row tells.
+  # Not in the paper: which factors of a scene the features of a row predict.
   "factors": {
     "configs": ("colorful_digits_dim",),
     "rows": ("untrained", "vae", "global", "local_jsd", "local_infonce"),
@@ -116,14 +117,14 @@ PAPER: dict[str, dict[str, Any]] = {
   },
 }
 
-# Two slow cores, little more than an hour. CelebA has no small stand-in.
+# Two slow cores, a little more than an hour. CelebA has no small substitute.
 _LOCAL = {"configs": ("fashion_mnist_dim",), "seeds": 3}
 LOCAL = {
   "T1": _LOCAL,
   "T2": {"configs": ()},
-  # CPC compares every place with every other: ten times a row's time.
+  # CPC compares every place with every other: ten times the time of a row.
   "T3": {"configs": ()},
-  # MINE takes longer than the rest together before it says anything.
+  # MINE needs more time than the other probes together to be informative.
   "T4": _LOCAL | {"probes": ("svm", "reconstruction", "ndm")},
   "T5": _LOCAL,
   "negatives": _LOCAL | {"negatives": (1, 7, 0), "probes": ("mlp_y",)},
@@ -139,7 +140,7 @@ LOCAL = {
   "generator": {"configs": ("fashion_mnist_dim",)},
 }
 
-# Shows that all of it runs; says nothing about the claims.
+# Checks that everything runs. Too short to test the claims.
 _SMOKE = {"configs": ("fashion_mnist_dim",), "seeds": 1}
 SMOKE = {
   "T1": _SMOKE | {"rows": ("untrained", "vae", "local_jsd"), "seeds": 2},
@@ -163,7 +164,7 @@ SMOKE = {
 }
 CHANGES = {"paper": {}, "local": LOCAL, "smoke": SMOKE}
 
-# A probe is one call of `evaluate` with these changes of `config.evaluate`.
+# Each probe is one call of `evaluate` with these changes of `config.evaluate`.
 _Y = {"taps": ("y",)}
 PROBES: dict[str, dict[str, Any]] = {
   "mlp": {},
@@ -182,7 +183,7 @@ PROBE_CHANGES = {
   "paper": {},
   "local": {
     "reconstruction": _FEW | {"epochs": 15},
-    # A batch is all of them: an epoch is a step.
+    # A batch has all 1,000 examples, so that an epoch is one step.
     "ndm": _FEW | {"epochs": 100},
   },
   "smoke": {},
@@ -190,13 +191,13 @@ PROBE_CHANGES = {
 
 
 def preset(name: str) -> dict[str, dict[str, Any]]:
-  """The settings of every experiment."""
+  """Returns the settings of every experiment of a preset."""
   changes = lookup("preset (--preset)", name, CHANGES)
   return {key: PAPER[key] | changes.get(key, {}) for key in PAPER}
 
 
 def probes(name: str) -> dict[str, dict[str, Any]]:
-  """Returns the changes of `config.evaluate` of every probe."""
+  """Returns the changes of `config.evaluate` for every probe of a preset."""
   changes = PROBE_CHANGES[name]
   return {
     key: {"protocols": (key,)} | PROBES[key] | changes.get(key, {})

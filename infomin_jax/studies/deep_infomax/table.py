@@ -1,4 +1,4 @@
-"""The table: a line a config, row and change, the paper beside it."""
+"""The table: one line per config, row and change, with the paper's numbers."""
 
 from collections.abc import Mapping
 
@@ -16,28 +16,32 @@ GROUPS = {
   "attributes, class-balanced error, %": ("error_y",),
 }
 METRICS = tuple(metric for group in GROUPS.values() for metric in group)
-SHARES = ("mlp", "semi", "svm", "error")  # shown in per cent
+SHARES = ("mlp", "semi", "svm", "error")  # printed in percent
 
 
 def rows(results: Results, chosen: Mapping[str, Mapping]) -> list[dict]:
-  """One row a line that was run; raw pixels first.
+  """Returns one row per line that was run, raw pixels first.
 
-  `METRICS` are means and `_sd` over seeds; `paper_` before a name: the paper's.
+  Each metric of `METRICS` has three keys: `METRIC` is the mean over seeds,
+  `METRIC_sd` the standard deviation, and `paper_METRIC` the paper's number.
   """
-  found = []
+  table_rows = []
   for line in runs.lines(chosen, list(chosen)):
     name = line.name
     if line.trains:
-      found.append(_row(line, name, results, {m: m for m in METRICS}))
+      table_rows.append(_row(line, name, results, {m: m for m in METRICS}))
     else:
       of_pixels = {m: _of_pixels(m) for m in METRICS}
-      found.append(_row(line, f"{line.config}-pixels", results, of_pixels))
-      found.append(_row(line, name, results, {m: m for m in METRICS}))
-  return [row for row in found if row["done"] or row["lost"] or row["why"]]
+      table_rows.append(_row(line, f"{line.config}-pixels", results, of_pixels))
+      table_rows.append(_row(line, name, results, {m: m for m in METRICS}))
+  return [row for row in table_rows if row["done"] or row["lost"] or row["why"]]
 
 
 def _of_pixels(metric: str) -> str:
-  """Raw pixels have one tap, which stands with the features next to them."""
+  """Returns the key of a metric for raw pixels, or "" if they lack it.
+
+  Raw pixels have a single tap. It is shown in the columns of `conv` and `y`.
+  """
   kind, tap, *task = metric.split("_")
   return "_".join([kind, "pixels", *task]) if tap in ("conv", "y") else ""
 
@@ -61,25 +65,25 @@ def _row(line: runs.Line, name: str, results: Results, keys: Mapping) -> dict:
 
 
 def shown(rows: list[dict]) -> list:
-  """Tables by config and kind of probe, of what was measured."""
-  made: list = []
+  """Returns tables of all measurements, by config and kind of probe."""
+  parts: list = []
   for config in dict.fromkeys(row["config"] for row in rows):
-    some = [row for row in rows if row["config"] == config]
-    if some[0]["why"]:
-      made.append(f"{config}: {some[0]['why']}")
+    selected = [row for row in rows if row["config"] == config]
+    if selected[0]["why"]:
+      parts.append(f"{config}: {selected[0]['why']}")
       continue
     data = published.STANDS_FOR.get(config)
     paper = f"{config} (in brackets the paper's, {data})" if data else config
     for title, metrics in GROUPS.items():
-      measured = [m for m in metrics if any(r[m] is not None for r in some)]
+      measured = [m for m in metrics if any(r[m] is not None for r in selected)]
       if measured:
         headings = {metric: metric.replace("_", " ") for metric in measured}
         title = f"{paper}: {title}"
-        made.append(tables.table_of(title, "row", some, headings, cell))
-  return made
+        parts.append(tables.table_of(title, "row", selected, headings, cell))
+  return parts
 
 
 def cell(row: Mapping, metric: str) -> str:
-  """Shares in per cent, others as they are."""
+  """Returns a cell, with shares in percent and other numbers unscaled."""
   scale, form = (100, ".1f") if metric.startswith(SHARES) else (1, ".2f")
   return tables.cell(row, metric, scale, form)

@@ -1,4 +1,4 @@
-"""The paper's claims, by family; the last of them goes beyond it."""
+"""The claims of the paper by family, and claims on `floor` beyond it."""
 
 import statistics
 from collections.abc import Callable, Mapping
@@ -11,18 +11,18 @@ from infomin_jax.studies.run_spec import Line
 
 Effect = Callable[[Results], dict[int, float]]
 ACCURACY, SHARED = "linear_pool", "shared_views"
-# Whether views share less as the swept option grows.
+# Family -> whether the views share less as the option of the sweep grows.
 _FALLS = {"jitter": True, "crop": False, "patch": True}
 
 
 def claims(settings: Mapping[str, Mapping[str, Any]]) -> list[Claim]:
-  """All claims, about the data that the settings name."""
-  found: list[Claim] = []
+  """Returns all claims, on the data sets of the settings."""
+  entries: list[Claim] = []
   for family, options in settings.items():
-    # Without a config, claims have no runs, and say of which family.
+    # Without a config, claims have no runs. Their reason names the family.
     config = (*options["configs"], family)[0]
-    found += _OF[family](family, config, options)
-  return found
+    entries += _CLAIMS[family](family, config, options)
+  return entries
 
 
 def _swept(family: str, config: str, options: Mapping[str, Any]) -> list[Claim]:
@@ -32,7 +32,7 @@ def _swept(family: str, config: str, options: Mapping[str, Any]) -> list[Claim]:
     return []
   best = extreme(max, inner, ACCURACY)
   ends = extreme(max, (first, last), ACCURACY)
-  found = [
+  entries = [
     Claim(
       f"{family}-reverse-U",
       "some views between the weakest and the strongest are the best",
@@ -43,7 +43,7 @@ def _swept(family: str, config: str, options: Mapping[str, Any]) -> list[Claim]:
   ]
   if family in _FALLS:
     more, less = (first, last) if _FALLS[family] else (last, first)
-    found.append(
+    entries.append(
       above(
         f"{family}-lowers-information",
         "stronger views share less: I(v1; v2) of the weakest and the strongest",
@@ -53,13 +53,13 @@ def _swept(family: str, config: str, options: Mapping[str, Any]) -> list[Claim]:
         SHARED,
       )
     )
-  return found
+  return entries
 
 
 def _frequency(family, config, options) -> list[Claim]:
   values = options["values"]
   names = {v: runs.swept(config, options, v).name for v in values}
-  middle = 0.7
+  middle = 0.7  # of the claim: the sigma with the most information in the paper
   if middle not in names or len(values) < 3:
     return _swept(family, config, options)
   others = (names[values[0]], names[values[-1]])
@@ -137,16 +137,16 @@ def _moving(family, config, options) -> list[Claim]:
     "digit-beats-position": ("digit_position", "position", "pixels_pool"),
   }
   texts = {
-    "digit-alone": "shared alone, the digit is learned, which sharing position "
-    "does not teach",
-    "background-alone": "shared alone, the background is learned, which "
-    "sharing the digit does not teach",
-    "position-alone": "shared alone, the position is learned, which sharing "
-    "the digit does not teach (error)",
-    "background-beats-digit": "the digit is left out where the background is "
-    "shared too",
-    "digit-beats-position": "the position is left out where the digit is "
-    "shared too (error)",
+    "digit-alone": "the digit is learned better if only the digit is shared "
+    "than if only the position is",
+    "background-alone": "the background is learned better if only the "
+    "background is shared than if only the digit is",
+    "position-alone": "the position is learned better if only the position is "
+    "shared than if only the digit is (error)",
+    "background-beats-digit": "the digit is learned worse if the background is "
+    "shared, too",
+    "digit-beats-position": "the position is learned worse if the digit is "
+    "shared, too (error)",
   }
   return [
     above(
@@ -163,7 +163,7 @@ def _moving(family, config, options) -> list[Claim]:
 
 def _learned(family, config, options) -> list[Claim]:
   del family
-  found = []
+  entries = []
   for space in options["spaces"]:
     rows = ("semi", "supervised", "unsupervised", "floor")
     names = {row: runs.learned(config, row, space)[1].name for row in rows}
@@ -175,29 +175,33 @@ def _learned(family, config, options) -> list[Claim]:
       ("semi", "unsupervised"),
       ("floor", "semi"),
     ):
-      known = better in papers and worse in papers
-      found.append(
+      published_both = better in papers and worse in papers
+      entries.append(
         above(
           f"learned-{better}-above-{worse}-{space}",
           f"{better} views of {space} are better than {worse} ones",
           names[better],
           names[worse],
-          papers[better][0] - papers[worse][0] if known else None,
+          papers[better][0] - papers[worse][0] if published_both else None,
           ACCURACY,
         )
       )
-    found.append(_steadier(names["semi"], names["unsupervised"], space))
-  return found
+    entries.append(_steadier(names["semi"], names["unsupervised"], space))
+  return entries
 
 
 def _steadier(semi: str, unsupervised: str, space: str) -> Claim:
-  """Standard deviations, compared seed by seed as Brown and Forsythe do."""
+  """Returns the claim that accuracies of `semi` vary less over seeds.
+
+  The effect is the difference of absolute deviations from the median, as in the
+  test of Brown and Forsythe: it has one value per seed.
+  """
   papers = published.LEARNED.get(space, {})
   paper = papers["unsupervised"][1] - papers["semi"][1] if papers else None
   return Claim(
     f"learned-semi-steadier-{space}",
-    f"semi views of {space} give less different accuracies than unsupervised "
-    "ones: distance from the median over seeds",
+    f"accuracies of semi views of {space} vary less over seeds than those of "
+    "unsupervised ones (distance from the median)",
     paper,
     (semi, unsupervised),
     _minus(_from_median(unsupervised), _from_median(semi)),
@@ -205,12 +209,12 @@ def _steadier(semi: str, unsupervised: str, space: str) -> Claim:
 
 
 def _from_median(name: str) -> Effect:
-  """Returns how far each seed's accuracy lies from the median of all."""
+  """Returns the effect |accuracy - median over seeds|."""
 
   def effect(results):
-    found = results.values(name, ACCURACY)
-    middle = statistics.median(found.values())
-    return {seed: abs(value - middle) for seed, value in found.items()}
+    accuracies = results.values(name, ACCURACY)
+    middle = statistics.median(accuracies.values())
+    return {seed: abs(value - middle) for seed, value in accuracies.items()}
 
   return effect
 
@@ -221,7 +225,7 @@ def _minus(one: Effect, other: Effect) -> Effect:
   )
 
 
-_OF = {
+_CLAIMS = {
   "jitter": _swept,
   "crop": _swept,
   "patch": _swept,

@@ -1,4 +1,4 @@
-"""Figures: accuracy against what two views share, a PNG a family."""
+"""Figures: accuracy against I(v1; v2), one PNG per family."""
 
 import pathlib
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from infomin_jax.studies.results import Missing, Results
 def draw_all(
   out: pathlib.Path, results: Results, chosen: Mapping[str, Mapping]
 ) -> None:
-  """Writes the figures of what was run into `out`."""
+  """Writes the figures of all results into `out`."""
   for family, options in chosen.items():
     names = list(dict.fromkeys(line.name for line in runs.asked(options)))
     path = out / f"{family}.png"
@@ -26,10 +26,10 @@ def draw_all(
 
 
 def reverse_u(path, family: str, names: list[str], results: Results) -> None:
-  """Accuracy, and what each view tells of the label, against I(v1; v2).
+  """Draws accuracy and I(v; y) against I(v1; v2).
 
-  The band is the sweet spot: of each seed the I(v1; v2) of its best views,
-  their mean with a 95 % interval. Bars are standard deviations over seeds.
+  The band is the sweet spot: the 95 % interval, over seeds, of I(v1; v2) of the
+  views with the best accuracy. Error bars are standard deviations over seeds.
   """
   points = {}
   for name in names:
@@ -44,9 +44,13 @@ def reverse_u(path, family: str, names: list[str], results: Results) -> None:
   order = sorted(points, key=lambda name: points[name][0])
   x, dx, y, dy = np.array([points[name] for name in order]).T
   left.errorbar(x, y, xerr=dx, yerr=dy, marker="o", capsize=2)
-  for name, at in zip(order, zip(x, y, strict=True), strict=True):
+  for name, point in zip(order, zip(x, y, strict=True), strict=True):
     left.annotate(
-      name.partition("-")[2], at, (3, 4), fontsize=7, textcoords="offset points"
+      name.partition("-")[2],
+      point,
+      (3, 4),
+      fontsize=7,
+      textcoords="offset points",
     )
   spot = sweet_spot(list(points), results)
   if spot is not None:
@@ -58,15 +62,15 @@ def reverse_u(path, family: str, names: list[str], results: Results) -> None:
     ylabel="test accuracy of a linear probe",
   )
   for metric, text in (
-    ("told1_views", "I(v1; y)"),
-    ("told2_views", "I(v2; y)"),
+    ("label_nats_1_views", "I(v1; y)"),
+    ("label_nats_2_views", "I(v2; y)"),
   ):
-    told = [results.spread(name, metric) for name in order]
-    if all(told):
-      z, dz = np.array(told).T
+    label_nats = [results.spread(name, metric) for name in order]
+    if all(label_nats):
+      z, dz = np.array(label_nats).T
       right.errorbar(x, z, xerr=dx, yerr=dz, marker="o", capsize=2, label=text)
   right.set(
-    title="what a view tells of the label",
+    title="information of a view about the label",
     xlabel="I(v1; v2) of held-out views (nats)",
     ylabel="nats",
   )
@@ -78,23 +82,23 @@ def reverse_u(path, family: str, names: list[str], results: Results) -> None:
 
 
 def factors(path, names: list[str], results: Results) -> None:
-  """Draws what still frames show, by what the frames before them shared."""
+  """Draws how well each factor is predicted, by the shared factors."""
   panels = {
     "linear_pool": "digit, accuracy",
     "linear_pool_background": "background, accuracy",
     "pixels_pool": "position, error in pixels",
   }
-  found = {
+  spreads = {
     metric: [results.spread(name, metric) for name in names]
     for metric in panels
   }
-  if not all(any(values) for values in found.values()):
+  if not all(any(values) for values in spreads.values()):
     return
   figure = Figure(figsize=(9.6, 3.4), layout="constrained")
   rows = [name.partition("-")[2].replace("_", " + ") for name in names]
   axes = figure.subplots(1, len(panels), sharey=True)
   for axis, (metric, text) in zip(axes, panels.items(), strict=True):
-    for row, value in zip(rows, found[metric], strict=True):
+    for row, value in zip(rows, spreads[metric], strict=True):
       mean, sd = value or (np.nan, 0.0)
       axis.barh(row, mean, xerr=sd, color="tab:blue", capsize=2)
     axis.set_title(text, fontsize=9)
@@ -113,7 +117,7 @@ def sweet_spot(
     shared = {name: results.values(name, SHARED) for name in names}
   except Missing:
     return None
-  seeds = set.intersection(*(set(found) for found in accuracy.values()))
+  seeds = set.intersection(*(set(by_seed) for by_seed in accuracy.values()))
   if len(seeds) < 2:
     return None
   best = []

@@ -1,12 +1,12 @@
-"""The paper's numbers, of data that the local preset has not.
+"""The paper's numbers, on data sets that the local preset does not use.
 
-From Tian et al., `What Makes for Good Views for Contrastive Learning?
-<https://arxiv.org/abs/2005.10243>`_, 2020. Those of `MOVING` and `LEARNED` are
-quoted from memory of the paper: check them before you quote them.
+Source: Tian et al., `What Makes for Good Views for Contrastive Learning?
+<https://arxiv.org/abs/2005.10243>`_, 2020. The numbers of `MOVING` and
+`LEARNED` are quoted from memory. Check them in the paper before you cite them.
 """
 
-# Top-1 accuracy on ImageNet of a linear classifier, by row; InfoMin's own has
-# 200 epochs too. Source: the authors' code, its README.
+# Top-1 accuracy on ImageNet of a linear classifier after 200 epochs, by row.
+# Source: the README of the authors' code.
 IMAGENET = {
   "insdis,200": 0.595,
   "moco,200": 0.608,
@@ -17,7 +17,7 @@ IMAGENET = {
 
 
 def _row(digit, background, pixels):
-  """Errors in %, and in pixels, as the table has them."""
+  """Turns errors in percent into accuracies, and keeps the one in pixels."""
   return {
     "linear_pool": 1 - digit / 100,
     "linear_pool_background": 1 - background / 100,
@@ -25,7 +25,8 @@ def _row(digit, background, pixels):
   }
 
 
-# Moving MNIST on STL-10; the distance of a blind guess is 13.75 pixels.
+# Moving MNIST on STL-10. A constant guess of the position is off by 13.75
+# pixels.
 MOVING = {
   "digit": _row(16.8, 88.6, 13.6),
   "background": _row(88.2, 51.7, 16.1),
@@ -37,8 +38,8 @@ MOVING = {
   "supervised": _row(3.4, 45.3, 0.93),
 }
 
-# Accuracy on STL-10 and its standard deviation, by the colors that views are
-# learned from; `raw` are the first channel and the others, as they are.
+# Accuracy on STL-10 and its standard deviation, by the color space in which
+# learned views start. `raw` is the first channel against the other two.
 LEARNED = {
   "rgb": {
     "unsupervised": (0.824, 0.032),
@@ -56,7 +57,7 @@ LEARNED = {
 
 
 def beside(family: str, row: str) -> dict[str, float]:
-  """The paper's numbers of a row of the study's table, by metric."""
+  """Returns the paper's numbers of a row of the table, by metric."""
   if family == "moving":
     return MOVING.get(row.removesuffix("_paper"), {})
   if family == "recipe":
@@ -65,5 +66,5 @@ def beside(family: str, row: str) -> dict[str, float]:
   if family != "learned":
     return {}
   kind, _, space = row.removeprefix("frozen-").rpartition("-")
-  found = LEARNED.get(space, {}).get(kind or "raw")
-  return {} if found is None else {"linear_pool": found[0]}
+  accuracy = LEARNED.get(space, {}).get(kind or "raw")
+  return {} if accuracy is None else {"linear_pool": accuracy[0]}

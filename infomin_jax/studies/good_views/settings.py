@@ -1,8 +1,9 @@
-"""The presets as plain data: which families of views, on which configs.
+"""The presets as plain data: families of views, and their configs.
 
-A config holds all settings of a run (`configs/NAME.py:ROW`), so `paper` names
-those with published settings, `local` those for two cores, `smoke` their
-`:tiny`. A sweep changes one option of one row.
+A config has all settings of a run (`configs/NAME.py:ROW`). Hence `paper` names
+configs with published settings, `local` names configs for two cores, and
+`smoke` takes the variant `:tiny` of these. A sweep changes one option of one
+row.
 """
 
 import functools
@@ -13,7 +14,7 @@ from infomin_jax.recipes import moving
 from infomin_jax.studies import presets
 
 _PROBES = ("information", "linear")
-# Sweeps have `row`, the `path` of the option, its `values`, and a `label`.
+# A sweep has the keys `row`, `path` (the option), `values` and `label`.
 PAPER: dict[str, dict[str, Any]] = {
   "jitter": {
     "configs": ("imagenet_infomin",),
@@ -84,7 +85,7 @@ PAPER: dict[str, dict[str, Any]] = {
   },
 }
 
-# Two cores. Fashion-MNIST in colors stands for ImageNet and STL-10.
+# Two cores. Fashion-MNIST in colors replaces ImageNet and STL-10.
 _TINTED = {"configs": ("tinted_fashion_views",), "seeds": 3, "probes": _PROBES}
 LOCAL = {
   "jitter": _TINTED
@@ -107,7 +108,7 @@ LOCAL = {
   "learned": _TINTED | {"seeds": 5},
 }
 
-# Shows that all of it runs; says nothing about the claims.
+# Checks that everything runs. Too short to test the claims.
 _SMOKE = _TINTED | {"seeds": 1}
 SMOKE = {
   "jitter": _SMOKE | {"row": "augment", "values": (0.0, 1.0), "seeds": 2},
@@ -121,8 +122,8 @@ SMOKE = {
 }
 CHANGES = {"paper": {}, "local": LOCAL, "smoke": SMOKE}
 
-# A probe is one call of `evaluate` with these changes of `config.evaluate`;
-# `information` is `studies/information.py`.
+# Each probe is one call of `evaluate` with these changes of `config.evaluate`.
+# `information` runs `studies/information.py` instead.
 PROBES: dict[str, dict[str, Any]] = {
   "information": {},
   "linear": {},
@@ -136,13 +137,13 @@ PROBES: dict[str, dict[str, Any]] = {
 
 
 def preset(name: str) -> dict[str, dict[str, Any]]:
-  """The settings of every family."""
+  """Returns the settings of every family of a preset."""
   changes = lookup("preset (--preset)", name, CHANGES)
   return {key: PAPER[key] | changes.get(key, {}) for key in PAPER}
 
 
 def probes(name: str) -> dict[str, dict[str, Any]]:
-  """Returns the changes of `config.evaluate` of every probe."""
+  """Returns the changes of `config.evaluate` for every probe."""
   del name
   return {key: {"protocols": (key,)} | PROBES[key] for key in PROBES}
 

@@ -1,4 +1,4 @@
-"""The table: a line a kind of views, what they share, tell and teach."""
+"""The table: one line per kind of views, with information and accuracy."""
 
 from collections.abc import Mapping
 
@@ -6,11 +6,11 @@ from infomin_jax.studies import tables
 from infomin_jax.studies.good_views import published, runs
 from infomin_jax.studies.results import Results
 
-# Metric -> heading, scale and form of what is shown.
+# Metric -> heading, scale and format of the printed number.
 COLUMNS = {
   "shared_views": ("I(v1; v2)", 1, ".2f"),
-  "told1_views": ("I(v1; y)", 1, ".2f"),
-  "told2_views": ("I(v2; y)", 1, ".2f"),
+  "label_nats_1_views": ("I(v1; y)", 1, ".2f"),
+  "label_nats_2_views": ("I(v2; y)", 1, ".2f"),
   "linear_pool": ("accuracy %", 100, ".1f"),
   "linear_pool_tint": ("tint %", 100, ".1f"),
   "miou_conv": ("mIoU %", 100, ".1f"),
@@ -20,8 +20,12 @@ COLUMNS = {
 
 
 def rows(results: Results, chosen: Mapping[str, Mapping]) -> list[dict]:
-  """One row a family and line: means and `_sd` over seeds, `paper_` beside."""
-  found = []
+  """Returns one row per family and line.
+
+  Each metric of `COLUMNS` has three keys: `METRIC` is the mean over seeds,
+  `METRIC_sd` the standard deviation, and `paper_METRIC` the paper's number.
+  """
+  table_rows = []
   for family, options in chosen.items():
     for line in runs.asked(options):
       lost = results.lost(line.name)
@@ -38,29 +42,29 @@ def rows(results: Results, chosen: Mapping[str, Mapping]) -> list[dict]:
         mean, sd = results.spread(line.name, metric) or (None, None)
         row |= {metric: mean, f"{metric}_sd": sd}
         row[f"paper_{metric}"] = paper.get(metric)
-      found.append(row)
-  return [row for row in found if row["done"] or row["lost"] or row["why"]]
+      table_rows.append(row)
+  return [row for row in table_rows if row["done"] or row["lost"] or row["why"]]
 
 
 def shown(rows: list[dict]) -> list:
-  """A table a family."""
-  made: list = []
+  """Returns one table per family."""
+  parts: list = []
   for family in dict.fromkeys(row["family"] for row in rows):
-    some = [row for row in rows if row["family"] == family]
-    reasons = dict.fromkeys(row["why"] for row in some if row["why"])
-    made += [f"{family}: {why}" for why in reasons]
-    some = [row for row in some if not row["why"]]
+    selected = [row for row in rows if row["family"] == family]
+    reasons = dict.fromkeys(row["why"] for row in selected if row["why"])
+    parts += [f"{family}: {why}" for why in reasons]
+    selected = [row for row in selected if not row["why"]]
     headings = {
       metric: heading
       for metric, (heading, _, _) in COLUMNS.items()
-      if any(row[metric] is not None for row in some)
+      if any(row[metric] is not None for row in selected)
     }
     if headings:
-      made.append(tables.table_of(family, "views", some, headings, cell))
-  return made
+      parts.append(tables.table_of(family, "views", selected, headings, cell))
+  return parts
 
 
 def cell(row: Mapping, metric: str) -> str:
-  """A metric's mean and deviation, as its column shows them."""
+  """Returns mean and deviation of a metric in the format of its column."""
   _, scale, form = COLUMNS[metric]
   return tables.cell(row, metric, scale, form)

@@ -1,4 +1,4 @@
-"""E2: an invertible encoder that makes a linear classifier's life hard."""
+"""E2: an invertible encoder that is trained against a linear classifier."""
 
 from typing import Any
 
@@ -8,26 +8,25 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from infomin_jax.studies.limits import evaluate as measure
-from infomin_jax.studies.limits import image_halves
-from infomin_jax.studies.limits.networks import ENCODERS, count, glorot
+from infomin_jax.studies.limits import image_halves, measures
+from infomin_jax.studies.limits.modules import ENCODERS, count, glorot
+from infomin_jax.studies.limits.problem import Problem, descend, start
 from infomin_jax.studies.limits.runs import Variant
-from infomin_jax.studies.limits.train import Problem, descend, start
 
 CLASSES = 10
 
 
 def make_problem(variant: Variant, images: image_halves.Images) -> Problem:
-  """Classifier steps, then one encoder step away from what it can use.
+  """Returns a problem that alternates classifier steps and one encoder step.
 
-  The classifier lowers the cross-entropy of the labels, the encoder that of
-  the uniform distribution. No bound is involved: an invertible encoder has the
-  largest I(X; Y) there is, whatever it does. Every inner step has its own
-  batch.
+  The classifier lowers the cross-entropy with the labels. The encoder lowers
+  the cross-entropy with the uniform distribution. No bound is involved, because
+  every invertible encoder has the largest possible I(X; Y). Every step of the
+  classifier has its own batch.
 
   References:
-    Tschannen et al., 2020, section 3.1 and appendix B; learning rates of the
-    published code.
+    Tschannen et al., 2020, section 3.1 and appendix B. Learning rates are those
+    of the published code.
   """
   options = variant.settings
   size, total = options["batch_size"], len(images.train)
@@ -57,8 +56,8 @@ def make_problem(variant: Variant, images: image_halves.Images) -> Problem:
     )
     return {"rows": rows.reshape(stop - first, each, size)}
 
-  probe = measure.make_probe(encode, images, options)
-  inverse_error = measure.make_inverse_error(encoder, images)
+  probe = measures.make_probe(encode, images, options)
+  inverse_error = measures.make_inverse_error(encoder, images)
 
   def look(state, seed, step, values):
     del values
@@ -75,7 +74,7 @@ def make_problem(variant: Variant, images: image_halves.Images) -> Problem:
 
 
 def _initial(encoder, images: image_halves.Images):
-  """`seed -> (encoder's, classifier's parameters)`."""
+  """Returns `seed -> (encoder parameters, classifier parameters)`."""
   dim = int(np.prod(images.view))
 
   def init_params(seed):
@@ -89,7 +88,7 @@ def _initial(encoder, images: image_halves.Images):
 
 
 def _moves(encoder, images: image_halves.Images, options):
-  """Features, the classifier's steps, and a step of both players."""
+  """Returns the functions `encode`, `fit` (classifier) and `step` (both)."""
 
   def encode(params, batch, key=None):
     del key
@@ -107,7 +106,7 @@ def _moves(encoder, images: image_halves.Images, options):
     return jnp.mean(losses), jnp.mean(losses)
 
   def encoder_loss(params, head, batch):
-    # Cross-entropy of the uniform distribution, log 10 at best.
+    # Cross-entropy with the uniform distribution: log 10 is its minimum.
     log_p = jax.nn.log_softmax(classify(head, encode(params, batch)))
     return -jnp.mean(log_p), -jnp.mean(log_p)
 
@@ -127,9 +126,9 @@ def _moves(encoder, images: image_halves.Images, options):
     rows = inputs["rows"]  # [inner + 1, b]
     params = state["encoder"].params
     head = fit(state["classifier"], params, data, rows[:-1])
-    moved, value = move_encoder(
+    encoder_state, value = move_encoder(
       state["encoder"], head.params, data["image"][rows[-1]]
     )
-    return {"encoder": moved, "classifier": head}, value
+    return {"encoder": encoder_state, "classifier": head}, value
 
   return encode, fit, step

@@ -1,4 +1,4 @@
-"""The paper's claims on critics (section 3.2) and held bounds (3.3)."""
+"""The claims on critics (section 3.2) and on bounds held constant (3.3)."""
 
 from infomin_jax.studies.claims import Claim, above, extreme, paired
 
@@ -6,7 +6,12 @@ NAMES = {"infonce": "I_NCE", "nwj": "I_NWJ"}
 
 
 def critics(experiment: str, papers: dict) -> list[Claim]:
-  """E4's claims, also made on CIFAR-10."""
+  """Returns the claims on features by critic, for E4 and for CIFAR-10.
+
+  Args:
+    experiment: `E4` or `E7`.
+    papers: estimator -> the two differences of accuracy in the paper.
+  """
   claims = []
   for estimator, (first, second) in papers.items():
     name = NAMES[estimator]
@@ -34,7 +39,7 @@ def critics(experiment: str, papers: dict) -> list[Claim]:
 
 
 def critic_claims() -> list[Claim]:
-  """E4: features and bounds by critic."""
+  """Returns the claims of E4: features and bounds by critic."""
   lines = {
     estimator: [
       f"E4-{critic}-{estimator}" for critic in ("bilinear", "separable")
@@ -60,8 +65,8 @@ def critic_claims() -> list[Claim]:
     ),
     Claim(
       "E4-concat-lowest-infonce",
-      "the MLP critic gives the lowest I_NCE (figure 6; the text only says "
-      "that all are close to log K)",
+      "the MLP critic gives the lowest I_NCE (figure 6; in the text all are "
+      "close to log K)",
       -0.014,
       (*lines["infonce"], "E4-concat-infonce"),
       margin("infonce", min),
@@ -71,7 +76,14 @@ def critic_claims() -> list[Claim]:
 
 
 def matched(experiment: str, papers: dict, same: dict) -> list[Claim]:
-  """E5's claims, also made on CIFAR-10."""
+  """Returns the claims on encoders with equal bounds, for E5 and CIFAR-10.
+
+  Args:
+    experiment: `E5` or `E7`.
+    papers: (target, estimator) -> the difference of accuracy in the paper.
+    same: estimator -> the difference between the ConvNet at 2 nats and the MLP
+      at 4 nats in the paper.
+  """
   lines = [
     f"{experiment}-{encoder}-t{t}-{estimator}"
     for encoder in ("convnet", "mlp")

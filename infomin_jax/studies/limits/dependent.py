@@ -1,4 +1,4 @@
-"""E6: bounds on two correlated numbers whose negatives depend on each other."""
+"""E6: bounds on two correlated numbers with dependent negatives."""
 
 from typing import Any
 
@@ -9,28 +9,29 @@ import optax
 
 from infomin_jax.critics import Concatenated
 from infomin_jax.estimators import infonce, nwj
-from infomin_jax.studies.limits import evaluate as measure
-from infomin_jax.studies.limits.networks import count, glorot
+from infomin_jax.studies.limits import measures
+from infomin_jax.studies.limits.modules import count, glorot
+from infomin_jax.studies.limits.problem import Problem, descend, start
 from infomin_jax.studies.limits.runs import Variant
-from infomin_jax.studies.limits.train import Problem, descend, start
 
 BOUNDS = {"infonce": infonce, "nwj": nwj}
 SHARED = np.array([[1, -0.5], [-0.5, 1]])  # covariance of Z
-OWN = np.array([[1, 0.9], [0.9, 1]])  # covariance of each pair's own part
-# I(X; Y) in nats: the marginals are Gaussian with correlation 0.4 / 2.
+OWN = np.array([[1, 0.9], [0.9, 1]])  # covariance of e_i
+# I(X; Y) in nats. X and Y have variance 2 and covariance 0.4.
 TRUE_MI = float(-0.5 * np.log(1 - 0.2**2))
 
 
 def pairs(
   key: jax.Array, size: int, dependent: bool
 ) -> tuple[jax.Array, jax.Array]:
-  """A batch of pairs `(X_i, Y_i) = Z + e_i`, `[b, 1]` each.
+  """Draws a batch of pairs `(X_i, Y_i) = Z + e_i`, `[b, 1]` each.
 
   Args:
-    key: of the batch.
-    size: b.
-    dependent: one Z for all pairs of the batch; otherwise one for each, which
-      leaves every single pair distributed as it was.
+    key: key of the batch.
+    size: batch size b.
+    dependent: whether all pairs of the batch have the same Z. Otherwise each
+      pair has its own Z. Every single pair has the same distribution in both
+      cases.
 
   References:
     Tschannen et al., 2020, appendix E.
@@ -44,7 +45,10 @@ def pairs(
 
 
 def make_problem(variant: Variant) -> Problem:
-  """A critic trained on a fresh batch every step; the encoders are none."""
+  """Returns a problem that trains a critic on raw numbers, without encoders.
+
+  Every step draws a new batch.
+  """
   options = variant.settings
   size, bound = options["batch_size"], BOUNDS[variant.objective]
   critic = Concatenated((10,) * 5, block=size)
@@ -78,18 +82,18 @@ def make_problem(variant: Variant) -> Problem:
       "seed": np.full(stop - first, seed, np.int32),
     }
 
-  mean_value = measure.mean_over(lambda params, data, key: value(params, key))
+  mean_value = measures.mean_over(lambda params, data, key: value(params, key))
 
   def look(state, seed, step, values):
-    found = {}
+    metrics = {}
     if len(values):
-      found["bound_train"] = float(np.mean(values))
+      metrics["bound_train"] = float(np.mean(values))
     if step == options["steps"]:
-      # Of the trained critic on batches it has not seen.
+      # New batches: the critic is not trained on any of them.
       key = jax.random.fold_in(jax.random.key(seed), 2**30)
       keys = jax.random.split(key, options["fresh_batches"])
-      found["bound_test"] = float(mean_value(state.params, None, keys))
-    return found
+      metrics["bound_test"] = float(mean_value(state.params, None, keys))
+    return metrics
 
   params = jax.eval_shape(init_params, 0)
   return Problem(

@@ -1,4 +1,4 @@
-"""The paper's figures from the runs: one PNG each, mean and deviation."""
+"""The figures of the paper: means and deviations of the runs, one PNG each."""
 
 import math
 import pathlib
@@ -97,13 +97,17 @@ _LABELS = {
 def draw_all(
   out: pathlib.Path, results: Results, chosen: Mapping[str, Mapping]
 ) -> list[pathlib.Path]:
-  """Writes `figureN.png` of what was run; returns the files."""
+  """Writes `figureN.png` for all experiments that were run.
+
+  Returns:
+    The paths of the files.
+  """
   paths = []
   for name, panels in FIGURES.items():
-    ran = [panel for panel in panels if _has_runs(results, panel)]
-    if ran:
+    available = [panel for panel in panels if _has_runs(results, panel)]
+    if available:
       path = out / f"{name}.png"
-      _draw(path, ran, results, chosen)
+      _draw(path, available, results, chosen)
       paths.append(path)
   return paths
 
@@ -130,7 +134,7 @@ def _draw(path, panels, results, chosen) -> None:
 
 
 def _curve(axis, results, name, metric, label) -> None:
-  """Mean and a band of one deviation, over the runs that got to each step."""
+  """Draws mean and a band of one deviation over the runs that have a step."""
   points: dict[int, list[float]] = {}
   for record in results.records(name):
     for row in record["curve"]:
@@ -150,12 +154,12 @@ def _curve(axis, results, name, metric, label) -> None:
 
 
 def _percentiles(axis, results, name) -> None:
-  """0, 20, ..., 100 % of the images of all runs, as in the paper."""
+  """Draws the 0, 20, ..., 100 % percentiles over the images of all runs."""
   points: dict[int, list[float]] = {}
   for record in results.records(name):
     for row in record["curve"]:
-      found = [v for v in row.get("log_condition", []) if v is not None]
-      points.setdefault(row["step"], []).extend(found)
+      logs = [v for v in row.get("log_condition", []) if v is not None]
+      points.setdefault(row["step"], []).extend(logs)
   steps = sorted(step for step in points if points[step])
   for percent in range(0, 101, 20):
     values = [
@@ -169,13 +173,13 @@ def _guides(axis, results, experiment, metric, options) -> None:
   if metric == "accuracy":
     pixels = results.spread(f"{experiment}-pixels", "accuracy")
     if pixels:
-      axis.axhline(pixels[0], color="grey", ls=":", label="pixels")
+      axis.axhline(pixels[0], color="gray", ls=":", label="pixels")
   elif experiment == "E6":
-    axis.axhline(TRUE_MI, color="grey", ls=":", label="true MI")
+    axis.axhline(TRUE_MI, color="gray", ls=":", label="true MI")
     axis.set_ylim(-0.3, 0.3)
   elif metric == "bound_train":
     ceiling = math.log(options["batch_size"])
-    axis.axhline(ceiling, color="grey", ls=":", label="log K")
+    axis.axhline(ceiling, color="gray", ls=":", label="log K")
     axis.set_ylim(-3, ceiling + 3)
 
 

@@ -1,4 +1,4 @@
-"""Images of one data set as the study uses them: top half, bottom half."""
+"""Images of one data set, split into their top and bottom halves."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from infomin_jax.data.order import Order
 from infomin_jax.errors import UserError
 from infomin_jax.views.splits import halves
 
-# Orders that share no seed with training's.
+# Added to the seed of an order, so that it differs from all training orders.
 _FRESH = 10_000
 
 
@@ -20,11 +20,11 @@ class Images:
   """One data set in memory.
 
   Attributes:
-    name: of the source.
-    train: uint8 `[n, h, w, c]`.
-    train_labels: `[n]`.
-    test: uint8 `[m, h, w, c]`.
-    test_labels: `[m]`.
+    name: name of the data set.
+    train: training images, uint8 `[n, h, w, c]`.
+    train_labels: classes `[n]`.
+    test: test images, uint8 `[m, h, w, c]`.
+    test_labels: classes `[m]`.
   """
 
   name: str
@@ -35,21 +35,21 @@ class Images:
 
   @property
   def view(self) -> tuple[int, int, int]:
-    """`(h / 2, w, c)`."""
+    """Returns the shape of a view, `(h / 2, w, c)`."""
     h, w, c = self.train.shape[1:]
     return h // 2, w, c
 
   def split(self, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Top and bottom in [0, 1], `[b, h, w, c] -> [b, h / 2, w, c]` twice."""
+    """Returns top and bottom halves in [0, 1], `[b, h / 2, w, c]` each."""
     shape = self.train.shape[1:]
     return halves(shape, shape[0])(None, {"image": images})
 
 
 def load(name: str, data_dir: str = "") -> Images:
-  """Reads a source into memory.
+  """Reads a data set into memory.
 
   Raises:
-    UserError: it is not here; says how to get it.
+    UserError: the data set is missing, unlabeled or too large.
   """
   parts = {}
   for split in ("train", "test"):
@@ -57,7 +57,7 @@ def load(name: str, data_dir: str = "") -> Images:
     fields = data.resident(source)
     if fields is None or "label" not in fields:
       raise UserError(
-        f"{name}: the study needs labelled images of one size that fit into "
+        f"{name}: the study needs labeled images of one size that fit into "
         "memory."
       )
     parts[split] = fields
@@ -70,7 +70,7 @@ def load(name: str, data_dir: str = "") -> Images:
 def training_rows(
   count: int, batch_size: int, seed: int, first: int, stop: int
 ) -> np.ndarray:
-  """Rows of the batches of steps `first` to `stop`, int32 `[steps, b]`."""
+  """Returns the rows of steps `first` to `stop - 1`, int32 `[steps, b]`."""
   order = Order(count, seed, batch_size)
   return np.stack([order(step)[1] for step in range(first, stop)])
 
@@ -78,14 +78,22 @@ def training_rows(
 def fresh_rows(
   count: int, batch_size: int, seed: int, step: int, batches: int
 ) -> np.ndarray:
-  """Rows of training batches that no step has used in this order."""
+  """Returns rows of training batches in an order that training does not use.
+
+  Args:
+    count: number of training images.
+    batch_size: images per batch.
+    seed: seed of the run.
+    step: step of the evaluation.
+    batches: number of batches.
+  """
   epoch_steps = count // batch_size
   start = step % max(epoch_steps - batches, 1)
   return training_rows(count, batch_size, _FRESH + seed, start, start + batches)
 
 
 def test_rows(count: int, batch_size: int, batches: int) -> np.ndarray:
-  """Rows of test batches in their order, the incomplete one dropped."""
+  """Returns rows of test batches in order, without an incomplete last one."""
   batches = min(batches, count // batch_size)
   return np.arange(batches * batch_size, dtype=np.int32).reshape(
     batches, batch_size
@@ -93,10 +101,10 @@ def test_rows(count: int, batch_size: int, batches: int) -> np.ndarray:
 
 
 def noisy(key: jax.Array, x: jax.Array, *others: jax.Array, sd: float):
-  """Adds one and the same Gaussian noise to all views of an image.
+  """Adds the same Gaussian noise to all views of an image.
 
-  Shared noise is information that the views share, and gives the data full
-  support; independent noise would do neither (the paper's footnote 8).
+  Shared noise is information that the views share, and it gives the data full
+  support. Independent noise would do neither (footnote 8 of the paper).
   """
   noise = sd * jax.random.normal(key, x.shape, jnp.float32)
   return tuple(view + noise for view in (x, *others))

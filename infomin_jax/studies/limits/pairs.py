@@ -1,4 +1,4 @@
-"""E1, E3, E4, E5, E7 and metric learning: encoders and a critic, jointly."""
+"""E1, E3, E4, E5, E7 and metric learning: trains encoders and a critic."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,17 +10,16 @@ import optax
 
 from infomin_jax.estimators import infonce, nwj
 from infomin_jax.objectives import metric
-from infomin_jax.studies.limits import evaluate as measure
-from infomin_jax.studies.limits import image_halves
-from infomin_jax.studies.limits.networks import (
+from infomin_jax.studies.limits import image_halves, measures
+from infomin_jax.studies.limits.modules import (
   CRITICS,
   ENCODERS,
   Pair,
   count,
   init_pair,
 )
+from infomin_jax.studies.limits.problem import Problem, State, descend, start
 from infomin_jax.studies.limits.runs import Variant
-from infomin_jax.studies.limits.train import Problem, State, descend, start
 
 BOUNDS = {"infonce": infonce, "nwj": nwj}
 
@@ -47,7 +46,7 @@ LOSSES: dict[str, Callable] = {
 
 
 def make_problem(variant: Variant, images: image_halves.Images) -> Problem:
-  """The training of one line of the table; see `lines.Variant`."""
+  """Returns the problem of one line of the table; see `runs.Variant`."""
   options = variant.settings
   pair = make_pair(variant, images)
   tx = optax.adam(options["lr"])
@@ -91,7 +90,7 @@ def make_problem(variant: Variant, images: image_halves.Images) -> Problem:
 
 
 def make_pair(variant: Variant, images: image_halves.Images) -> Pair:
-  """The networks; metric learning shares one encoder between both views."""
+  """Returns the networks. Metric learning has one encoder for both views."""
   size = int(np.prod(images.view))
   make = ENCODERS[variant.encoder]
   g1, g2 = (make(variant.settings, size, seed) for seed in (0, 1))
@@ -101,10 +100,10 @@ def make_pair(variant: Variant, images: image_halves.Images) -> Pair:
 
 
 def make_loss(variant: Variant, pair: Pair) -> Callable:
-  """`(params, x, y) -> (loss, value)`.
+  """Returns `(params, x, y) -> (loss, value)`.
 
-  The value is the bound in nats (InfoNCE where the objective bounds nothing);
-  with a target it is how far the bound is from it.
+  The value is the bound in nats, or InfoNCE if the objective is no bound. With
+  a target, loss and value are the distance of the bound from the target.
   """
   bound = BOUNDS.get(variant.objective, infonce)
   lower = LOSSES[variant.objective]
@@ -122,43 +121,44 @@ def make_loss(variant: Variant, pair: Pair) -> Callable:
 
 
 def make_evaluate(variant, pair, images, views) -> Callable:
-  """`(state, seed, step, values) -> ` the numbers of one look.
+  """Returns `(state, seed, step, values) -> metrics`.
 
-  `bound_train` is the mean over fresh training batches, which is what the
-  published code reports as the test bound; `bound_test` is a real one.
+  `bound_train` is the mean bound over training batches in a new order. The
+  published code reports this number as its test bound. `bound_test` is the
+  bound on test images.
   """
   options = variant.settings
   size = options["batch_size"]
   bound = BOUNDS.get(variant.objective, infonce)
-  # In one array, so that one program serves both.
+  # One array for both, so that only one program is compiled.
   both = jnp.concatenate([jnp.asarray(images.train), jnp.asarray(images.test)])
 
   def nats(params, data, inputs):
     rows, key = inputs
     _, _, scores = pair.apply({"params": params}, *views(data[rows], key))
     value = bound(scores)
-    found = {"bound": value, "kpair": metric.kpair_multiclass(scores)}
-    found["infonce"] = infonce(scores)
+    metrics = {"bound": value, "kpair": metric.kpair_multiclass(scores)}
+    metrics["infonce"] = infonce(scores)
     if variant.target is not None:
-      found["gap"] = jnp.abs(value - variant.target)
-    return found
+      metrics["gap"] = jnp.abs(value - variant.target)
+    return metrics
 
-  mean_nats = measure.mean_over(nats)
+  mean_nats = measures.mean_over(nats)
 
   def encode(params, batch, key):
     x, _ = views(batch, key)
     return pair.apply({"params": params}, x, method="encode")
 
-  probe = measure.make_probe(encode, images, options)
+  probe = measures.make_probe(encode, images, options)
 
   def look(state: State, seed, step, values):
     del values
     params = state.params
-    # A stream of its own beside the training's.
+    # Keys of an offset seed: training uses the keys of `seed` itself.
     probing, conditioning, *nats_keys = jax.random.split(
       _key(seed + 1_000_000, step), 4
     )
-    found = {}
+    metrics = {}
     fresh = image_halves.fresh_rows(
       len(images.train), size, seed, step, options["train_batches"]
     )
@@ -167,21 +167,25 @@ def make_evaluate(variant, pair, images, views) -> Callable:
     )
     held_out += len(images.train)
     parts = (("train", fresh), ("test", held_out))
-    for (name, rows), own in zip(parts, nats_keys, strict=True):
-      keys = jax.random.split(own, len(rows))
+    for (name, rows), nats_key in zip(parts, nats_keys, strict=True):
+      keys = jax.random.split(nats_key, len(rows))
       means = mean_nats(params, both, (rows, keys))
-      found |= {f"{k}_{name}": float(v) for k, v in means.items()}
-    found["accuracy"] = probe(params, probing, seed)
-    return found | extra(state, conditioning)
+      metrics |= {f"{k}_{name}": float(v) for k, v in means.items()}
+    metrics["accuracy"] = probe(params, probing, seed)
+    return metrics | extra(state, conditioning)
 
   extra = _make_extra(variant, pair, images, views)
   return look
 
 
 def _make_extra(variant, pair, images, views) -> Callable:
-  """Returns what only some encoders have: an inverse, a Jacobian."""
+  """Returns `(state, key) -> metrics` of the inverse or of the Jacobian.
+
+  The metrics are empty for encoders without an inverse, and in experiments
+  without conditioning.
+  """
   if variant.encoder == "realnvp":
-    error = measure.make_inverse_error(pair.g1, images)
+    error = measures.make_inverse_error(pair.g1, images)
     return lambda state, key: {"inverse_error": error(state.params["g1"])}
   if "condition_examples" not in variant.settings:
     return lambda state, key: {}
@@ -194,11 +198,13 @@ def _make_extra(variant, pair, images, views) -> Callable:
     def encode(x):
       return pair.apply({"params": params}, x, method="encode")
 
-    return measure.jacobians(encode, x)
+    return measures.jacobians(encode, x)
 
   def extra(state, key):
-    found = jacobians(state.params, jnp.asarray(images.train[:number]), key)
-    logs = measure.log_condition_numbers(np.asarray(found))
+    derivatives = jacobians(
+      state.params, jnp.asarray(images.train[:number]), key
+    )
+    logs = measures.log_condition_numbers(np.asarray(derivatives))
     return {
       "log_condition": sorted(float(v) for v in logs),
       "log_condition_median": float(np.median(logs)),

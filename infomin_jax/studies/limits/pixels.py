@@ -2,14 +2,16 @@
 
 import jax
 
-from infomin_jax.studies.limits import evaluate as measure
-from infomin_jax.studies.limits import image_halves
+from infomin_jax.studies.limits import image_halves, measures
+from infomin_jax.studies.limits.problem import Problem
 from infomin_jax.studies.limits.runs import Variant
-from infomin_jax.studies.limits.train import Problem
 
 
 def make_problem(variant: Variant, images: image_halves.Images) -> Problem:
-  """Nothing to train: one look. Noisy pixels where the experiment has noise."""
+  """Returns a problem without training, which is evaluated once.
+
+  The pixels are noisy in experiments with noise.
+  """
   options = variant.settings
 
   def encode(params, batch, key):
@@ -19,7 +21,7 @@ def make_problem(variant: Variant, images: image_halves.Images) -> Problem:
       (x,) = image_halves.noisy(key, x, sd=options["noise"])
     return x.reshape(len(x), -1)
 
-  probe = measure.make_probe(encode, images, options)
+  probe = measures.make_probe(encode, images, options)
 
   def look(state, seed, step, values):
     del state, step, values

@@ -1,4 +1,4 @@
-"""The lines of the table: what varies within each experiment."""
+"""The lines of the table, with the settings that vary in each experiment."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
@@ -7,19 +7,19 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-  """One line of the results: an experiment, what varies in it, its settings.
+  """One line of the results.
 
   Attributes:
     experiment: `E1`, ..., `metric`.
-    name: of the line, unique: `E4-bilinear-nwj`.
-    kind: how it is trained: `pair`, `adversarial`, `dependent`, or `pixels`,
-      which are not trained at all.
-    objective: what is optimized.
+    name: unique name of the line, such as `E4-bilinear-nwj`.
+    kind: kind of training: `pair`, `adversarial`, `dependent`, or `pixels` for
+      raw pixels without training.
+    objective: name of the objective, such as `infonce`.
     critic: a name in `networks.CRITICS`, or "".
     encoder: a name in `networks.ENCODERS`, or "".
-    target: nats that the bound is held at; None maximizes it.
-    dependent: E6: whether negatives depend on each other.
-    settings: of the experiment.
+    target: nats at which the bound is held. None maximizes the bound.
+    dependent: whether negatives depend on each other (E6).
+    settings: settings of the experiment.
   """
 
   experiment: str
@@ -33,7 +33,7 @@ class Variant:
   dependent: bool = False
 
   def described(self) -> dict:
-    """All but the settings, as plain data."""
+    """Returns all attributes but the settings, as plain data."""
     return {
       field.name: getattr(self, field.name)
       for field in dataclasses.fields(self)
@@ -42,7 +42,7 @@ class Variant:
 
 
 def variants(experiment: str, settings: Mapping[str, Any]) -> list[Variant]:
-  """The lines of an experiment."""
+  """Returns the lines of an experiment."""
   make = _VARIANTS[experiment]
   rows: Iterator[dict[str, Any]] = make(experiment, settings)
   blank = Variant(experiment, "", "", "", settings)

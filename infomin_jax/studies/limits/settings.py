@@ -1,12 +1,12 @@
 """The presets as plain data.
 
-`paper` is what was published; the other presets are `paper` with the changes
-written below, and every change is shown beside the results.
+`paper` has the published settings. The other presets are `paper` with the
+changes below, and every change is printed with the results.
 
 Differs from the paper: its runs take 21,000 steps, of which the last 1,000 are
-never evaluated; here training ends with the last evaluation. TensorFlow's Adam
-adds its epsilon at another place than optax's, which the first steps of
-networks that start near zero can feel.
+never evaluated. Here training ends with the last evaluation. Adam of TensorFlow
+adds its epsilon at another place than Adam of optax. This can change the first
+steps of networks whose initial outputs are near zero.
 """
 
 import functools
@@ -25,9 +25,9 @@ _PAIR = {
   "seeds": 20,
   "train_examples": 60_000,  # of the linear evaluation
   "test_examples": 10_000,
-  "train_batches": 20,  # fresh ones that a training bound is averaged over
+  "train_batches": 20,  # over which the training bound is averaged
   "test_batches": 78,
-  "batched": False,  # seeds in one program
+  "batched": False,  # True trains all seeds in one program
 }
 _CIFAR = _PAIR | {
   "data": "cifar10",
@@ -42,8 +42,8 @@ PAPER: dict[str, dict[str, Any]] = {
     "couplings": 30,
     "width": 512,
     "affine": True,
-    "lr": 1e-5,  # of the published code; the text has 1e-6
-    "classifier_lr": 1e-3,  # the text: 1e-4
+    "lr": 1e-5,  # of the published code. The text has 1e-6.
+    "classifier_lr": 1e-3,  # of the published code. The text has 1e-4.
     "warm_up": 1_000,
     "classifier_steps": 10,
     "steps": 4_000,
@@ -77,9 +77,9 @@ PAPER: dict[str, dict[str, Any]] = {
   },
 }
 
-# On Fashion-MNIST, 2 slow cores, in about half an hour. Learning rates are
-# higher because steps are fewer, but not where the critic sees all pixels (E1,
-# E3): I_NWJ falls below -30 nats there within 200 steps at 2e-4.
+# About half an hour on 2 slow cores, with Fashion-MNIST. Learning rates are
+# higher because there are fewer steps. E1 and E3 keep 1e-4, because their
+# critics take all pixels: at 2e-4, I_NWJ falls below -30 nats within 200 steps.
 _FEWER = {
   "data": "fashion_mnist",
   "seeds": 3,
@@ -109,8 +109,8 @@ LOCAL = {
   "metric": _FEWER,
 }
 
-# Shows that all of it runs, on images that come with the package; says nothing
-# about the claims. Most of its time is compilation, so it has few lines.
+# Checks that everything runs, on images that come with the package. Too short
+# to test the claims. Most of the time is compilation, hence the few lines.
 _TINY = {
   "objectives": ("infonce",),
   "data": "colorful_digits",
@@ -142,7 +142,8 @@ SMOKE = {
     "warm_up": 20,
     "classifier_steps": 2,
   },
-  # The rate is too high for NWJ on all pixels: lost runs are shown too.
+  # The rate is too high for NWJ on all pixels, so that a run is lost. This
+  # checks that lost runs are reported.
   "E3": _TINY | {"condition_examples": 2, "objectives": ("nwj",), "lr": 1e-2},
   "E4": _TINY,
   "E5": _TINY | _SHORT,
@@ -162,7 +163,7 @@ CHANGES = {"paper": {}, "local": LOCAL, "smoke": SMOKE}
 
 
 def preset(name: str) -> dict[str, dict[str, Any]]:
-  """The settings of every experiment."""
+  """Returns the settings of every experiment of a preset."""
   changes = lookup("preset (--preset)", name, CHANGES)
   return {key: PAPER[key] | changes.get(key, {}) for key in PAPER}
 

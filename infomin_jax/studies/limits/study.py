@@ -1,4 +1,4 @@
-"""The order of it all: runs that are missing, then table, claims, figures."""
+"""Runs the study: first the missing runs, then table, claims and figures."""
 
 import concurrent.futures
 import functools
@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
 from typing import Any
 
 from infomin_jax.errors import UserError
@@ -26,8 +25,9 @@ from infomin_jax.studies.limits import (
   settings,
   table,
 )
-from infomin_jax.studies.limits.train import Curve, Problem, train
-from infomin_jax.studies.results import Results, gather, one_line
+from infomin_jax.studies.limits.problem import Curve, Problem, train
+from infomin_jax.studies.results import gather, one_line
+from infomin_jax.studies.study import Study, finish
 
 MAKERS = {
   "adversarial": adversarial.make_problem,
@@ -35,6 +35,7 @@ MAKERS = {
   "pair": pairs.make_problem,
   "pixels": pixels.make_problem,
 }
+STUDY = Study("limits", settings, runs, table, claims, figures)
 _PRINT = threading.Lock()
 
 
@@ -48,18 +49,19 @@ def run(
   """Runs what is missing in `out` and writes its table, figures and claims.
 
   Args:
-    out: the folder; runs that it holds are not run again.
+    out: the folder. Runs with a record in it are not run again.
     preset: `smoke`, `local` or `paper`.
-    only: experiments; all if empty.
-    data_dir: of the prepared data sets; "" is the default.
-    jobs: lines of the table trained at once; 0 is one a processor (at most
-      4), or one on an accelerator.
+    only: names of experiments. If empty, all.
+    data_dir: folder of prepared data sets. "" is the default.
+    jobs: number of lines of the table that are trained in parallel. 0 is one
+      per core (at most 4), or one on an accelerator.
 
   Returns:
-    What `STUDIES` says.
+    The mapping that `infomin_jax.studies` describes.
 
   Raises:
-    UserError: unknown names, a folder of other settings, or no data at all.
+    UserError: a name is unknown, the folder has other settings, or no data set
+      is available.
   """
   chosen, names = settings.preset(preset), settings.select(only)
   reasons, images = load_all(chosen, names, data_dir)
@@ -76,41 +78,27 @@ def run(
   def work(variant):
     part = images.get(variant.settings.get("data", ""))
     for record in run_line(out, variant, part):
-      _say(f"[{next(counter)}/{total}] {describe(record)}")
+      _log(f"[{next(counter)}/{total}] {describe(record)}")
 
   jobs = jobs or presets.default_jobs()
   with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-    waiting = [pool.submit(work, variant) for variant in variants]
+    futures = [pool.submit(work, variant) for variant in variants]
     try:
-      for future in waiting:
+      for future in futures:
         future.result()
     except BaseException:
       pool.shutdown(wait=False, cancel_futures=True)
       raise
-  results = gather(store.read_runs(out), reasons)
-  return finish(out, chosen, results)
-
-
-def finish(out: pathlib.Path, chosen: Mapping, results: Results) -> dict:
-  """Writes `table.csv`, `claims.json` and the figures of what is there."""
-  rows = table.rows(results, chosen)
-  checked = [claim.check(results) for claim in claims.CLAIMS]
-  store.write_csv(out / "table.csv", rows)
-  write_json(out / "claims.json", checked, indent=1)
-  figures.draw_all(out, results, chosen)
-  seeds = sorted({s for line in results.runs.values() for s in line})
-  result = {
-    "rows": rows,
-    "claims": checked,
-    "settings": chosen,
-    "changed": settings.changed(chosen),
-    "seeds": seeds,
-  }
-  return result | {"shown": table.shown(result)}
+  result = finish(STUDY, out, chosen, gather(store.read_runs(out), reasons))
+  return result | {"shown": [*result["shown"], *table.changes(result)]}
 
 
 def load_all(chosen, names, data_dir) -> tuple[dict[str, str], dict]:
-  """Why experiments cannot be run here, and the images of the others."""
+  """Returns why experiments cannot be run here, and the images of the others.
+
+  Raises:
+    UserError: no experiment can be run.
+  """
   reasons, images, missing = {}, {}, {}
   for name in names:
     source = chosen[name].get("data", "")
@@ -121,18 +109,18 @@ def load_all(chosen, names, data_dir) -> tuple[dict[str, str], dict]:
         missing[source] = str(error)
     if source in missing:
       reasons[name] = missing[source]
-      _say(f"{name} is left out: {missing[source]}")
+      _log(f"{name} is left out: {missing[source]}")
   if len(reasons) == len(names):
     raise UserError(next(iter(reasons.values())))
   return reasons, images
 
 
 def run_line(out, variant: runs.Variant, images):
-  """Yields the records of a line, running what has none yet.
+  """Runs the seeds of a line that have no record, and yields their records.
 
-  Seeds are one program where the settings say so (`batched`); those are run
-  together again if one is missing, so that a resumed study equals one that was
-  never stopped.
+  If the settings have `batched`, all seeds are one program. They are run again
+  together if one is missing, so that a resumed study gives the same numbers as
+  an uninterrupted one.
   """
   seeds = list(range(variant.settings["seeds"]))
   missing = [
@@ -147,9 +135,9 @@ def run_line(out, variant: runs.Variant, images):
     return MAKERS[variant.kind](variant, images)
 
   for group in groups:
-    began = time.monotonic()
+    start = time.monotonic()
     curves, about = _train(problem, variant, group)
-    seconds = (time.monotonic() - began) / len(group)
+    seconds = (time.monotonic() - start) / len(group)
     for seed, curve in zip(group, curves, strict=True):
       record = {
         "run": variant.name,
@@ -169,22 +157,22 @@ def run_line(out, variant: runs.Variant, images):
 def _train(problem, variant, seeds) -> tuple[list[Curve], dict]:
   steps, every = variant.settings["steps"], variant.settings["every"]
   try:
-    made = problem()
-    return train(made, seeds, steps, every), made.about
+    experiment = problem()
+    return train(experiment, seeds, steps, every), experiment.about
   except UserError:
     raise
-  except Exception as error:  # counted and shown, like a NaN
+  except Exception as error:  # reported as a lost run, like a NaN
     traceback.print_exc()
     text = one_line(error)
     return [Curve(status="raised", error=text) for _ in seeds], {}
 
 
 def describe(record: dict) -> str:
-  """A finished run in one line."""
+  """Returns a finished run as one line of text."""
   last = record["curve"][-1] if record["curve"] else {}
-  shown = ("accuracy", "bound_train", "bound_test", "gap_train")
+  keys = ("accuracy", "bound_train", "bound_test", "gap_train")
   numbers = "  ".join(
-    f"{key} {last[key]:.4g}" for key in shown if last.get(key) is not None
+    f"{key} {last[key]:.4g}" for key in keys if last.get(key) is not None
   )
   status = "" if record["status"] == "done" else f"  {record['error']}"
   return (
@@ -193,6 +181,6 @@ def describe(record: dict) -> str:
   )
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
   with _PRINT:
     print(line, file=sys.stderr, flush=True)

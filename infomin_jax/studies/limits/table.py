@@ -1,10 +1,10 @@
-"""The table: a line an encoder, critic and objective, the paper beside it."""
+"""The table: one line per encoder, critic and objective, and the paper's."""
 
 from collections.abc import Mapping
 
 import rich.table
 
-from infomin_jax.studies.limits import runs, settings, targets
+from infomin_jax.studies.limits import published, runs, settings
 from infomin_jax.studies.results import Results
 
 METRICS = (
@@ -19,25 +19,26 @@ METRICS = (
 
 
 def rows(results: Results, chosen: Mapping[str, Mapping]) -> list[dict]:
-  """One row a line of every experiment that was run or asked for.
+  """Returns one row per line of every experiment that was run or selected.
 
-  `METRICS` are those of the last look: mean and `_sd` over seeds, with
-  `paper_` before the name the paper's. `accuracy_start` is before training.
+  Each metric of `METRICS` at the last evaluation has three keys: `METRIC` is
+  the mean over seeds, `METRIC_sd` the standard deviation, and `paper_METRIC`
+  the paper's number. `accuracy_start` is the accuracy before training.
   """
-  ran = {name.partition("-")[0] for name in results.runs}
-  found = []
+  experiments = {name.partition("-")[0] for name in results.runs}
+  table_rows = []
   for experiment in settings.PAPER:
-    if experiment in ran or experiment in results.reasons:
+    if experiment in experiments or experiment in results.reasons:
       changes = _changes(experiment, chosen)
-      found += [
+      table_rows += [
         _row(variant, results, changes)
         for variant in runs.variants(experiment, chosen[experiment])
       ]
-  return found
+  return table_rows
 
 
 def _row(variant: runs.Variant, results: Results, changes: str) -> dict:
-  name, paper = variant.name, targets.PAPER.get(variant.name, {})
+  name, paper = variant.name, published.PAPER.get(variant.name, {})
   row = {
     "line": name,
     "encoder": variant.encoder or variant.kind,
@@ -75,22 +76,26 @@ def _changes(experiment, chosen) -> str:
   )
 
 
-def shown(result: Mapping) -> list:
-  """The table, then a line an experiment whose settings were changed."""
+def shown(rows: list[dict]) -> list:
+  """Returns the table that is printed."""
   table = rich.table.Table(
     title="Mean ± standard deviation over seeds (the paper's in brackets)"
   )
   table.add_column("line", no_wrap=True)
   for column in ("runs", "accuracy", "bound, train", "test", "other"):
     table.add_column(column, justify="right")
-  for row in result["rows"]:
+  for row in rows:
     table.add_row(*_cells(row))
-  changes = [
+  return [table]
+
+
+def changes(result: Mapping) -> list[str]:
+  """Returns a line of text per experiment with changed settings."""
+  return [
     f"{name}: {_changes(name, result['settings'])}"
     for name, changed in result["changed"].items()
     if changed
   ]
-  return [table, *changes]
 
 
 def _cells(row: Mapping) -> tuple[str, ...]:
@@ -114,7 +119,7 @@ def _cells(row: Mapping) -> tuple[str, ...]:
 
 def _cell(row, metric, form) -> str:
   paper = row[f"paper_{metric}"]
-  beside = "" if paper is None else f" ({paper:{form}})"
+  published = "" if paper is None else f" ({paper:{form}})"
   if row[metric] is None:
-    return f"-{beside}" if beside else ""
-  return f"{row[metric]:{form}} ± {row[f'{metric}_sd']:{form}}{beside}"
+    return f"-{published}" if published else ""
+  return f"{row[metric]:{form}} ± {row[f'{metric}_sd']:{form}}{published}"

@@ -27,10 +27,10 @@ from infomin_jax.eval.embed import (
   small_masks,
   some_of,
 )
+from infomin_jax.eval.probes import PROTOCOLS
 from infomin_jax.eval.probes.augmented import augmented_features
 from infomin_jax.eval.probes.label_information import label_information
 from infomin_jax.eval.probes.protocol import Augmented
-from infomin_jax.eval.probes.protocols import PROTOCOLS
 from infomin_jax.eval.probes.segmentation import (
   confusion,
   mean_iou,
@@ -463,7 +463,9 @@ def test_taps_that_are_maps_are_segmented(tiny):
 
 def test_what_cannot_be_segmented_gets_one_line(tiny, monkeypatch):
   experiment = changed(tiny[0], protocols=("segmentation",), taps=("pool",))
-  with pytest.raises(UserError, match="here these are: conv, local, pixels"):
+  with pytest.raises(
+    UserError, match="of this encoder are: conv, local, pixels"
+  ):
     evaluation.evaluate(experiment, None, None)
 
   class Bare(Subset):

@@ -5,11 +5,10 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from infomin_jax.eval.probes.neighbors import (
+from infomin_jax.eval.probes.maps import class_name, draw_map, flatten
+from infomin_jax.eval.probes.nearest import (
   ROWS,
-  draw_map,
   draw_neighbors,
-  flatten,
   neighbor_rows,
 )
 
@@ -96,3 +95,9 @@ def test_one_number_an_image_is_mapped_too():
   points = flatten(line, "pca", seed=0)
   assert points.shape == (12, 2)
   assert np.abs(np.diff(points[:, 0])) == pytest.approx(np.ones(11), rel=1e-5)
+
+
+def test_a_class_without_a_name_has_its_number():
+  assert class_name(("cat", "dog"), 1) == "dog"
+  assert class_name(("cat", "dog"), -1) == "-1"  # unknown
+  assert class_name((), 3) == class_name(None, 3) == "3"

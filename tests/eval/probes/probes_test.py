@@ -8,17 +8,17 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.metrics import balanced_accuracy_score
 
+from infomin_jax.eval.probes.attributes import attribute_errors
 from infomin_jax.eval.probes.finetune import finetuned_accuracy, labeled_part
 from infomin_jax.eval.probes.fit import RATE, final, fit, in_tiles, last_tenth
 from infomin_jax.eval.probes.linear import linear_accuracy
 from infomin_jax.eval.probes.mlp import (
   _balance,
   _even,
-  attribute_errors,
-  balanced_error,
   guesses,
   mlp_accuracies,
 )
+from infomin_jax.eval.probes.shares import balanced_error
 from infomin_jax.eval.probes.svm import FITS, svm_accuracies
 from infomin_jax.train.mesh import make_mesh
 

@@ -104,7 +104,7 @@ def test_notes_say_what_was_assumed():
     (np.zeros(N, [("a", float)]), r"got dtype \[\('a'"),
     (np.zeros(N, "datetime64[s]"), r"got dtype datetime64\[s\]"),
     (np.array(["a"] * N), "x holds text; store integer codes.*np.unique"),
-    ([[1, 2], [3]], "x is no array of numbers"),
+    ([[1, 2], [3]], "x is not an array of numbers"),
     (np.ma.masked_greater(Y, 0), "masked"),
     (IMAGES.astype(int), r"uint8 or float, got int64; store x.astype"),
   ],
@@ -224,10 +224,10 @@ def test_broken_files_are_refused(tmp_path):
     text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}"
     path = tmp_path / "lie.npy"
     path.write_bytes(header + text.encode().ljust(117) + b"\n" + b"0" * 80)
-    refused("lie.npy is no .npy", read_paired, str(path), good)
+    refused("lie.npy is not a .npy", read_paired, str(path), good)
     with zipfile.ZipFile(tmp_path / "lie.npz", "w") as archive:
       archive.write(path, "x.npy")
-    refused("lie.npz is no .npz", read_paired, f"{tmp_path}/lie.npz", good)
+    refused("lie.npz is not a .npz", read_paired, f"{tmp_path}/lie.npz", good)
   with zipfile.ZipFile(tmp_path / "text.npz", "w") as archive:
     archive.writestr("x", "text")
   refused("x .*text.npz:x.*", read_paired, f"{tmp_path}/text.npz", good)
@@ -253,7 +253,7 @@ def test_paths_that_are_no_files(tmp_path):
     ("absent.npy", "x_path: expected a .npy, .*absent.npy' does not exist"),
     ("a.txt", "ends in '.txt'"),
     ("folder.npy", "is a folder"),
-    ("pipe.csv", "is no regular file"),
+    ("pipe.csv", "is not a regular file"),
     ("absent.npz:x", "does not exist"),
   ):
     refused(message, read_paired, f"{tmp_path}/{name}", good)
@@ -507,7 +507,7 @@ def test_bad_parquet_is_refused(parquet, tmp_path):
   content = (tmp_path / "t.parquet").read_bytes()
   for size in (0, 10, len(content) // 2, len(content) - 1):
     (tmp_path / "t.parquet").write_bytes(content[:size])
-    refused("no readable .parquet file", read_paired, path)
+    refused("not a readable .parquet file", read_paired, path)
   # Damage inside the data, with the footer whole.
   (tmp_path / "t.parquet").write_bytes(
     content[:4] + b"\xff" * 60 + content[64:]

@@ -1,4 +1,4 @@
-"""Columns of x and y that order the rows alike: row numbers, ids, copies."""
+"""Finds columns that order the rows identically: row numbers, IDs, copies."""
 
 import hashlib
 
@@ -8,22 +8,23 @@ from scipy import stats
 from infomin_jax.mi.inputs.samples import Paired
 
 _SHOWN = 3
-# Rows, evenly spaced, in which a column is compared with the row number.
+# Number of evenly spaced rows in which a column is compared with the row
+# number.
 _ROWS = 2000
-# Rank correlation with the row number from which a column follows it.
+# Rank correlation with the row number above which a column follows it.
 _FOLLOWS = 0.99
-# Rows that must differ from the most frequent value: one odd value at the end
+# Rows that must differ from the most frequent value. One odd value at the end
 # is sorted by chance.
 _FEW = 5
 
 
 def shared(pairs: Paired) -> tuple[str, str]:
-  """Returns the pairs of columns that order the rows alike, in words.
+  """Returns pairs of columns that order the rows identically, in words.
 
   Returns:
-    Columns of x that are equal to, or a monotone function of, columns of y;
-    and other pairs of which both follow the order of the rows. Empty texts if
-    there are none.
+    Two texts. The first names columns of x that equal a column of y or are a
+    monotone function of it. The second names other pairs that both follow the
+    order of the rows. A text is empty if there are no such columns.
   """
   if "image" in (pairs.x_kind, pairs.y_kind):
     return "", ""
@@ -59,29 +60,29 @@ def _joined(texts):
 
 
 def _same(x, y):
-  """(column of x, column of y) of those with equal or opposite ranks."""
+  """Returns (column of x, column of y) with equal or opposite ranks."""
   x_ends, y_ends = _ends(x), _ends(y)
   both = {ends for ends in set(x_ends) & set(y_ends) if len(ends) > 1}
-  known: dict[bytes, list[int]] = {}
+  columns: dict[bytes, list[int]] = {}
   for i in (i for i, ends in enumerate(x_ends) if ends in both):
-    known.setdefault(_order(x[:, i]), []).append(i)
+    columns.setdefault(_order(x[:, i]), []).append(i)
   pairs = [
     (i, j)
     for j, ends in enumerate(y_ends)
     if ends in both
-    for i in known.get(_order(y[:, j]), ())
+    for i in columns.get(_order(y[:, j]), ())
   ]
   return sorted(pairs)
 
 
 def _ends(values):
-  """The first rows of the least and of the greatest value of each column."""
+  """Returns the first rows of the least and the greatest value per column."""
   low, high = np.argmin(values, axis=0), np.argmax(values, axis=0)
   return [*map(frozenset, zip(low.tolist(), high.tolist(), strict=True))]
 
 
 def _order(column) -> bytes:
-  """The same for columns of equal and of opposite ranks."""
+  """Returns a hash that is the same for equal and for opposite ranks."""
   ranks = np.unique(column, return_inverse=True)[1]
   if np.argmin(ranks) > np.argmax(ranks):
     ranks = ranks.max() - ranks
@@ -89,18 +90,18 @@ def _order(column) -> bytes:
 
 
 def _following(values, kind):
-  """Columns that follow the order of the rows; classes may lie in blocks."""
+  """Returns columns that follow the order of the rows, or classes in blocks."""
   rows = np.linspace(0, len(values) - 1, min(_ROWS, len(values)))
-  some = values[rows.astype(int)]
-  ranks = stats.rankdata(some, axis=0)
+  sample = values[rows.astype(int)]
+  ranks = stats.rankdata(sample, axis=0)
   ranks = ranks - ranks.mean(axis=0)
-  rows = np.arange(len(some)) - (len(some) - 1) / 2
+  rows = np.arange(len(sample)) - (len(sample) - 1) / 2
   length = np.linalg.norm(ranks, axis=0) * np.linalg.norm(rows)
   near = np.abs(rows @ ranks) > _FOLLOWS * np.maximum(length, 1e-9)
   return [
     j
     for j in range(values.shape[1])
-    if near[j] or _sorted(values[:, j], some[:, j], kind)
+    if near[j] or _sorted(values[:, j], sample[:, j], kind)
   ]
 
 
@@ -110,7 +111,7 @@ def _sorted(values, some, kind):
     if runs != len(np.unique(values)):
       return False
   else:
-    for part in (some, values):  # the few rows decide most cases
+    for part in (some, values):  # the sample decides most cases, and fast
       steps = part[1:] >= part[:-1]
       if not steps.all() and not (part[1:] <= part[:-1]).all():
         return False

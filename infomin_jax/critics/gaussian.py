@@ -1,4 +1,4 @@
-"""A critic that is a density: f(x, y) = log q(y|x)."""
+"""A critic that is a log density: f(x, y) = log q(y|x)."""
 
 import flax.linen as nn
 import jax
@@ -12,13 +12,13 @@ _LOG_TWO_PI = 1.8378770664093453
 class ConditionalGaussian(nn.Module):
   """f(x, y) = log N(y; mean(x), diagonal variance(x)), factored.
 
-  Trained as a critic it lifts whatever bound; with the likelihood of pairs
-  (`log_prob`) it is the q(y|x) of vCLUB and of Barber and Agakov. y should be
-  scaled to about variance one: the inner product adds large numbers that
-  cancel where it is far from zero.
+  It can be trained as a critic with any bound. Trained by the likelihood of
+  pairs (`log_prob`), it is the q(y|x) of vCLUB and of Barber and Agakov. Scale
+  y to about variance one: far from zero, the inner product adds large numbers
+  that cancel.
 
   Attributes:
-    dim: the size of y.
+    dim: size of y.
     hidden: widths of the hidden layers.
   """
 
@@ -29,18 +29,18 @@ class ConditionalGaussian(nn.Module):
     self.moments = Head((*self.hidden, 2 * self.dim))
 
   def mean_and_log_variance(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Both `[b, dim]`; log variances stay within 10 of zero."""
+    """Returns both, `[b, dim]`; log variances are in [-10, 10]."""
     mean, raw = jnp.split(self.moments(x).astype(jnp.float32), 2, axis=-1)
     return mean, 10 * jnp.tanh(raw / 10)
 
   def log_prob(self, x: jax.Array, y: jax.Array) -> jax.Array:
-    """log q(y_i|x_i) of pairs, `[b]`, in nats."""
+    """Returns log q(y_i|x_i) for each pair, `[b]`, in nats."""
     mean, log_variance = self.mean_and_log_variance(x)
     error = (y - mean) ** 2 * jnp.exp(-log_variance)
     return -0.5 * jnp.sum(error + log_variance + _LOG_TWO_PI, axis=-1)
 
   def embed_x(self, x: jax.Array, train: bool = True) -> jax.Array:
-    """`[b, 2 dim + 1]`: coefficients of y^2, y and 1 in log q(y|x)."""
+    """Returns the coefficients of y^2, y and 1 in log q, `[b, 2 dim + 1]`."""
     del train
     mean, log_variance = self.mean_and_log_variance(x)
     precision = jnp.exp(-log_variance)
@@ -49,7 +49,7 @@ class ConditionalGaussian(nn.Module):
     return jnp.concatenate([-0.5 * precision, mean * precision, rest], axis=-1)
 
   def embed_y(self, y: jax.Array, train: bool = True) -> jax.Array:
-    """`[n, 2 dim + 1]`: y^2, y and 1."""
+    """Returns y^2, y and 1, `[n, 2 dim + 1]`."""
     del train
     y = y.astype(jnp.float32)
     return jnp.concatenate([y * y, y, jnp.ones_like(y[..., :1])], axis=-1)

@@ -1,4 +1,4 @@
-"""What is measured of an encoder: accuracy, conditioning, invertibility."""
+"""Measures of an encoder: accuracy, conditioning, invertibility."""
 
 import functools
 import warnings
@@ -12,28 +12,28 @@ from sklearn.linear_model import LogisticRegression
 
 
 def linear_accuracy(train_x, train_y, test_x, test_y, seed: int) -> float:
-  """Test accuracy of the paper's linear classifier, in [0, 1].
+  """Returns the test accuracy of the paper's linear classifier, in [0, 1].
 
   Features are scaled to [0, 1] by the minimum and the maximum of the training
-  set; multinomial logistic regression is fitted by SAGA, C = 10, which its
-  tolerance of 0.1 stops long before convergence. That is the protocol.
+  set. Multinomial logistic regression with C = 10 is fitted by SAGA. Its
+  tolerance of 0.1 stops it long before convergence, as in the paper.
 
   Args:
-    train_x: `[n, d]`.
-    train_y: `[n]`.
-    test_x: `[m, d]`.
-    test_y: `[m]`.
-    seed: of SAGA's order (unseeded in the paper).
+    train_x: features `[n, d]`.
+    train_y: labels `[n]`.
+    test_x: features `[m, d]`.
+    test_y: labels `[m]`.
+    seed: seed of the order of SAGA (unseeded in the paper).
 
   Raises:
-    ValueError: features that are not finite.
+    ValueError: features are not finite.
 
   References:
     Tschannen et al., 2020, section 3, footnote 4.
   """
   low = train_x.min(axis=0)
   span = train_x.max(axis=0) - low
-  span[span == 0] = 1
+  span[span == 0] = 1  # constant features become 0, not 0 / 0
   model = LogisticRegression(
     C=10, solver="saga", tol=0.1, max_iter=100, random_state=seed
   )
@@ -44,12 +44,12 @@ def linear_accuracy(train_x, train_y, test_x, test_y, seed: int) -> float:
 
 
 def make_probe(encode: Callable, images, options) -> Callable:
-  """`(params, key, seed) -> ` linear accuracy of features.
+  """Returns `(params, key, seed) -> ` linear accuracy of the features.
 
   Args:
     encode: `(params, images uint8 [b, h, w, c], key) -> [b, d]`.
-    images: `halves.Images`.
-    options: has `train_examples` and `test_examples`, how many to use.
+    images: `image_halves.Images`.
+    options: settings with the numbers `train_examples` and `test_examples`.
   """
   encode = jax.jit(encode)
   n, m = options["train_examples"], options["test_examples"]
@@ -66,7 +66,7 @@ def make_probe(encode: Callable, images, options) -> Callable:
 
 
 def make_inverse_error(encoder, images) -> Callable:
-  """`params -> ` largest |inverse(forward(x)) - x| over 256 test images."""
+  """Returns `params -> ` max |inverse(forward(x)) - x| over 256 test images."""
   batch = jnp.asarray(images.test[:256])
 
   @jax.jit
@@ -83,32 +83,33 @@ def make_inverse_error(encoder, images) -> Callable:
 def in_batches(
   function: Callable, x: np.ndarray, key: jax.Array, size: int = 500
 ) -> np.ndarray:
-  """`function(rows, key)`, `size` rows at a time: `[n, ...] -> [n, d]`.
+  """Applies `function(rows, key)` in batches: `[n, ...] -> [n, d]`.
 
-  Every batch has its own key; the last one is filled up, so that one shape is
-  compiled.
+  Every batch has its own key. The last one is padded with zeros, so that only
+  one shape is compiled.
   """
   out = []
   starts = range(0, len(x), size)
-  for first, own in zip(
+  for first, batch_key in zip(
     starts, jax.random.split(key, len(starts)), strict=True
   ):
     rows = x[first : first + size]
-    full = np.zeros((size, *x.shape[1:]), x.dtype)
-    full[: len(rows)] = rows
-    out.append(np.asarray(function(full, own))[: len(rows)])
+    padded = np.zeros((size, *x.shape[1:]), x.dtype)
+    padded[: len(rows)] = rows
+    out.append(np.asarray(function(padded, batch_key))[: len(rows)])
   return np.concatenate(out)
 
 
 def log_condition_numbers(jacobians: np.ndarray) -> np.ndarray:
-  """log(largest / smallest singular value), `[n, d, d] -> [n]`."""
+  """Returns log(largest / smallest singular value), `[n, d, d] -> [n]`."""
   values = np.linalg.svd(np.asarray(jacobians), compute_uv=False)
+  # A singular Jacobian has the logarithm of 0. Records have None for infinity.
   with np.errstate(divide="ignore"):
     return np.log(values[:, 0]) - np.log(values[:, -1])
 
 
 def jacobians(encode: Callable, images: jax.Array) -> jax.Array:
-  """Derivatives of features by pixels, `[n, h, w, c] -> [n, d, h w c]`."""
+  """Returns d features / d pixels, `[n, h, w, c] -> [n, d, h w c]`."""
 
   def one(image):
     flat = image.reshape(-1)
@@ -120,7 +121,10 @@ def jacobians(encode: Callable, images: jax.Array) -> jax.Array:
 
 
 def percentiles(values: np.ndarray) -> dict[str, float]:
-  """The paper's: 0, 20, ..., 100 %, entry `int(p (n - 1))` of the sorted."""
+  """Returns the percentiles of the paper: 0, 20, ..., 100 %.
+
+  The p-th percentile is entry `int(p / 100 * (n - 1))` of the sorted values.
+  """
   ordered = np.sort(values)
   return {
     f"p{p}": float(ordered[int(p / 100 * (len(ordered) - 1))])
@@ -129,7 +133,7 @@ def percentiles(values: np.ndarray) -> dict[str, float]:
 
 
 def mean_over(function: Callable) -> Callable:
-  """`(params, data, rows [count, b]) -> ` mean over batches, compiled."""
+  """Returns jitted `(params, data, rows [count, b]) -> ` mean over batches."""
 
   @jax.jit
   def run(params, data, rows):

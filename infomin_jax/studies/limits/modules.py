@@ -1,4 +1,4 @@
-"""The networks of the paper by name, started as it starts them."""
+"""The networks of the paper by name, with its initialization."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ from infomin_jax.encoders.realnvp import RealNVP
 
 
 class Pair(nn.Module):
-  """Two encoders and a critic: a pair of views to features and scores.
+  """Two encoders and a critic, from a pair of views to features and scores.
 
   Attributes:
     g1: encodes the first view.
@@ -33,12 +33,12 @@ class Pair(nn.Module):
   def __call__(
     self, x: jax.Array, y: jax.Array
   ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """`[b, h, w, c]` twice -> features `[b, d]` twice, scores `[b, b]`."""
+    """Returns features `[b, d]` of both views and scores `[b, b]`."""
     gx, gy = self.g1(x, True).global_, (self.g2 or self.g1)(y, True).global_
     return gx, gy, self.critic(gx, gy)
 
   def encode(self, x: jax.Array) -> jax.Array:
-    """The representation that is evaluated, `[b, d]`: g1 of the first view."""
+    """Returns the representation that is evaluated: g1 of a view, `[b, d]`."""
     return self.g1(x, False).global_
 
 
@@ -63,14 +63,14 @@ def _realnvp(settings, size, seed):
   )
 
 
-# name -> (settings, numbers of a view, seed of permutations) -> encoder.
+# name -> (settings, size of a view, seed of permutations) -> encoder.
 ENCODERS: dict[str, Callable[..., nn.Module]] = {
   "convnet": _convnet,
   "mlp": _mlp,
   "realnvp": _realnvp,
   "skip_mlp": _skip_mlp,
 }
-# name -> (numbers of a feature) -> critic.
+# name -> (dimension of the features) -> critic.
 CRITICS: dict[str, Callable[[int], nn.Module]] = {
   "bilinear": lambda dim: Bilinear(dim),
   "concat": lambda dim: Concatenated((200,), block=128),
@@ -80,12 +80,12 @@ CRITICS: dict[str, Callable[[int], nn.Module]] = {
 
 
 def init_pair(pair: Pair, key: jax.Array, view: jax.Array) -> dict:
-  """Parameters of a pair, all critics Glorot uniform with zero biases.
+  """Returns initial parameters. Critics are Glorot uniform with zero biases.
 
   Args:
     pair: the networks.
-    key: of the encoders and the critic.
-    view: one batch of views, for its shape.
+    key: key of the encoders and the critic.
+    view: a batch of views, used for its shape only.
   """
   start, critic = jax.random.split(key)
   params = dict(pair.init(start, view, view)["params"])
@@ -96,13 +96,13 @@ def init_pair(pair: Pair, key: jax.Array, view: jax.Array) -> dict:
 
 
 def glorot(key: jax.Array, params, joint: tuple[str, ...] = ()):
-  """Kernels redrawn Glorot uniform (Keras's start), biases zero.
+  """Draws kernels again, Glorot uniform as in Keras, and sets biases to zero.
 
   Args:
-    key: of the kernels.
-    params: of dense layers.
-    joint: layers that are one layer, cut by its inputs; their fan-in is the
-      sum.
+    key: key of the kernels.
+    params: parameters of dense layers.
+    joint: names of layers that together are one layer, split by its inputs. The
+      fan-in of each is their sum.
   """
   fan_in = sum(params[name]["kernel"].shape[0] for name in joint)
 
@@ -122,7 +122,7 @@ def glorot(key: jax.Array, params, joint: tuple[str, ...] = ()):
 
 
 def count(params) -> int:
-  """Counts the numbers of a tree of parameters."""
+  """Counts the parameters of a tree."""
   return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 

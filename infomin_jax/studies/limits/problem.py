@@ -1,4 +1,4 @@
-"""The one training loop of the study: chunks of steps, looks between them."""
+"""The training loop of the study: chunks of steps, with evaluations between."""
 
 import dataclasses
 import functools
@@ -18,19 +18,19 @@ from infomin_jax.studies.results import one_line
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class State:
-  """What an optimizer moves, and its memory."""
+  """Parameters and the state of their optimizer."""
 
   params: Any
   opt_state: Any
 
 
 def start(params, tx: optax.GradientTransformation) -> State:
-  """The state before the first step."""
+  """Returns the state before the first step."""
   return State(params, tx.init(params))
 
 
 def descend(loss: Callable, tx: optax.GradientTransformation) -> Callable:
-  """`(state, *inputs) -> (state, value)`: one step down `loss`.
+  """Returns `(state, *inputs) -> (state, value)`, one step that lowers `loss`.
 
   Args:
     loss: `(params, *inputs) -> (loss, value)`, both scalars.
@@ -49,19 +49,19 @@ def descend(loss: Callable, tx: optax.GradientTransformation) -> Callable:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Problem:
-  """An experiment with everything but the seed.
+  """An experiment without its seed.
 
   Attributes:
     init: `seed -> state`.
-    step: `(state, data, inputs) -> (state, value)`, pure.
-    inputs: `(seed, first, stop) -> pytree` of one row a step.
-    evaluate: `(state, seed, step, values) -> {name: float or list}`; `values`
-      are those of the steps since the last look.
-    data: arrays that every step may read.
-    about: settings that only the code knows, such as parameter counts.
-    scanned: compile a whole chunk of steps as one loop. XLA runs convolutions
-      inside of loops on a CPU eight times slower than outside, so convolutional
-      problems dispatch every step.
+    step: `(state, data, inputs) -> (state, value)`, a pure function.
+    inputs: `(seed, first, stop) -> pytree` with one row per step.
+    evaluate: `(state, seed, step, values) -> {name: float or list}`. `values`
+      are the values of the steps since the last evaluation.
+    data: arrays that every step can read.
+    about: facts for the record that are no settings, such as parameter counts.
+    scanned: whether a whole chunk of steps is compiled as one loop. On a CPU,
+      XLA runs convolutions in loops eight times slower than outside. Hence
+      convolutional problems dispatch every step.
   """
 
   init: Callable
@@ -74,12 +74,12 @@ class Problem:
 
   @functools.cached_property
   def chunk(self) -> Callable:
-    """`(state, data, inputs) -> (state, values)` of one seed."""
+    """Compiled `(state, data, inputs) -> (state, values)` of one seed."""
     return self._chunk(self.step)
 
   @functools.cached_property
   def chunk_of_many(self) -> Callable:
-    """The same for several seeds: a first axis of state, a second of inputs."""
+    """`chunk` for several seeds: axis 0 of the state, axis 1 of the inputs."""
     return self._chunk(jax.vmap(self.step, in_axes=(0, None, 0)))
 
   def _chunk(self, step):
@@ -105,13 +105,13 @@ class Problem:
 
 @dataclasses.dataclass
 class Curve:
-  """What one run gave.
+  """The results of one run.
 
   Attributes:
-    rows: of the looks, `{"step", name: value}`; a number that is not finite is
-      None.
+    rows: one `{"step", name: value}` per evaluation. A number that is not
+      finite is None.
     status: `done`, `nan` (a value was not finite) or `raised`.
-    error: what happened, if not `done`.
+    error: the reason if the status is not `done`.
   """
 
   rows: list[dict] = dataclasses.field(default_factory=list)
@@ -122,22 +122,25 @@ class Curve:
 def train(
   problem: Problem, seeds: list[int], steps: int, every: int
 ) -> list[Curve]:
-  """Trains from every seed, several seeds in one program.
+  """Trains one run per seed. Several seeds are one program.
 
-  A run that gives NaN or raises ends there; its curve says so, and the other
-  seeds go on.
+  The curve of a run ends if a value is not finite or the evaluation raises an
+  error. The other seeds continue.
 
   Args:
     problem: the experiment.
-    seeds: with more than one, the step is `vmap`ped over them.
-    steps: in all.
-    every: steps between looks; there is one before the first step too.
+    seeds: the seeds. With more than one, the step is `vmap`ped over them.
+    steps: total number of steps.
+    every: steps between evaluations. The first one is before the first step.
 
   Returns:
-    One curve a seed.
+    One curve per seed.
+
+  Raises:
+    UserError: `steps` is not a multiple of `every`.
   """
   if every < 1 or steps % every:
-    raise UserError(f"steps: {steps} is no multiple of every={every}.")
+    raise UserError(f"steps: {steps} is not a multiple of every={every}.")
   curves = [Curve() for _ in seeds]
   many = len(seeds) > 1
   states = [problem.init(seed) for seed in seeds]
@@ -148,7 +151,7 @@ def train(
     for i, (seed, curve) in enumerate(zip(seeds, curves, strict=True)):
       one = jax.tree.map(lambda x: x[i], state) if many else state  # noqa: B023
       if curve.status == "done":
-        _look(problem, one, seed, first, values[i], curve)
+        _evaluate(problem, one, seed, first, values[i], curve)
     if first == steps or all(curve.status != "done" for curve in curves):
       break
     rows = [problem.inputs(seed, first, first + every) for seed in seeds]
@@ -158,27 +161,27 @@ def train(
     else:
       state, values = problem.chunk(state, problem.data, rows[0])
     values = np.asarray(values, np.float64).reshape(every, len(seeds)).T
-    for curve, found in zip(curves, values, strict=True):
-      if curve.status == "done" and not np.all(np.isfinite(found)):
-        at = first + 1 + int(np.argmin(np.isfinite(found)))
+    for curve, seed_values in zip(curves, values, strict=True):
+      if curve.status == "done" and not np.all(np.isfinite(seed_values)):
+        at = first + 1 + int(np.argmin(np.isfinite(seed_values)))
         curve.status, curve.error = "nan", f"not finite at step {at}"
   return curves
 
 
-def _look(problem, state, seed, step, values, curve):
+def _evaluate(problem, state, seed, step, values, curve):
   try:
-    found = problem.evaluate(state, seed, step, values)
+    metrics = problem.evaluate(state, seed, step, values)
   except UserError:
-    raise  # the caller's mistake, not this run's
-  except Exception as error:  # counted and shown, like the paper's lost runs
+    raise  # an error of the user, not of this run
+  except Exception as error:  # reported as a lost run, as in the paper
     curve.status = "raised"
     curve.error = f"step {step}: {one_line(error)}"
     return
-  curve.rows.append({"step": step} | {k: plain(v) for k, v in found.items()})
+  curve.rows.append({"step": step} | {k: plain(v) for k, v in metrics.items()})
 
 
 def plain(value):
-  """A float, or None where it is not finite; of a list, each."""
+  """Returns a float, or None if it is not finite. Lists are mapped."""
   if isinstance(value, list):
     return [plain(v) for v in value]
   return float(value) if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""The printed table of `infomin evaluate`."""
+"""Prints the table of `infomin evaluate`."""
 
 import rich.console
 import rich.table
@@ -7,16 +7,16 @@ from infomin_jax import provenance
 from infomin_jax.output import number
 
 COLUMNS = ("pixels", "untrained", "learned")
-# Shown in per cent.
+# Metrics whose names begin so are shown in percent.
 SHARES = ("accuracy", "balanced_accuracy", "balanced_error", "largest_class")
 SHARES += ("mean_iou", "pixel_accuracy")
 
 
 def show_table(rows: list[dict]) -> None:
-  """Prints the rows to standard output, one line a task, metric and tap.
+  """Prints the rows to standard output, one line per task, metric and tap.
 
-  Rows that differ only in the seed become mean +- sample standard deviation.
-  Below stands why a probe could not be had.
+  Rows that differ only in the seed become mean ± sample standard deviation.
+  Notes on missing values follow the table.
   """
   groups = {
     (r["task"], r["protocol"], r["metric"], r["tap"], r["features"]): r
@@ -24,7 +24,8 @@ def show_table(rows: list[dict]) -> None:
   }
   protocols = list(dict.fromkeys(row["protocol"] for row in rows))
   table = rich.table.Table(
-    title="What was learned: on held-out data", caption="\n".join(protocols)
+    title="Probes of the encoder, on held-out data",
+    caption="\n".join(protocols),
   )
   for column in ("task", "protocol", "metric", *COLUMNS, "tap"):
     justify = "right" if column in COLUMNS else "left"
@@ -48,20 +49,20 @@ def show_table(rows: list[dict]) -> None:
 
 
 def notes(rows: list[dict]) -> list[str]:
-  """Returns a line for each reason why rows have no value."""
-  found: dict[tuple, list[str]] = {}
+  """Returns one line per reason why rows have no value."""
+  protocols: dict[tuple, list[str]] = {}
   for row in rows:
     if row.get("note"):
       key = (row["task"], row["metric"], row["note"])
-      found.setdefault(key, []).append(row["protocol"].partition(" ")[0])
+      protocols.setdefault(key, []).append(row["protocol"].partition(" ")[0])
   return [
     f"{task}: no {metric} of {', '.join(dict.fromkeys(names))}: {note}."
-    for (task, metric, note), names in found.items()
+    for (task, metric, note), names in protocols.items()
   ]
 
 
 def _cell(row: dict | None, metric: str) -> str:
-  """`83.1% ± 0.2%`, or `-` where a protocol says nothing of these features."""
+  """Returns a cell such as `83.1% ± 0.2%`, or `-` if there is no value."""
   if row is None or row["mean"] is None:
     return "-"
 
