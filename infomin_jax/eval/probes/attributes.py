@@ -56,6 +56,8 @@ def attribute_errors(
 
 
 def protocol(options) -> Protocol:
+  """Returns the probe of binary attributes, with class-balanced errors."""
+
   def run(case):
     binary = [task for task, count in case.classes.items() if count == 2]
     ready, notes = case.possible(binary, metric="balanced_error")

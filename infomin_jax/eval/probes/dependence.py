@@ -211,6 +211,8 @@ def dv_in_blocks(
 
 
 def mine_protocol(options) -> Protocol:
+  """Returns the probe of the information between features and images."""
+
   def run(case):
     nats = image_information(
       *case.with_images(), epochs=options.epochs, seed=case.seed
@@ -225,6 +227,8 @@ def mine_protocol(options) -> Protocol:
 
 
 def ndm_protocol(options) -> Protocol:
+  """Returns the probe of the dependence among the features (NDM)."""
+
   def run(case):
     nats = ndm(case.train.x, case.test.x, epochs=options.epochs, seed=case.seed)
     return {IMAGES: {"NDM, nats": nats}}

@@ -146,6 +146,7 @@ def _sharding(mesh, batch):
 
 
 def protocol(options) -> Protocol:
+  """Returns the probe that trains the encoder too, on all labels."""
   name = f"finetune (encoder and mlp: {SETTINGS}, {options.epochs} epochs)"
   return Protocol(
     name, _finetuned(options, 1.0), frozenset({"labels", "images"})
@@ -153,7 +154,10 @@ def protocol(options) -> Protocol:
 
 
 def semi_supervised(options) -> Protocol:
-  """Differs from the paper: its code adds the loss of pretraining."""
+  """Returns the probe that trains the encoder too, on a share of the labels.
+
+  Differs from the paper: its code adds the loss of pretraining.
+  """
   name = (
     f"semi_supervised ({options.label_share:.3g} of the labels; encoder and "
     f"mlp: {SETTINGS}, {options.epochs} epochs)"

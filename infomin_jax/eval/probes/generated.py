@@ -25,6 +25,7 @@ def draw_samples(images, path: str | os.PathLike, title: str) -> None:
 
 
 def protocol(options) -> Protocol:
+  """Draws images that the generator of the run makes of noise."""
   del options
   name = f"samples ({SAMPLES} images of noise)"
 

@@ -134,6 +134,8 @@ def _untied(cosine, labels, classes, k, temperature, row) -> int:
 
 
 def protocol(options) -> Protocol:
+  """Returns the probe of weighted nearest neighbors."""
+
   def measure(*split, classes, seed):
     del seed
     voting = dict(k=options.k, temperature=options.temperature)

@@ -135,6 +135,8 @@ def fit_logistic(x, y, l2: float, iterations: int) -> LogisticRegression:
 
 
 def protocol(options) -> Protocol:
+  """Returns the probe of logistic regression."""
+
   def measure(*split, classes, seed):
     del classes
     return [linear_guesses(*split, iterations=options.iterations, seed=seed)]

@@ -85,6 +85,8 @@ def draw_map(
 
 
 def protocol_of(method: str) -> Callable[..., Protocol]:
+  """Returns the protocol that draws a map by `pca` or `tsne`."""
+
   def protocol(options):
     del options
     name = f"{method} (at most {MAPPED} test images)"

@@ -204,6 +204,8 @@ def _balance(labels):
 
 
 def protocol(options) -> Protocol:
+  """Returns the probe of the 200-unit classifier."""
+
   def run(case):
     ready, notes = case.possible(case.classes)
     if not ready:

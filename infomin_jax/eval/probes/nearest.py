@@ -75,6 +75,7 @@ def draw_neighbors(
 
 
 def protocol(options) -> Protocol:
+  """Draws test images with their nearest training images."""
   del options
   name = f"neighbours (one test image a class, {NEIGHBOURS} nearest, L1)"
 

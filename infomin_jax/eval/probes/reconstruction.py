@@ -120,6 +120,8 @@ def spread(images: jax.Array | np.ndarray) -> jax.Array:
 
 
 def protocol(options) -> Protocol:
+  """Returns the probe that decodes images from features."""
+
   def run(case):
     scores = reconstruction_scores(
       *case.with_images(),

@@ -82,6 +82,8 @@ def svm_guesses(
 
 
 def protocol(options) -> Protocol:
+  """Returns the probe of linear support vector machines."""
+
   def measure(*split, classes, seed):
     del classes
     return svm_guesses(*split, iterations=options.iterations, seed=seed)
