@@ -27,6 +27,7 @@ from infomin_jax.mi.critics.forms import fit_copula
 from infomin_jax.mi.critics.networks import Joined, Parametric, Warped
 from infomin_jax.mi.held import Held, log_partition
 from infomin_jax.mi.inputs.samples import as_paired, read_paired
+from infomin_jax.mi.partition import carried, exponentials
 from infomin_jax.mi.tasks.beyond_normal import TASKS
 
 pytestmark = pytest.mark.usefixtures("optimized")
@@ -137,6 +138,38 @@ def test_a_pair_is_not_seen_by_its_critic():
 
 def fold(pairs, matrix, normalized=False):
   return Held(np.arange(len(pairs)), pairs, matrix, 0.0, normalized)
+
+
+class Fixed:
+  """A critic with given scores."""
+
+  def __init__(self, matrix, normalized):
+    self.normalized = normalized
+    self._matrix = matrix
+
+  def pairs(self, rows):
+    return np.diagonal(self._matrix)[rows]
+
+  def matrix(self, rows):
+    return self._matrix[np.ix_(rows, rows)]
+
+
+@pytest.mark.parametrize("shift", [0.0, -500.0])
+def test_one_pair_in_the_far_tail_does_not_decide_the_mean(shift):
+  matrix = np.random.default_rng(0).normal(size=(50, 50)) + shift
+  matrix[7, 7] = -1e6
+  pairs, scored = models.score(Fixed(matrix, normalized=False), np.arange(50))
+  assert pairs[7] == scored[7, 7] == pytest.approx(shift - 9.5, abs=0.2)
+  rest = np.delete(np.arange(50), 7)
+  np.testing.assert_array_equal(pairs[rest], np.diagonal(matrix)[rest])
+
+
+def test_negatives_far_below_do_not_seem_to_carry_the_partition():
+  matrix = np.full((50, 50), -1000.0)
+  np.fill_diagonal(matrix, 40)
+  matrix[3, 4] = -60  # the only negative that counts
+  _, scored = models.score(Fixed(matrix, normalized=False), np.arange(50))
+  assert carried(exponentials(scored)[0]) == pytest.approx(1)
 
 
 def test_a_thin_partition_is_one_only_for_a_ratio_of_densities():

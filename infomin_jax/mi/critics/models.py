@@ -17,10 +17,11 @@ from infomin_jax.mi.critics.mixture import Mixture, fit_mixture
 from infomin_jax.mi.critics.networks import Joined, Parametric, Warped
 from infomin_jax.mi.critics.training import HIGHEST, fit_critic, scores
 from infomin_jax.mi.held import shown
+from infomin_jax.mi.partition import exponentials, log_mean
 
 # Pairs whose combinations are all scored, as negatives.
 _NEGATIVES = 1000
-_LOWEST = -10.0  # nats
+_LOWEST = -10.0  # nats relative to the partition
 # Positives that are scored at a time.
 _CHUNK = 4096
 # Training has failed if it gains less than a share of the nats of the first
@@ -280,15 +281,18 @@ def _at(sides, rows):
 def score(model, rows) -> tuple[np.ndarray, np.ndarray]:
   """Returns scores of pairs, and of all combinations of the first ones.
 
-  Scores are at least `_LOWEST`. Otherwise one pair in the far tail of a wrong
-  model would decide the mean. The bounded scores are a critic like any other.
+  A pair scores at least `_LOWEST` nats above the partition. Otherwise one pair
+  in the far tail of a wrong model would decide the mean. Negatives keep their
+  scores: if most of them had the lowest one, many would seem to carry the
+  partition, however few do.
   """
   count = len(rows) - len(rows) % 2
-  pairs, matrix = (
-    model.pairs(rows),
-    model.matrix(rows[: min(count, _NEGATIVES)]),
-  )
-  return np.maximum(pairs, _LOWEST), np.maximum(matrix, _LOWEST)
+  pairs = model.pairs(rows)
+  matrix = np.array(model.matrix(rows[: min(count, _NEGATIVES)]))
+  level = 0.0 if model.normalized else log_mean(*exponentials(matrix))
+  lowest = level + _LOWEST
+  np.fill_diagonal(matrix, np.maximum(np.diagonal(matrix), lowest))
+  return np.maximum(pairs, lowest), matrix
 
 
 def nats(model, rows) -> float:
