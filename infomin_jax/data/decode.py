@@ -67,6 +67,8 @@ def decode(
   else:
     image, turn = _others(data), 0
   if turn:  # Pillow has applied this orientation
+    # Quarter turns are undone by the opposite one. The other orientations undo
+    # themselves.
     image = image if upright else turned(image, {6: 8, 8: 6}.get(turn, turn))
   elif upright:
     image = turned(image, orientation(data))
@@ -137,6 +139,7 @@ def _opencv(data: bytes) -> np.ndarray:
       f"its {len(data)} bytes, starting with {data[:4]!r}, are no intact image"
     )
   if image.dtype == np.uint16:
+    # uint32, since 65535 + 128 exceeds uint16.
     image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
   if image.dtype != np.uint8:
     raise UserError(
@@ -168,6 +171,7 @@ def _with_channels(image, channels, background):
 
 def _over(image: np.ndarray, background: tuple[int, ...]) -> np.ndarray:
   """Blends RGBA with an opaque color: uint8 `[h, w, 3]`."""
+  # uint32, since products of two bytes exceed uint8.
   alpha = image[..., 3:].astype(np.uint32)
   behind = np.array(background, np.uint32)
   mixed = image[..., :3] * alpha + behind * (255 - alpha)
@@ -208,6 +212,8 @@ def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
   )
   if down or across:
     size = 5 if across else 1, 5 if down else 1
+    # A kernel of size 1 changes nothing. OpenCV replaces a sigma of 0 by one of
+    # its own.
     image = cv2.GaussianBlur(image, size, sigmaX=across or 1, sigmaY=down or 1)
   return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 

@@ -66,6 +66,7 @@ def stream(
   """
   order = Order(len(source), seed, batch_size, shuffle, rows)
   batch = Batch(source, order, host, seed, broken)
+  # Only numbers of steps, so a resumed run skips to its step at once.
   steps = grain.MapDataset.range(start_step, sys.maxsize)
   return Stream(source, steps.map(batch), workers, threads)
 
@@ -130,6 +131,7 @@ def resident(
       name: np.empty((len(source), *part.shape[1:]), part.dtype)
       for name, part in first.items()
     }
+    # The first batch was read to learn shapes and types; it is not read twice.
     for step, batch in enumerate(itertools.chain([first], batches)):
       for name, part in batch.items():
         fields[name][step * chunk :][: len(part)] = part

@@ -193,6 +193,7 @@ class ConvNet(Encoder):
     ):
       x = ConvLayer(width, 3, stride, 1, name=f"layer{i}")(x, train)
     pixels = x.reshape(x.shape[0], -1, x.shape[-1])  # [b, h w, c]
+    # Or a mean of bfloat16 values would be rounded to bfloat16.
     mean = jnp.mean(pixels, axis=1, dtype=jnp.float32)
     # Not `jnp.max`: its gradient divides by the number of locations that equal
     # the maximum. If the compiler computes x twice, with different rounding,

@@ -40,6 +40,7 @@ class Coupling(nn.Module):
     if not self.affine:
       return out, jnp.zeros_like(out)
     shift, raw = jnp.split(out, 2, axis=-1)
+    # 1e-7: softplus underflows to 0, which has no logarithm.
     return shift, jnp.log(1e-7 + jax.nn.softplus(raw))
 
 

@@ -165,6 +165,7 @@ class ResNet(Encoder):
     x = conv(x, self.width, kernel, stride, "conv1")
     x = nn.relu(batch_norm(x, train, "bn1", self.groups))
     if pooled:
+      # As PyTorch pads. "SAME" would pad unevenly.
       x = nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
     maps = {}
     for i, count in enumerate(counts):
@@ -177,6 +178,7 @@ class ResNet(Encoder):
         x = layer(x, train)
       maps[f"layer{i + 1}"] = x
     local = lookup("local of config.encoder", self.local, maps)
+    # Or a mean of bfloat16 values would be rounded to bfloat16.
     pool = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
     maps.popitem()  # the last stage, whose tap is `conv`
     return make_features(local, pool, {**maps, "conv": x, "pool": pool})

@@ -181,6 +181,7 @@ def make_split(
 def reversed_gradient(x: jax.Array, factor: jax.Array | float) -> jax.Array:
   """Returns x; multiplies its gradient by `-factor`."""
   constant = jax.lax.stop_gradient(x)
+  # x - constant is exactly 0, so the value is x to the last digit.
   return constant - factor * (x - constant)
 
 

@@ -60,11 +60,12 @@ class LinearGaussian:
     """log q(y_j|x_i), `[b, n]`, for `club` and `leave_one_out`."""
     own, expected = self.whiten_y(y), self.whiten_x(x)
     per_x = standard_normal(expected) - self.log_volume
+    # The constant of the density is in `per_x`.
     per_y = -0.5 * jnp.sum(own * own, axis=1)
     # -|own - expected|^2 / 2, as an inner product.
     return Factored(
-      jnp.column_stack([expected, jnp.ones(len(x)), per_x]),
-      jnp.column_stack([own, per_y, jnp.ones(len(y))]),
+      jnp.column_stack([expected, jnp.ones(len(x)), per_x]),  # [b, dy + 2]
+      jnp.column_stack([own, per_y, jnp.ones(len(y))]),  # [n, dy + 2]
     )
 
   def entropy(self) -> Array:
@@ -97,6 +98,7 @@ def fit_linear_gaussian(y: Array, x: Array | None = None) -> LinearGaussian:
   # The Cholesky factor of the covariance, without squaring: and jaxlib 0.10's
   # own fails on a CPU from 128 columns on, under `runtime`'s XLA flag.
   upper = jnp.linalg.qr(rest / jnp.sqrt(len(y)), mode="r")
+  # QR leaves signs open, but `log_volume` takes logarithms of the diagonal.
   lower = (upper * jnp.sign(jnp.diagonal(upper))[:, None]).T
   return LinearGaussian(mean_x, mean_y, weight, lower)
 
@@ -127,10 +129,12 @@ class Flow(nn.Module):
       kept, moved = jnp.split(z, [z.shape[1] // 2], axis=1)
       size = 2 * moved.shape[1]
       found = Head((*self.hidden, size))(jnp.concatenate([kept, x], axis=1))
+      # 0 at first: the flow starts as the identity.
       gain = self.param(f"gain{i}", nn.initializers.zeros, (1, size))
       shift, log_scale = jnp.split(gain * found, 2, axis=1)
       log_scale = 2 * jnp.tanh(log_scale / 2)  # one step cannot explode it
       moved = moved * jnp.exp(log_scale) + shift
+      # The halves change places, so the next coupling moves the other one.
       z = jnp.concatenate([moved, kept], axis=1)
       log_det += jnp.sum(log_scale, axis=1)
     return standard_normal(z) + log_det
@@ -150,7 +154,7 @@ def fit_flow(
     x: what they are conditioned on, `[n, dx]`; None for a marginal.
     flow: the network, `Flow()` if None.
     seed: of its weights and of the batches.
-    **training: options of `maximise_likelihood`.
+    **training: options of `maximize_likelihood`.
 
   Returns:
     `log_prob(y, x=None) -> [n]`.
@@ -216,4 +220,5 @@ def _or_nothing(x, y):
 
 
 def _matmul(a, b):
+  # By default a TPU would round a and b to bfloat16.
   return jnp.matmul(a, b, precision="highest")

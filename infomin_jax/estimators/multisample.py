@@ -61,6 +61,7 @@ def i_alpha(
   joint = positives(scores)
   log_alpha = jax.nn.log_sigmoid(jnp.float32(alpha_logit))
   given = per_column(jnp.asarray(log_baseline, jnp.float32), scores)
+  # log(1 - alpha) from the logit: in float32, 1 - alpha is 0 for a large one.
   given = given + jax.nn.log_sigmoid(-jnp.float32(alpha_logit))  # [n, *l]
   number = per_column(count(scores.shape, 0, mask), scores)
 
@@ -71,6 +72,8 @@ def i_alpha(
 
   # With the pair, but without row l: what pairs are measured against.
   whole = log_sum_exp(scores, 0, mask=mask, joint=True)
+  # Where one entry is nearly all of a sum, the sum less it has no digits left.
+  # So it is summed without that entry.
   rest = log_sum_exp(
     scores, 0, mask=mask, joint=True, fn=_without_dominant, cols=whole
   )
@@ -98,6 +101,9 @@ def _leave_one_out(score, row, cols):
   del row
   whole, rest, log_alpha_over_number, given = cols
   share = score - whole
+  # The whole sum less the entry: summing the others of each entry anew would
+  # take b times as long. The minimum keeps log1p, and its gradient, finite
+  # where `rest` is taken: `where` would pass on a NaN.
   others = whole + jnp.log1p(-jnp.exp(jnp.minimum(share, _LOG_DOMINANT)))
   others = jnp.where(share > _LOG_DOMINANT, rest, others)
   return jnp.logaddexp(others + log_alpha_over_number, given)

@@ -57,10 +57,13 @@ def ksg(
   x, y = _noisy(*_paired(x, y, k), noise, seed)
   size = len(x)
   joint = KDTree(np.hstack([x, y]))
+  # k + 1, since the nearest neighbor of a point is the point itself.
   _, neighbors = joint.query(joint.data, k + 1, p=np.inf)
   inside = 0.0
   for values in (x, y):
     apart = np.abs(values[neighbors] - values[:, None])  # [n, k + 1, d]
+    # Eq. 9 counts points on the edge, and the k-th neighbor is on it: rounding
+    # must not lose it. It does not count the point itself, as `_count` does.
     within = np.nextafter(np.max(apart, axis=(1, 2)), np.inf)
     inside += digamma(_count(values, within) - 1)
   return float(digamma(k) - 1 / k + digamma(size) - np.mean(inside))
@@ -76,8 +79,10 @@ def ksg_each(
   """Returns what each pair adds to `ksg`, variant 1: nats `[n]`."""
   x, y = _noisy(*_paired(x, y, k), noise, seed)
   joint = KDTree(np.hstack([x, y]))
+  # k + 1, since the nearest neighbor of a point is the point itself.
   distance, _ = joint.query(joint.data, k + 1, p=np.inf)
   within = np.nextafter(distance[:, k], 0)  # strictly nearer
+  # Eq. 8 adds 1 to counts; here they contain the point itself.
   inside = digamma(_count(x, within)) + digamma(_count(y, within))
   return digamma(k) + digamma(len(x)) - inside
 
@@ -157,6 +162,7 @@ def gaussian(x: np.ndarray, y: np.ndarray, correct: bool = False) -> float:
   """
   x, y = _paired(x, y)
   rho = canonical_correlations(x, y)
+  # log1p keeps the digits of small correlations.
   nats = -0.5 * np.sum(np.log1p(-(rho**2)))
   if correct:
     freedom, dx, dy = len(x) - 1, x.shape[1], y.shape[1]
@@ -186,8 +192,10 @@ def canonical_correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
       f"Expected more samples than the {x.shape[1]} + {y.shape[1]} columns of "
       f"x and y, got {len(x)}: correlations would be 1 by chance."
     )
+  # QR of the columns, not their covariances: squares lose half of the digits.
   qx, qy = (np.linalg.qr(v - v.mean(axis=0))[0] for v in (x, y))
   rho = np.linalg.svd(qx.T @ qy, compute_uv=False)
+  # Rounding may leave [0, 1].
   return np.clip(rho, 0, 1)
 
 
@@ -231,6 +239,8 @@ def contingency(
     rows: codes 0, 1, ... of each sample, `[n]`.
     columns: the same of its partner.
   """
+  # A code for each pair. In int64, since the type of the codes may be too
+  # narrow for the products.
   width = int(columns.max()) + 1
   cells, counts = np.unique(
     rows.astype(np.int64) * width + columns, return_counts=True
@@ -258,6 +268,7 @@ def counted(
 def entropy(counts: np.ndarray) -> float:
   """The plug-in entropy of counts `[k]`, in nats."""
   total = counts.sum()
+  # xlogy, since 0 log 0 counts as 0.
   return float(np.log(total) - np.sum(xlogy(counts, counts)) / total)
 
 
@@ -275,6 +286,7 @@ def table_information(table: np.ndarray) -> float:
   """
   joint = np.asarray(table, float) / np.sum(table)
   product = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
+  # 0 log 0 counts as 0.
   seen = joint > 0
   return float(np.sum(joint[seen] * np.log(joint[seen] / product[seen])))
 
@@ -300,6 +312,7 @@ def _paired(x, y, k: int | None = None):
 
 def _scaled(values):
   spread = values.std(axis=0)
+  # A constant column has no deviation.
   return values / np.where(spread > 0, spread, 1)
 
 

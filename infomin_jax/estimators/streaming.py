@@ -59,6 +59,7 @@ def stream(
   y = y.reshape(-1, y.shape[-1]).astype(jnp.float32)  # [n l, d]
   cols = jax.tree.map(lambda c: c.reshape(-1), cols)
   operands = (x, y, rows, cols, mask)
+  # Plain scores only: values of `fn` may exceed what the lengths allow.
   if kind == "log_sum_exp" and fn is None:
     found = jax.lax.cond(
       _longest(x) * _longest(y) < _SPAN,
@@ -95,10 +96,12 @@ def _exp(score, row, col):
 
 def _log(total):
   """log, without a slope at nothing, 0."""
+  # Two `where`: the slope of log at 0 is infinite, and 0 times it is NaN.
   some = total > 0
   return jnp.where(some, jnp.log(jnp.where(some, total, 1)), -jnp.inf)
 
 
+# A gradient of its own: that of a scan would keep the scores of all strips.
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _reduce(plan, x, y, rows, cols, mask):
   """`([b] or None, [n l] or None)`."""
@@ -121,6 +124,7 @@ def _backward(plan, residuals, cotangents):
     got = _on_ring(turn, 4)(x, y, rows, cols, found, cotangents)
   else:
     got = tiles.backward(plan, residuals, cotangents)
+  # A mask has no gradient.
   return *got, None
 
 
@@ -167,6 +171,7 @@ def _ring_forward(plan, x, y, rows, cols):
     jnp.full(len(x), nothing) if plan.by_row else None,
     (y, cols, jnp.full(len(y), nothing) if plan.by_col else None),
   )
+  # After as many turns as devices, columns and their sums are at home again.
   (by_row, (_, _, by_col)), _ = jax.lax.scan(turn, start, _turns())
   return by_row, by_col
 
@@ -179,6 +184,7 @@ def _ring_backward(plan, x, y, rows, cols, found, cotangents):
   def turn(carry, k):
     own, moving = carry
     y, cols, by_col, col_slope, theirs = moving
+    # Reduced over all turns, not this one: slopes are shares of the whole.
     residuals = x, y, rows, cols, None, (by_row, by_col)
     slopes = row_slope, col_slope
     dx, dy, drows, dcols = tiles.backward(
@@ -201,6 +207,8 @@ def _places(plan, x):
   block = plan._replace(columns=plan.columns // size)
 
   def offset_of(k):
+    # `_handed_on` gives columns to the device before, so at turn k a device
+    # holds those of the k-th device after it.
     return own * len(x) - (own + k) % size * block.columns
 
   return offset_of, block

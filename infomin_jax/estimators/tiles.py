@@ -44,6 +44,8 @@ def forward(plan: Plan, x, y, rows, cols, mask, offset=0):
   exponential = plan.kind == "log_sum_exp"
   start = jnp.zeros(len(x))
   if exponential:
+    # The largest score so far, and the sum relative to it: the largest of all
+    # strips is not known before the last one.
     start = jnp.full(len(x), -jnp.inf), start
 
   def step(carry, strip):
@@ -53,6 +55,7 @@ def forward(plan: Plan, x, y, rows, cols, mask, offset=0):
     if exponential:
       values = jnp.where(counts, values, -jnp.inf)
       return _add_exponentials(plan, carry, values)
+    # `where`, not a product: entries that do not count may be infinite.
     values = jnp.where(counts, values, 0)
     by_row = carry + jnp.sum(values, 1) if plan.by_row else carry
     return by_row, jnp.sum(values, 0) if plan.by_col else None
@@ -85,14 +88,18 @@ def backward(plan: Plan, residuals, cotangents, offset=0):
       rest = _join(float_rows, rows), _join(float_cols, cols)
       return _values(plan, x, y, *rest)
 
+    # Computed again, since `forward` has kept no scores.
     t, pull = jax.vjp(values, x, y, float_rows, floats(cols))
     counts = _counts(plan, len(x), ids, mask, offset)
+    # An entry that does not count may exceed what is reduced. Its exponential
+    # in `_slope` would overflow.
     t = jnp.where(counts, t, -jnp.inf)
     dt = jnp.zeros(())
     if plan.by_row:
       dt = dt + _slope(plan, t, by_row, cotangents[0], 1)
     if plan.by_col:
       dt = dt + _slope(plan, t, by_col, cotangent_col, 0)
+    # The slope of a sum does not vanish at entries that do not count.
     more_x, dy, more_rows, dcols = pull(jnp.where(counts, dt, 0))
     drows = jax.tree.map(jnp.add, drows, more_rows)
     return (dx + more_x, drows), (dy, dcols)
@@ -107,12 +114,14 @@ def backward(plan: Plan, residuals, cotangents, offset=0):
 def _strips(b, plan, y, cols, *by_col):
   """Columns in strips `[k, t, ...]`; ids past the last are padding."""
   width = min(max(_STRIP // b, _NARROWEST), _WIDEST, len(y))
+  # Rounded up and padded: a scan needs strips of one shape.
   number = -(-len(y) // width)
 
   def cut(a):
     pad = [(0, number * width - len(a))] + [(0, 0)] * (a.ndim - 1)
     return jnp.pad(a, pad).reshape(number, width, *a.shape[1:])
 
+  # Ids are of images: all places of an image are positives, or masked, alike.
   ids = jnp.arange(number * width).reshape(number, width) // plan.locations
   return cut(y), jax.tree.map(cut, cols), ids, *jax.tree.map(cut, by_col)
 
@@ -123,10 +132,11 @@ def _flat(y, strips):
 
 
 def _values(plan, x, y, rows, cols):
+  # "highest": by default a TPU would round x and y to bfloat16.
   scores = jnp.dot(x, y.T, precision="highest")
   if plan.fn is None:
     return scores
-  rows = jax.tree.map(lambda r: r[:, None], rows)
+  rows = jax.tree.map(lambda r: r[:, None], rows)  # [b, 1]
   return plan.fn(scores, rows, jax.tree.map(lambda c: c[None], cols))
 
 
@@ -136,6 +146,7 @@ def _counts(plan, b, ids, mask, offset):
   if not plan.joint:
     counts &= ids[None] != jnp.arange(b)[:, None] + offset
   if mask is not None:
+    # Ids of padding lie beyond the mask; `counts` is False there already.
     counts &= jnp.take(mask, ids, axis=1, mode="clip")
   return counts
 
@@ -145,11 +156,13 @@ def _add_exponentials(plan, carry, values):
   by_col = None
   if plan.by_row:
     top, sums = carry
-    new = jnp.maximum(top, jnp.max(values, 1))
+    new = jnp.maximum(top, jnp.max(values, 1))  # [b]
     shift = _finite(new)
     e = jnp.exp(values - shift[:, None])
+    # The sums so far are relative to `top`, which may be lower.
     carry = new, sums * jnp.exp(top - shift) + jnp.sum(e, 1)
   if plan.by_col:
+    # A column lies in one strip, so nothing is carried.
     shift = _finite(jnp.max(values, 0))
     e = jnp.exp(values - shift[None])
     by_col = shift + jnp.log(jnp.sum(e, 0))
@@ -162,6 +175,7 @@ def _slope(plan, values, reduced, cotangent, axis):
   if plan.kind == "sum":
     return cotangent
   reduced = jnp.expand_dims(_finite(reduced), axis)
+  # The share of an entry in its sum: it is at most 1 and cannot overflow.
   return cotangent * jnp.exp(values - reduced)
 
 
@@ -179,6 +193,7 @@ def floats(tree):
 
 def _join(floats, tree):
   """`tree` with `floats` in place of its float leaves."""
+  # None has no leaves for JAX, unless it is declared one.
   return jax.tree.map(
     lambda f, a: a if f is None else f,
     floats,

@@ -43,6 +43,7 @@ def count_classes(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, Any]:
   permute = _tables(sums, rng) if dense else _permuted(x, y, rng)
   permuted = [_of_cells(permute(), sums) for _ in range(count)]
   plain, corrected = np.array(permuted).T
+  # 1e-12: rounding must not put an equal table below the observed one.
   reached = np.sum(plain >= counted(*table) - 1e-12)
   low, nats, high = np.clip((low, nats, high), 0.0, limit).tolist()
   return {

@@ -91,6 +91,7 @@ def columns(values: np.ndarray) -> Columns:
 
 def _key(ranks) -> bytes:
   """Returns bytes that are the same for ranks and for opposite ranks."""
+  # Mean ranks are multiples of half a row: whole numbers compare exactly.
   steps = np.round((ranks - 0.5) * 2 * len(ranks)).astype(np.int64)
   first = steps[np.flatnonzero(steps)[:1]]
   return (-steps if first.size and first[0] < 0 else steps).tobytes()
@@ -159,6 +160,7 @@ def quantiles(ranks: np.ndarray, nu: float) -> np.ndarray:
 def _quantile_table(nu):
   # A table is interpolated. It is denser in the tails, where quantiles are
   # steep.
+  # From 1e-7: it holds the ranks of up to 5 million rows.
   tail = np.geomspace(1e-7, 1e-2, 600)
   grid = np.concatenate(
     [tail, np.linspace(1e-2, 0.99, 4000)[1:-1], 1 - tail[::-1]]

@@ -60,6 +60,7 @@ def permutation_p_value(held: Sequence[Held], permutations: int, seed: int):
   for _ in range(permutations):
     permuted = 0.0
     for fold in held:
+      # A permutation of the scores at hand: the critic need not run again.
       columns = rng.permutation(len(fold.matrix))
       permuted += np.mean(fold.matrix[np.arange(len(columns)), columns])
     high += permuted >= real

@@ -77,6 +77,7 @@ def _fits(given, target):
   for scale in (_standard, _smoothed):
     x, y = scale(given), scale(target) + noise
     surprise = _surprisal(y)
+    # The narrowest window is used with any number of rows.
     for window in (w for w in _WINDOWS if w <= max(size, min(_WINDOWS))):
       for degree in _DEGREES:
         residual, width = _residuals(x, y, window, degree)
@@ -129,11 +130,14 @@ def _residuals(x, y, window, degree):
   block = max(window // 8, 1)
   node = np.arange(size) // block
   start = np.arange(node[-1] + 1) * block + block // 2 - window // 2
+  # At both ends a block is not in the middle of its window.
   start = np.clip(start, 0, size - window)
   inside = order[start[:, None] + np.arange(window)]  # [nodes, window]
   t, v = (a[inside] - a[inside].mean(axis=1, keepdims=True) for a in (x, y))
   reach = np.max(np.abs(t), axis=1, keepdims=True)
   t = t / np.where(reach > 0, reach, 1)
+  # Orthonormal: powers of t are nearly parallel. The squared lengths of its
+  # rows are the leverages.
   basis = np.linalg.qr(t[..., None] ** np.arange(degree + 1))[0]
   deviation = v - np.squeeze(
     basis @ (np.swapaxes(basis, 1, 2) @ v[..., None]), 2
@@ -142,6 +146,8 @@ def _residuals(x, y, window, degree):
   # without that row.
   free = np.maximum(1 - np.sum(basis**2, axis=2), 1e-9)
   rest = np.sum(deviation**2, axis=1, keepdims=True) - deviation**2 / free
+  # Degrees of freedom: a row is left out, and degree + 1 coefficients are
+  # fitted.
   width = np.sqrt(np.maximum(rest, 0) / (window - degree - 2))
   place = node, np.arange(size) - start[node]
   residual, spread = np.empty((2, size))
@@ -168,5 +174,6 @@ def _surprisal(values, k: int = 5):
   ]
   distance = np.empty(size)
   distance[order] = np.min(reach, axis=0)
+  # Ties are at distance 0, which has no logarithm.
   distance = np.maximum(distance, np.finfo(float).tiny)
   return digamma(size) - digamma(k) + np.log(2 * distance)

@@ -180,11 +180,13 @@ def _partners(x, y) -> tuple[list, float]:
   waves = _waves(x), _waves(y)
   joint = _spectrum(*waves)  # [dx, dy, waves, waves]
   cells = joint.shape[0] * joint.shape[1]
+  # The cells share the probability: among many, some exceed it by chance.
   sure = stats.chi2.isf(_CHANCE / cells, _WAVES**2) / size
   dependent = np.sum(joint**2, axis=(2, 3)) > sure  # [dx, dy]
   # The canonical correlations of a normal pair are powers of the first, which
   # alone gives its nats.
   rho = np.linalg.svd(joint, compute_uv=False)[..., 0]
+  # Below 1, since copies would share infinitely many nats.
   shared = -0.5 * np.log1p(-(np.minimum(rho, 0.999) ** 2))
   shared = np.where(dependent, shared, 0)
   best: tuple[float, list, float] = (0.0, [], 0.0)
@@ -197,6 +199,7 @@ def _partners(x, y) -> tuple[list, float]:
     excess = _excess(waves[side][..., most > 0], most.sum())
     if excess is not None and most.sum() - excess > best[0]:
       pairs = [(int(i), int(partner[i])) for i in np.flatnonzero(most)]
+      # Whichever side is summed over, a pair is (column of x, column of y).
       pairs = [pair[:: 1 - 2 * side] for pair in pairs]
       best = float(most.sum() - excess), pairs, excess
   return best[1:]
@@ -209,6 +212,7 @@ def _waves(values):
   waves = np.cos(angle)
   waves -= waves.mean(axis=0)
   spread = waves.std(axis=0)
+  # A constant column divided by infinity is 0, which correlates with nothing.
   return (waves / np.where(spread > 1e-9, spread, np.inf)).astype(np.float32)
 
 

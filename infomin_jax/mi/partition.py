@@ -22,6 +22,7 @@ def exponentials(matrix: np.ndarray) -> tuple[np.ndarray, float]:
 
 def log_mean(e: np.ndarray, top: float) -> float:
   """Returns log mean exp of negatives from `exponentials`, in nats."""
+  # Divided by the number of negatives: the diagonal of `e` is 0.
   return float(np.log(e.sum() / (len(e) * (len(e) - 1))) + top)
 
 

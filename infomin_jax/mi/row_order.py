@@ -62,6 +62,7 @@ def _joined(texts):
 def _same(x, y):
   """Returns (column of x, column of y) with equal or opposite ranks."""
   x_ends, y_ends = _ends(x), _ends(y)
+  # Only columns whose ends agree can be equal: the others need no hash.
   both = {ends for ends in set(x_ends) & set(y_ends) if len(ends) > 1}
   columns: dict[bytes, list[int]] = {}
   for i in (i for i, ends in enumerate(x_ends) if ends in both):

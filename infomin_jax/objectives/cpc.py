@@ -40,6 +40,7 @@ class PredictiveCoding(Term):
   ahead: int = 3
 
   def setup(self):
+    # Copies, since one module would share its parameters between offsets.
     self.critics = [self.critic.clone() for _ in range(self.ahead)]
     self.down = _Down()
 
@@ -67,6 +68,7 @@ class PredictiveCoding(Term):
       x = _places(critic.embed_x(context[:, :-k], train))  # [p, b, u]
       y = critic.embed_y(local, train)
       y = y.reshape(len(y), -1, y.shape[-1])  # [b, l, u]
+      # Places are numbered row by row, so k rows are k times the width.
       bounds.append(_bound(self.estimator, x, y, k * local.shape[2]))
     nats = jnp.mean(jnp.stack(bounds))
     return Outcome(-nats, {"nats": nats})
@@ -101,9 +103,12 @@ def _bound(estimator, x, y, ahead):
   image, place = jnp.divmod(jnp.arange(b * locations), locations)
   others = image[None] != jnp.arange(b)[:, None]  # [b, b l]
 
+  # One place at a time (`map` below): the scores of all places together would
+  # be h w matrices `[b, b + b l]`.
   def at(summary_and_target):
     summary, target = summary_and_target
     columns = jnp.concatenate([y[:, target], everywhere])  # [b + b l, u]
+    # "highest": by default a TPU would round the embeddings to bfloat16.
     scores = jnp.einsum("bu,nu->bn", summary, columns, precision="highest")
     fresh = others & (place != target)[None]
     mask = jnp.concatenate([jnp.ones((b, b), bool), fresh], axis=1)

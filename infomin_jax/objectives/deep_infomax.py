@@ -110,6 +110,7 @@ class DeepInfoMax(Term):
     streamed = scoring.streams(self.critic, gx[0], hy, self.stream)
 
     # One summary's scores at a time are held, or streamed.
+    # The backward pass computes them again: else it would keep those of all.
     @jax.checkpoint
     def bound(summary):
       scores = scoring.of_factors(summary, hy, streamed)

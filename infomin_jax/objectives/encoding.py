@@ -84,7 +84,7 @@ def encode_views(
       if slices > 1:
         together, moved["encoder"] = _in_slices(encoder, stacked, slices, key())
       else:
-        flat = stacked.reshape(-1, *shape[1:])
+        flat = stacked.reshape(-1, *shape[1:])  # [b v, h, w, c]
         together = encoder.parts_of(flat, train)
       for position, i in enumerate(same):
         encoded[i] = _every(together, position, len(same))
@@ -92,7 +92,7 @@ def encode_views(
       encoded |= {i: (encoder.sequence(views[i], train),) for i in same}
     else:
       for i in same:
-        flat = views[i].reshape(-1, *shape[2:])
+        flat = views[i].reshape(-1, *shape[2:])  # [b p, h, w, c]
         if patches is None:
           features = encoder.parts_of(flat, train)
         else:
@@ -133,6 +133,7 @@ def encode_more(
 
 def _of_patches(encoder, images, train, stats, key):
   """Encodes patches `[b, h, w, c]` with running statistics of their own."""
+  # A bound module has only its own statistics, so it is applied unbound.
   module, variables = encoder.unbind()
   features, moved = module.apply(
     {**variables, "batch_stats": stats},
@@ -160,6 +161,7 @@ def _in_slices(encoder, images, slices, key):
   Returns:
     Features `[b v, ...]`, and batch statistics as the last slice leaves them.
   """
+  # JAX transforms pure functions, and a bound module holds its variables.
   module, variables = encoder.unbind()
   fixed = {name: x for name, x in variables.items() if name != "batch_stats"}
 
@@ -170,13 +172,16 @@ def _in_slices(encoder, images, slices, key):
       {**fixed, "batch_stats": stats},
       some.reshape(-1, *some.shape[2:]),
       True,
+      # A key of its own: else all slices would drop the same units.
       rngs={"dropout": jax.random.fold_in(key, i)},
       mutable=["batch_stats"],
       method="parts_of",
     )
+    # An encoder without batch norm has no statistics.
     return moved.get("batch_stats", {}), features
 
   def joined(x):  # [slices, b / slices v, ...]
+    # `slices_of` deals out rows in turn, so the slice is the faster index of b.
     x = x.reshape(slices, -1, images.shape[1], *x.shape[2:])
     return jnp.moveaxis(x, 0, 1).reshape(-1, *x.shape[3:])
 

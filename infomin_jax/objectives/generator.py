@@ -69,15 +69,18 @@ class PriorGenerator(Term):
     z_key, prior_key = jax.random.split(self.make_rng("dropout"))
     z = jax.random.normal(z_key, (len(image), self.noise))
     made = self.generator(z, image.shape[2:], train)
+    # Detached: codes train the encoder, and only `gap` moves the generator.
     fake = encode(jax.lax.stop_gradient(made), False).global_
     codes = jnp.concatenate([real, fake], axis=-1)  # [b, 2]
     draws = jax.random.normal(prior_key, codes.shape)
     draws = draws + jnp.array([[0.0, self.offset]])
     moving, frozen = both_sides(self.discriminator, codes)
     detached = jax.lax.stop_gradient(codes)
+    # A head sees one column, so the gradient at codes holds both heads' slopes.
     slope = sum(jnp.mean(squared_slope(moving, v)) for v in (draws, detached))
     adversary = tell_apart(moving(draws), moving(detached))
     steep = squared_slope(lambda x: encode(x, False).global_, image)
+    # A fixed encoder and a detached real code: only the generator moves.
     gap = (
       jnp.mean(encode(made, True).global_)
       - jnp.mean(jax.lax.stop_gradient(real))

@@ -79,6 +79,7 @@ def loss(
 def keys(term, features, train: bool) -> jax.Array:
   """Embeddings of each pair's keys, `[b, r, d]`."""
   made = [
+    # A key goes through the other side of the critic than its query.
     _embed(term, features[key], 1 - pair, train)
     for pair, (_, key) in enumerate(term.pairs)
   ]
@@ -87,6 +88,8 @@ def keys(term, features, train: bool) -> jax.Array:
 
 def _embed(term, features, side: int, train: bool) -> jax.Array:
   """By the critic's x side (0) or y side (1), float32 `[b, d]`."""
+  # `embed_x` divides by the temperature and `embed_y` does not. Either side
+  # may give keys, which are kept without it, so `loss` divides queries by it.
   critic = term.critic
   if side:
     return critic.embed_y(features.global_, train).astype(jnp.float32)
@@ -109,6 +112,7 @@ def asking(term) -> tuple[int, ...]:
 def form(term, features) -> str:
   """One line for people: how many scores."""
   batch = features[term.pairs[0][0]].global_.shape[0]
+  # 4 bytes are one float32.
   held = 4 * batch * (1 + term.size) / 2**20
   return f"{batch} x {1 + term.size} scores, held as a matrix ({held:.4g} MiB)"
 

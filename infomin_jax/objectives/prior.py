@@ -125,6 +125,7 @@ def both_sides(discriminator: nn.Module, *example):
     `moving(*inputs)` and `frozen(*inputs)`, its scores.
   """
   discriminator(*example)  # makes the parameters while initializing
+  # A function of its variables, so that one side can detach them.
   module, variables = discriminator.unbind()
 
   def score(variables, *inputs) -> Any:
@@ -136,11 +137,13 @@ def both_sides(discriminator: nn.Module, *example):
 
 def tell_apart(real: Array, fake: Array) -> Array:
   """Cross-entropy in nats of telling real from fake by their scores."""
+  # softplus(-s) is -log sigmoid(s), finite for all scores.
   return jnp.mean(jax.nn.softplus(-real)) + jnp.mean(jax.nn.softplus(fake))
 
 
 def squared_slope(function, x: Array) -> Array:
   """Squared norm of the gradient of the sum of `function(x)`, `[b]`."""
+  # Where rows do not mix, one gradient of the sum holds that of each row.
   slope = jax.grad(lambda v: jnp.sum(function(v)))(x)
   return jnp.sum(slope.reshape(len(x), -1) ** 2, axis=1)
 

@@ -70,5 +70,5 @@ def supcon(
   same = (label[:, None] == label[None]) & (label >= 0)[:, None]
   positive = others & (same | (image[:, None] == image[None]))
   total = jax.nn.logsumexp(scores, axis=1, where=others, keepdims=True)
-  each = jnp.sum(total - scores, axis=1, where=positive)
+  each = jnp.sum(total - scores, axis=1, where=positive)  # [2 b]
   return jnp.mean(each / jnp.sum(positive, axis=1))

@@ -161,6 +161,7 @@ def _steps(experiment, workdir, state, checkpoints, monitor, writer) -> int:
           if advice.rule not in advised:
             say(f"Advice: {advice}")
             advised.add(advice.rule)
+        # Opened only now: evaluations and saves are not time of steps.
         window.open()
       else:
         progress.advance(step)
@@ -208,6 +209,7 @@ class _Window:
 
   def close(self) -> dict[str, float]:
     """Returns mean metrics and rates of the window."""
+    # One transfer for all rows of the window.
     rows = jax.device_get(self._rows)
     now = time.monotonic()
     seconds = max(now - self._opened, 1e-9)

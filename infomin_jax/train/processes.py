@@ -153,6 +153,7 @@ def first_alone(make: Callable[[], Any]) -> None:
       make()
     except UserError as error:
       failed = error
+  # Also called where `make` failed: a collective waits for every process.
   bad = multihost_utils.broadcast_one_to_all(np.int32(failed is not None))
   if failed is not None:
     raise failed

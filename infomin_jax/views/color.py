@@ -123,6 +123,7 @@ def to_hue(planes):
     jnp.minimum(jnp.minimum(r, g), b),
   )
   chroma = high - low
+  # Grays have no hue; their quotients are 0, not NaN.
   scale = 1 / jnp.where(chroma > 0, chroma, 1)
   sixths = jnp.where(
     high == r,

@@ -92,6 +92,7 @@ class ColourFlow(nn.Module):
     With `volume_preserving` it is the constant of the color space.
     """
     space, pixels = self._space(), math.prod(images.shape[1:3])
+    # The mean is subtracted and does not change a volume; std divides it.
     rows = np.array(space.matrix) / np.array(space.std)[:, None]
     return pixels * np.linalg.slogdet(rows)[1] + self._flow(images)[1]
 
@@ -114,7 +115,7 @@ class ColourFlow(nn.Module):
     # units of all pixels at once would dominate a step's memory and time.
     x, log_det = jax.lax.map(
       jax.checkpoint(functools.partial(self._blocks, self.nets)),
-      jnp.moveaxis(x, (1, 4), (0, 1)),
+      jnp.moveaxis(x, (1, 4), (0, 1)),  # [pieces, 3, b, rows, w]
     )
     x = jnp.moveaxis(x, (0, 1), (1, 4)).reshape(images.shape)
     return x, jnp.sum(log_det, axis=0)
@@ -132,8 +133,8 @@ class ColourFlow(nn.Module):
   def _block(self, nets, i: int, kept):
     """Returns shift and log scale of block `i`, `[2, ...]` each."""
     net = jax.tree.map(lambda x: x[i], nets)
-    x = kept.reshape(1, 1, -1)
-    bent = net["slope"][..., None] * x + net["bend"][..., None]
+    x = kept.reshape(1, 1, -1)  # [1, 1, n]
+    bent = net["slope"][..., None] * x + net["bend"][..., None]  # [k, h, n]
     out = jnp.einsum("kch,khn->kcn", net["out"], nn.relu(bent))
     out = (out + net["bias"][..., None]).reshape(-1, 2, *kept.shape)
     if self.volume_preserving:

@@ -63,6 +63,7 @@ def moving(
       f"config.views.frames is {frames} and still {still}: give 1 or more "
       "frames, and a still frame after them."
     )
+  # The still frame is at time 0, where the position is known.
   times = jnp.arange(1, frames + 1) - still
   view = functools.partial(_views, tuple(share), times, speed, flat)
 
@@ -76,10 +77,12 @@ def moving(
         f"{', '.join(batch)}."
       )
     record = {name: batch[name] for name in fields}
+    # Two of them, so that the two views do not share a background.
     strangers = [
       jax.tree.map(lambda x, i=i: jnp.roll(x, i, axis=0), record)
       for i in (1, 2)
     ]
+    # Keyed by the record's index: random draws do not depend on its batch.
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(batch["index"])
     return jax.vmap(view)(keys, record, *strangers)
 

@@ -222,14 +222,14 @@ def randaugment(
   spread: float = 0.5,
   fill: Sequence[int] = FILL,
 ) -> jax.Array:
-  """Applies `count` operations draw with replacement from `names`.
+  """Applies `count` operations drawn with replacement from `names`.
 
   Args:
     key: one PRNG key.
     image: float `[h, w, c]` in [0, 1], c 1 or 3; rounded to 8 bits first.
     names: keys of `OPS`.
     count: number of draws per image.
-    p: probability that a draw operation is applied.
+    p: probability that a drawn operation is applied.
     magnitude: mean of the magnitude, 0 to 10. Not all operations vanish at 0:
       `posterize` and `solarize` are strongest there.
     spread: standard deviation of the magnitude. Magnitudes are clipped to
@@ -257,6 +257,7 @@ def randaugment(
     sign = jnp.where(u[i, 2] < 0.5, -1.0, 1.0)
     return _run(planes, pick, m[i], sign, u[i, 3] < 0.5, fill)
 
+  # A loop: one operation is compiled, whatever their count.
   return _join(jax.lax.fori_loop(0, count, slot, _split(image)))
 
 
@@ -290,6 +291,7 @@ def _split(image):
       f"RandAugment needs images of 1 or 3 channels, got {c}. "
       "The views crop, none and halves take any number."
     )
+  # Planes, as in `color.planes_of`: XLA vectorizes over them.
   return [jnp.round(255 * image[..., k]) for k in range(c)]
 
 
@@ -316,6 +318,7 @@ def _run(planes, maker, m, sign, cubic, fill):
 def _look(planes, gray):
   histogram = jnp.stack([pillow.histogram(x) for x in planes])
   values = jax.lax.broadcasted_iota(jnp.float32, histogram.shape, 1)
+  # Pillow rounds halves up, `jnp.round` to even.
   return Look(values, histogram, jnp.floor(gray.mean() + 0.5))
 
 

@@ -106,6 +106,7 @@ def check_share(share: Sequence[str]) -> None:
 
 def _view(share, warp, flat, photos, key, record, stranger) -> jax.Array:
   """Draws one view of one record, `[32, 32, 3]`."""
+  # A key for each draw, made or not: sharing a factor changes no other draw.
   keys = jax.random.split(key, 6)
   digit = record["digit"] if "digit" in share else stranger
   place, crop = record["place"], record["crop"]
@@ -130,6 +131,7 @@ def random_affine(key, strength: float) -> jax.Array:
   keys = jax.random.split(key, 4)
   low, high = -strength, strength
   angle = 0.25 * jax.random.uniform(keys[0], (), minval=low, maxval=high)
+  # exp: a digit grows and shrinks by a factor equally often.
   scale = jnp.exp(
     0.15 * jax.random.uniform(keys[1], (2,), minval=low, maxval=high)
   )

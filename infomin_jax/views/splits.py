@@ -213,6 +213,7 @@ def patches(image_shape, size: int, distance: int, host_crops: bool = False):
     return cut(corner), cut(corner + distance)
 
   def views(key, batch):
+    # Keyed by the record's index: random draws do not depend on its batch.
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(batch["index"])
     pair = jax.vmap(one)(keys, batch["image"])
     return tuple(image_ops.to_float(x) for x in pair)

@@ -150,6 +150,7 @@ def image_information(
   critic = ImageCritic()
   parts, loss = _dv_and_mine(critic)
   order = np.random.default_rng(seed).permutation(len(train_images))
+  # At least two rows, since one alone has no negative.
   selecting, fitting = np.split(order, [max(2, len(order) // 10)])
   value = functools.partial(
     dv_in_blocks, parts, x=train_images[selecting], y=train_features[selecting]
@@ -158,6 +159,8 @@ def image_information(
   some = rows["images"][:batch], rows["x"][:batch]
   params = critic.init(init_key(seed), spread(some[0]), some[1])
   best, most = params, value(params)
+  # An array from the start: with None first, the jitted step would be compiled
+  # twice.
   average = parts(params, *some)[1]
   for moved, _ in fit(
     loss, params, average, rows, epochs=epochs, seed=seed, batch=batch
@@ -205,6 +208,7 @@ def dv_in_blocks(
     parts(params, x[start : start + block], y[start : start + block])
     for start in range(0, len(x) - block + 1, block)
   ]
+  # One transfer, after all blocks are dispatched.
   joint, partition = np.asarray(jax.device_get(values)).T
   # All blocks have as many pairs, so the mean over blocks is that over pairs.
   return float(joint.mean() - logsumexp(partition) + np.log(len(partition)))

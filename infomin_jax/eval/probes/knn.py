@@ -76,6 +76,7 @@ def knn_guesses(
     # The (k + 1)-th neighbor shows whether the last place is a tie.
     result = _nearest(jnp.asarray(rows), bank, min(k + 1, len(labels)))
     result = _vote(*result, known, classes, k, temperature)
+    # `np.array` copies: NumPy's views of JAX arrays are read-only.
     guess, tied = (np.array(x)[: len(chunk)] for x in result)
     for i in np.flatnonzero(tied):
       cosine = np.asarray(_cosines(jnp.asarray(rows[i : i + 1]), bank))[0]
@@ -86,7 +87,8 @@ def knn_guesses(
 
 @jax.jit
 def _cosines(rows, bank):
-  return unit(rows) @ bank.T
+  # `TIE` assumes float32; by default a TPU would round to bfloat16.
+  return jnp.dot(unit(rows), bank.T, precision="highest")
 
 
 @functools.partial(jax.jit, static_argnames="k")

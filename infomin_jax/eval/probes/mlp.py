@@ -171,6 +171,7 @@ def _loss_of_all(probe, limits):
       rows["x"],
       jax.random.split(key, len(limits)),
     )
+    # A sum, not a mean: each probe then moves as if it were alone.
     return jnp.sum(losses), stats
 
   return loss

@@ -88,6 +88,7 @@ def segmentation_scores(
   """
   classes = max(_classes(train_masks, "training"), _classes(test_masks, "test"))
   mean = train_maps.mean((0, 1, 2), keepdims=True)
+  # A constant channel has no deviation.
   std = np.maximum(train_maps.std((0, 1, 2), keepdims=True), 1e-6)
   head, size = Output(classes), train_masks.shape[1:]
   logits = functools.partial(pixel_logits, head, mean, std, size)
@@ -102,6 +103,7 @@ def segmentation_scores(
     rate=RATE,
     drops=_drops(epochs),
   )
+  # uint8, as masks: int32 guesses of all pixels take four times the memory.
   guess = jax.jit(lambda p, x: jnp.argmax(logits(p, x), -1).astype(jnp.uint8))
   guess = functools.partial(guess, final(fitted)[0])
   counts = confusion(
@@ -138,6 +140,7 @@ def pixel_loss(logits):
     classes = jnp.where(counts, rows["masks"], 0)
     nats = cross_entropy(logits(params, rows["maps"]), classes.astype(int))
     total = jnp.sum(nats, where=counts)
+    # All pixels of a batch may be void.
     return total / jnp.maximum(jnp.sum(counts), 1), stats
 
   return loss
@@ -151,6 +154,7 @@ def confusion(
   Rows i are true classes, columns j are guesses.
   """
   counts = masks != VOID
+  # int, since numbers of pairs exceed uint8.
   pairs = masks[counts].astype(int) * classes + guessed[counts]
   totals = np.bincount(pairs, minlength=classes**2)
   return totals.reshape(classes, classes)

@@ -72,6 +72,7 @@ def weights(critics: Sequence[Critic], rows: np.ndarray) -> np.ndarray:
   few = rows[:_NEGATIVES]
   pairs = np.array([critic.pairs(rows) for critic in critics])
   off_diagonal = ~np.eye(len(few), dtype=bool)
+  # The diagonal holds joint pairs, which are no negatives.
   others = np.array([critic.matrix(few)[off_diagonal] for critic in critics])
 
   def loss(w):

@@ -70,6 +70,7 @@ def _scores(fitted, values, ranked):
   reach = np.where(reach > 0, reach, 1)
   scaled = (fitted / 2 - middle) / reach
   values = (np.clip(values, fitted[0], fitted[-1]) / 2 - middle) / reach
+  # 1e-9, since a constant column has no deviation.
   return (values - np.mean(scaled, axis=0)) / (np.std(scaled, axis=0) + 1e-9)
 
 

@@ -118,6 +118,7 @@ class Copula:
     x_side = self._side(self.u, rho, -2 * slope)
     y_side = self._side(self.v, rho, np.ones_like(slope))
     constant = _constant(self._dims, self.form.nu) - _half_log(rho)
+    # One number for all, as an array, since sides are indexed by rows.
     x_side["c"] = np.full(len(self.u), constant, np.float32)
     return x_side, y_side
 
@@ -203,6 +204,7 @@ def _maps(x, y, form):
   y_root = np.linalg.cholesky(scatter[dx:, dx:])
   between = np.linalg.solve(x_root, scatter[:dx, dx:])
   between = np.linalg.solve(y_root, between.T).T
+  # Full: coordinates without a partner stay, and count in the density of a t.
   left, rho, right = np.linalg.svd(between, full_matrices=True)
   x_map = np.linalg.solve(x_root.T, left)
   y_map = np.linalg.solve(y_root.T, right.T)
@@ -265,9 +267,11 @@ def log_ratio(u, v, rho, nu):
   """
   x, y = np.sum(u**2, axis=1)[:, None], np.sum(v**2, axis=1)[:, None]
   dims = u.shape[1], v.shape[1]
+  # Other coordinates are in `x` and `y` alone: their correlation is 0.
   u, v = u[:, : len(rho)], v[:, : len(rho)]
   # Differences of coordinates: the products of near copies nearly cancel.
   more = ((u - v) ** 2 + 2 * (1 - rho) * u * v) / (1 - rho**2) - u**2 - v**2
+  # Cumulative: one pass gives the ratio for each number of correlations.
   form = x + y + np.pad(np.cumsum(more, axis=1), ((0, 0), (1, 0)))
   half = np.cumsum(0.5 * np.log1p(-(np.append(0.0, rho) ** 2)))
   return _of_forms(form, x, y, dims, nu) - half
@@ -275,6 +279,7 @@ def log_ratio(u, v, rho, nu):
 
 def _of_forms(form, x, y, dims, nu):
   """Returns log t of the joint form minus both sides, before determinants."""
+  # Rounding may make the form of near copies negative.
   joint = _log_t(np.maximum(form, 0), sum(dims), nu)
   return joint - _log_t(x, dims[0], nu) - _log_t(y, dims[1], nu)
 

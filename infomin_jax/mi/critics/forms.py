@@ -93,6 +93,7 @@ def _chosen(x, y, splits) -> tuple[Form, int]:
     other = dataclasses.replace(best, **change)
     if nats(other) > nats(best) + _BETTER * (1 + abs(nats(best))):
       best = other
+  # The best form may be known only from `few`; its rank comes from all rows.
   nats(best)
   return best, cache[best, size][1]
 
@@ -111,6 +112,7 @@ def _judged(x, y, splits, form) -> tuple[float, int]:
   least = min(map(len, each))
   mean = np.mean([ranks[:least] for ranks in each], axis=0)
   rank = int(np.argmax(mean))
+  # A Gaussian copula without correlation is independence.
   if rank == 0 and np.isinf(form.nu):
     return 0.0, 0
   u, v, rho = fits[0]

@@ -119,6 +119,7 @@ class Distances(nn.Module):
     """Scores of all pairs, `[b, n]`."""
     g, ax = self._halves(self.g, x)
     h, by = self._halves(self.h, y)
+    # The square is multiplied out: one matmul gives all distances.
     ax = ax - 0.5 * jnp.sum(g**2, axis=-1)
     by = by - 0.5 * jnp.sum(h**2, axis=-1)
     return inner(g, h) + ax[:, None] + by[None]
@@ -127,6 +128,7 @@ class Distances(nn.Module):
     """Scores of row i with row i, `[b]`."""
     g, ax = self._halves(self.g, x)
     h, by = self._halves(self.h, y)
+    # Differences here: products of near embeddings nearly cancel.
     return ax + by - 0.5 * jnp.sum((g - h) ** 2, axis=-1)
 
   def _halves(self, embed, one):

@@ -113,6 +113,8 @@ def fit_mixture(
     same_width = [
       one for one in searches if one.maps.x.matrix.shape[1] == width
     ]
+    # Each fold counts its correlated coordinates itself, so none may have that
+    # width.
     searches = same_width or searches
   wide_ones = [one for one in searches if one.wide]
   # Wide searches take long, so only the best one goes on.
@@ -163,6 +165,7 @@ class _Search:
   def look(self) -> _Choice:
     """The best choice with one component or the first count."""
     ones = np.ones((len(self.em.z), 1))
+    # One step: all responsibilities of one component are 1.
     start = self._choice(self.em.run(ones, 1, _SHRINK), _SHRINK)
     return self._grown(start, self.counts[:1])
 
@@ -192,6 +195,7 @@ class _Search:
           best = self._tuned(best)
         continue
       worse += 1
+      # Wide searches take long: they end at the first count that does not help.
       if worse == 2 or (self.wide and best.components > 1):
         break
     return best
@@ -225,6 +229,7 @@ class _Search:
     x_log, y_log, both = (
       np.linalg.slogdet(c)[1] for c in (*sides, covariances)
     )
+    # The difference of logarithms is twice the mutual information of a normal.
     i = int(np.argmax(np.exp(normals.log_weights) * (x_log + y_log - both)))
     whites = [whitener(side[i], _TURN_LEAST) for side in sides]
     between = whites[0].T @ covariances[i, :dx, dx:] @ whites[1]
@@ -250,6 +255,7 @@ def _value(normals, u, v) -> float:
   matrix = normals.matrix(u[few], v[few])
   matrix = matrix[~np.eye(len(matrix), dtype=bool)]
   partition = special.logsumexp(matrix) - np.log(len(matrix))
+  # A negative one only shows that rare negatives are lacking (`partition`).
   return float(np.mean(normals.pairs(u, v)) - max(partition, 0.0))
 
 

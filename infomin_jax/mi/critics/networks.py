@@ -130,8 +130,10 @@ class Joined(nn.Module):
 
   def setup(self):
     self.x_in = nn.Dense(self.hidden)
+    # The two layers are added, so one bias is enough.
     self.y_in = nn.Dense(self.hidden, use_bias=False)
     self.middle = nn.Dense(self.hidden)
+    # 0 at first: training starts at the copula.
     self.out = nn.Dense(1, kernel_init=nn.initializers.zeros_init())
 
   def _rest(self, hidden):
@@ -189,11 +191,13 @@ def _inputs(side: Side) -> jax.Array:
   """Returns network inputs of a side: bounded coordinates, length, products."""
   u, d = side["u"], side["u"].shape[1]
   length = jnp.log1p(side["q"] / d)[:, None] - 0.7  # about 0 for a Gaussian
+  # Within 5 of zero: a t with few degrees of freedom has huge quantiles.
   bounded = u * jax.lax.rsqrt(1 + u**2 / 25)
   inputs = [bounded, length, bounded * length]
   if "others" in side:
     inputs.append(side["others"])
   if "ranks" in side:
+    # From [0, 1] to [-3, 3], about the range of normal scores.
     inputs.append(3 * (2 * side["ranks"] - 1))
   return jnp.concatenate(inputs, axis=1)
 

@@ -58,7 +58,7 @@ class Normals:
   def _slope(self) -> np.ndarray:
     """Returns `log_joint` as a linear function of `_features`."""
     precision = np.linalg.inv(self.covariances)
-    linear = np.einsum("kij,kj->ki", precision, self.means)
+    linear = np.einsum("kij,kj->ki", precision, self.means)  # [k, d]
     constant = self.log_weights - 0.5 * np.sum(linear * self.means, axis=1)
     constant -= 0.5 * np.linalg.slogdet(self.covariances)[1]
     flat = -0.5 * precision.reshape(len(precision), -1)
@@ -79,17 +79,18 @@ class Normals:
     dx = u.shape[1]
     precision = np.linalg.inv(self.covariances)
     left = u[None] - self.means[:, None, :dx]  # [k, m, dx]
-    right = v[None] - self.means[:, None, dx:]
-    a = _form(left, precision[:, :dx, :dx])
-    b = _form(right, precision[:, dx:, dx:])
+    right = v[None] - self.means[:, None, dx:]  # [k, l, dy]
+    a = _form(left, precision[:, :dx, :dx])  # [k, m]
+    b = _form(right, precision[:, dx:, dx:])  # [k, l]
     constant = np.linalg.slogdet(self.covariances)[1] / 2
     a += (self.log_weights - constant)[:, None]
     left = left @ -precision[:, :dx, dx:]
-    right = np.swapaxes(right, 1, 2)
+    right = np.swapaxes(right, 1, 2)  # [k, dy, l]
     logs = np.empty((len(u), len(v)))
+    # In chunks: all rows at once would hold k matrices `[m, l]`.
     for i in range(0, len(u), _CHUNK):
       rows = slice(i, i + _CHUNK)
-      parts = left[:, rows] @ right
+      parts = left[:, rows] @ right  # [k, chunk, l]
       parts += a[:, rows, None] + b[:, None]
       logs[rows] = _log_sum(parts)
     x_side, y_side = self._sides(dx)
@@ -130,6 +131,7 @@ class EM(NamedTuple):
 
   def _maximize(self, shares, shrink) -> Normals:
     d = self.z.shape[1]
+    # 1e-9, since a component may have lost all of its rows.
     rows = shares.sum(axis=0)[:, None] + 1e-9
     means = shares.T @ self.z / rows
     scatter = _squares(self.z, shares) / rows[:, :, None]
@@ -169,6 +171,7 @@ class EM(NamedTuple):
     few = products[:, :3]
     # Components that differ only in correlation differ in these products.
     yield _clusters(np.sign(few) * np.sqrt(np.abs(few)), count, rng)
+    # 1e-3: without any correlation all totals would be 0.
     total = products @ (self.rho + 1e-3)
     cuts = np.quantile(total, np.arange(1, count) / count)
     yield _one_hot(np.searchsorted(cuts, total), count)
@@ -218,6 +221,7 @@ def _split(z, shares, count):
     heaviest = int(np.argmax([column.sum() for column in columns]))
     share = columns.pop(heaviest)
     centered = z - share @ z / share.sum()
+    # Along the longest axis, which `eigh` gives last.
     along = centered @ np.linalg.eigh((centered.T * share) @ centered)[1][:, -1]
     half = special.expit(4 * along / max(np.std(along), 1e-9))
     columns += [share * half, share * (1 - half)]

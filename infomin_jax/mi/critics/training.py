@@ -117,6 +117,8 @@ def _optimizer(steps, rate, decay):
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
 def _train(critic, steps, rate, decay, batch, state, fitted, keys):
+  # Made from numbers: an optimizer as a static argument would be a new one at
+  # each fit, and compile again.
   tx = _optimizer(steps, rate, decay)
   count = len(jax.tree.leaves(fitted)[0])
 
