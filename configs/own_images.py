@@ -43,7 +43,7 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     strength=1.0,
     grayscale=0.2,
     blur=0.0,
-    # Only the views D, E, infomin and randaugment use it.
+    # Only the views infomin, cmc_v2 and randaugment use it.
     randaugment=dict(count=2, p=0.5, magnitude=10.0, spread=0.5),
   )
   config.encoder = dict(

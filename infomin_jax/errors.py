@@ -15,6 +15,8 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+OWN_FILE = "If it is yours, give its file: --with FILE.py."
+
 
 class UserError(ValueError):
   """Bad input: the command line prints this as one line and exits with 2."""
@@ -92,11 +94,11 @@ def check_declared(subclass: type, bases: tuple[type, ...]) -> None:
 
 
 def check_kind(where: str, value: Any, base: type) -> None:
-  """Refuses a module that does not follow the contract of `base`."""
+  """Refuses a value that does not follow the contract of `base`."""
   if not isinstance(value, base):
     raise UserError(
-      f"{where}: {type(value).__name__} is not a subclass of "
-      f"{base.__module__}.{base.__name__}: derive it from that class."
+      f"{where} is a {type(value).__name__}: expected a "
+      f"{base.__module__}.{base.__name__}, or a class derived from it."
     )
 
 
@@ -162,7 +164,9 @@ def bind(
   """
   options = dict(options)
   name = options.pop("name", None)
-  make = lookup(kind, name, table)
+  if name is None:
+    raise UserError(f"config.{kind}.name is missing: {nearest('', table)}")
+  make = lookup(kind, name, table, OWN_FILE)
   parameters = inspect.signature(make).parameters
   takes = {
     key: p

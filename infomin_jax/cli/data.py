@@ -19,6 +19,7 @@ from infomin_jax.errors import UserError, nearest
 from infomin_jax.output import to_json
 
 ACTIONS = ("list", "prepare", "inspect")
+CHECKED = 100  # records that `inspect` looks at
 
 
 def define(values: flags.FlagValues, argv: list[str]) -> None:
@@ -55,6 +56,7 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   elif action == "inspect":
     options = _source(rest[1]) | {"data_dir": values.data_dir}
     source = data.load(options, values.split)
+    _check_records(source)
     about = {
       "records": len(source),
       "image_shape": source.image_shape,
@@ -75,11 +77,48 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
     _show(data.describe(values.data_dir, data.SOURCES), values.json)
 
 
+def _check_records(source) -> None:
+  """Refuses records that training could not use; looks at 100 at most.
+
+  Raises:
+    UserError: an image that is not uint8 `[h, w, c]` of the source's shape, an
+      index that is not the record's, or a label that its task does not have.
+  """
+  import numpy as np
+
+  for i in np.unique(np.linspace(0, len(source) - 1, CHECKED).astype(int)):
+    record = source[int(i)]
+    image, shape = np.asarray(record["image"]), source.image_shape
+    if image.dtype != np.uint8 or image.ndim != 3:
+      raise UserError(
+        f"record {i}: image is {image.dtype} {list(image.shape)}, expected "
+        "uint8 [h, w, c]."
+      )
+    if shape and image.shape != tuple(shape):
+      raise UserError(
+        f"record {i}: image has the shape {image.shape}, but image_shape is "
+        f"{tuple(shape)}."
+      )
+    if record["index"] != i:
+      raise UserError(
+        f"record {i}: index is {record['index']}, expected {i}; views are "
+        "drawn by it."
+      )
+    for name, task in source.tasks.items():
+      if record[task.field] >= task.classes:
+        raise UserError(
+          f"record {i}: {task.field} is {record[task.field]}, but the task "
+          f"{name!r} has {task.classes} classes, from 0 on."
+        )
+
+
 def _source(word: str) -> dict:
   """Returns the options of a named data set, or of a folder or array file."""
   from infomin_jax import data
 
   path = pathlib.Path(word).expanduser()
+  if "/" in word and not path.exists():
+    raise UserError(f"{word}: there is no such file or folder.")
   if word in data.SOURCES or not path.exists():
     return {"name": word}
   return {"name": "folder" if path.is_dir() else "arrays", "path": word}

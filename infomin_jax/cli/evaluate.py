@@ -24,7 +24,7 @@ from absl import flags
 
 from infomin_jax import paths
 from infomin_jax.errors import UserError
-from infomin_jax.output import to_json, write_json
+from infomin_jax.output import read_json, to_json, write_json
 from infomin_jax.runs.workdir import as_json, read_config
 
 
@@ -168,8 +168,35 @@ def _evaluated(
   )
   other = config.data.to_dict() != probed.data.to_dict()
   name = f"evaluation_{probed.data.name}.json" if other else "evaluation.json"
-  write_json(workdir / name, {"rows": rows})
+  about = {"step": int(state.step), "settings": _settings(probed)}
+  kept = _others(workdir / name, rows, about)
+  write_json(workdir / name, {**about, "rows": kept + rows})
   return rows
+
+
+def _settings(config) -> dict:
+  """Returns the settings of an evaluation that no row mentions."""
+  settings = as_json(config)["evaluate"]
+  return {k: v for k, v in settings.items() if k not in ("protocols", "taps")}
+
+
+def _others(path: pathlib.Path, rows: list[dict], about: dict) -> list[dict]:
+  """Returns the rows of an earlier evaluation that stay in the file.
+
+  They stay if they are of the same step and settings, and were not measured
+  again.
+  """
+  from infomin_jax.runs.progress import say
+
+  if not path.exists():
+    return []
+  earlier = read_json(path)
+  if any(earlier.get(key) != value for key, value in about.items()):
+    say(f"{path} is replaced: it was of another step or of other settings.")
+    return []
+  names = ("task", "protocol", "tap", "features", "metric", "seed")
+  new = {tuple(row[name] for name in names) for row in rows}
+  return [r for r in earlier["rows"] if tuple(r[n] for n in names) not in new]
 
 
 def decides_pixels(config) -> str:

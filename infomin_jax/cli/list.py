@@ -68,6 +68,10 @@ def _rows(kind: str) -> Iterator[dict[str, Any]]:
   """Yields a table's entries: `kind`, `key`, `name`, `options`, `about`."""
   module, table, key = TABLES[kind]
   entries = getattr(importlib.import_module(f"infomin_jax.{module}"), table)
+  if kind == "views":  # a file of `--with` may have added recipes
+    from infomin_jax.views import all_views
+
+    entries = all_views()
   for name in sorted(entries):
     about = _about if kind != "protocols" else _protocol
     options = [] if kind == "protocols" else list(_options(entries[name]))
@@ -97,6 +101,10 @@ def _about(entry) -> str:
   while isinstance(function, functools.partial):
     function = function.func
   lines = (inspect.getdoc(function) or "").partition("\n\n")[0].split()
+  recipe = getattr(entry, "args", ())[:1]  # of views
+  if recipe and isinstance(recipe[0], tuple):
+    steps = ", ".join(step.func.__name__ for step in recipe[0]) or "none"
+    lines = [f"Augmented views; steps after crop and flip: {steps}."]
   paper = getattr(entry, "reference", "")
   return " ".join([*lines, f"[{paper}]" * bool(paper)]).strip()
 

@@ -4,16 +4,18 @@ No large library is imported before the flags of a verb are parsed. So `--help`
 and a mistyped verb answer at once.
 """
 
+import difflib
 import errno
 import importlib.util
 import os
+import runpy
 import shlex
 import sys
 from typing import Any, NoReturn
 
 from absl import flags
 
-from infomin_jax import __version__, paths, runtime
+from infomin_jax import __version__, config_files, paths, runtime
 from infomin_jax.errors import UserError, nearest
 
 # verb -> what it does; its module is `command(VERB)`
@@ -83,7 +85,7 @@ def _refuse(verb: str, why: str) -> NoReturn:
 def _run(verb: str, arguments: list[str]) -> None:
   if verb not in VERBS:
     raise UserError(f"no such verb. {nearest(verb, VERBS)}")
-  arguments = _without_own(arguments)
+  typed, arguments = arguments, _without_own(arguments)
   module = command(verb)
   values = flags.FlagValues()
   argv = [f"infomin {verb}", *arguments]
@@ -99,7 +101,8 @@ def _run(verb: str, arguments: list[str]) -> None:
     hint = ""
     if isinstance(error, flags.UnrecognizedFlagError) and "config" in values:
       hint = ". Set a key of the config with --config.KEY=VALUE."
-    raise UserError(_said(error) + hint) from error
+    text = _unknown_key(arguments) or _said(error)
+    raise UserError(text + hint) from error
   except KeyError as error:
     # ml_collections adds the nearest key; an unknown variant fails in
     # `get_config`.
@@ -110,7 +113,18 @@ def _run(verb: str, arguments: list[str]) -> None:
   # Worker processes of Grain read the global flags of absl.
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()
-  module.run(values, rest, shlex.join(["infomin", verb, *arguments]))
+  module.run(values, rest, shlex.join(["infomin", verb, *typed]))
+
+
+def own_files(command: str) -> str:
+  """Returns the words `--with FILE` of a command, with a space at the end."""
+  words, found = shlex.split(command), []
+  for word, path in zip(words, [*words[1:], ""], strict=True):
+    if word == "--with":
+      found += [word, path]
+    elif word.startswith("--with="):
+      found.append(word)
+  return f"{shlex.join(found)} " if found else ""
 
 
 def _without_own(arguments: list[str]) -> list[str]:
@@ -135,6 +149,44 @@ def _without_own(arguments: list[str]) -> list[str]:
     sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[name])
   return others
+
+
+def _unknown_key(arguments: list[str]) -> str:
+  """Names a flag of a key that the config does not have; or nothing."""
+  given = dict(_flag(arguments, i) for i in range(len(arguments)))
+  if "--config" not in given:
+    return ""
+  file, colon, variant = config_files.find(given["--config"]).partition(":")
+  try:
+    get_config = runpy.run_path(file)["get_config"]
+    config = get_config(variant) if colon else get_config()
+  except Exception:  # the caller reports what is wrong with the file
+    return ""
+  keys = list(_paths(config.to_dict()))
+  for flag in given:
+    key = flag.removeprefix("--config.")
+    if key != flag and key not in keys:
+      close = difflib.get_close_matches(key, keys, n=1, cutoff=0.7)
+      hint = f"did you mean --config.{close[0]}? " if close else ""
+      return (
+        f"{flag}: the config has no such key; {hint}`infomin train --show` "
+        "prints all keys. A flag cannot add one: write it into the config file"
+      )
+  return ""
+
+
+def _flag(arguments: list[str], i: int) -> tuple[str, str]:
+  """Returns a word of a command as a flag, and its value."""
+  flag, equals, value = arguments[i].partition("=")
+  return flag, value if equals else "".join(arguments[i + 1 : i + 2])
+
+
+def _paths(tree: dict, prefix: str = ""):
+  """Yields the dotted keys of a nested dictionary, with those of sections."""
+  for name, value in tree.items():
+    yield f"{prefix}{name}"
+    if isinstance(value, dict):
+      yield from _paths(value, f"{prefix}{name}.")
 
 
 def _said(error: BaseException) -> str:

@@ -11,7 +11,9 @@ it draws their curves in one plot. For a study it shows each claim and its
 verdict.
 """
 
+import html
 import pathlib
+import re
 
 from absl import flags
 
@@ -61,3 +63,5 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
   path = pathlib.Path(values.out or default)
   path.write_text(text, encoding="utf-8")
   print(f"Wrote {path} ({len(text) / 2**20:.1f} MiB).")
+  for reason in re.findall(r"Not shown: ([^<]*)", text)[:1]:
+    print(f"Features and views are not shown: {html.unescape(reason)}")

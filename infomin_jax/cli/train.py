@@ -26,6 +26,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from infomin_jax import config_files, paths
+from infomin_jax.cli.main import own_files
 from infomin_jax.errors import UserError
 from infomin_jax.output import number
 
@@ -79,9 +80,11 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
       f"cannot exceed {number(final['mi_ceiling'])})"
     )
   labelled, place = "knn" in final, shlex.quote(workdir)
+  verb = "evaluate" if labelled else "report"
+  flag = "--workdir " if labelled else ""
   say(
     f"Trained {summary['steps']} steps: loss {number(final['loss'], 4)}{bound}."
-    f" Next: infomin {'evaluate --workdir' if labelled else 'report'} {place}"
+    f" Next: infomin {verb} {own_files(command)}{flag}{place}"
   )
 
 

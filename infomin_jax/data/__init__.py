@@ -40,7 +40,7 @@ from infomin_jax.data.pipeline import (
 )
 from infomin_jax.data.sources import Source, Task
 from infomin_jax.data.tinted_fashion import TintedFashion
-from infomin_jax.errors import UserError, lookup, nearest
+from infomin_jax.errors import OWN_FILE, UserError, lookup, nearest
 
 _registered = functools.partial(functools.partial, tfds_sources.load)
 
@@ -81,8 +81,7 @@ def load(options: Mapping[str, Any], split: str) -> Source:
   if "name" not in options:
     raise UserError(f"config.data.name is missing: {nearest('', SOURCES)}")
   name = options["name"]
-  hint = "If it is yours, give its file: --with FILE.py."
-  make = lookup("data set (config.data.name)", name, SOURCES, hint)
+  make = lookup("data set (config.data.name)", name, SOURCES, OWN_FILE)
   parameters = _options(make)
   # Every config has a data_dir: sources without files ignore it.
   for key in option_names() - parameters.keys() - {"data_dir"}:

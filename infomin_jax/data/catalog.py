@@ -29,6 +29,11 @@ _OTHERS = {
   "tinted_fashion_mnist": "colored from fashion_mnist as it is read",
   "tfds": "set data.builder to the name of any prepared TFDS set",
 }
+# Sources that read other sets.
+_NEEDS = {
+  "moving_mnist": ("mnist", "stl10"),
+  "tinted_fashion_mnist": ("fashion_mnist",),
+}
 # TFDS's default of 10 retries takes 204 seconds without a network.
 _RETRIES = 3
 
@@ -57,7 +62,11 @@ def describe(
       how = f"stored as {tfds_sources.file_format(folder)}: {how}, elsewhere"
     rows.append(_row(name, ready, folder or "", "" if ready else how))
   rows += [_row(name, True, "", how) for name, how in _OTHERS.items()]
-  own = set(names) - {row["name"] for row in rows}
+  ready = {row["name"]: row["ready"] for row in rows}
+  for row in rows:
+    if missing := [n for n in _NEEDS.get(row["name"], ()) if not ready[n]]:
+      row |= {"ready": False, "how": f"needs {' and '.join(missing)}"}
+  own = set(names) - ready.keys()
   rows += [_row(name, True, "", "added by --with") for name in own]
   return sorted(rows, key=lambda row: row["name"])
 

@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 import jax
 
+from infomin_jax.errors import lookup
 from infomin_jax.estimators.conditional import (
   barber_agakov,
   difference_of_entropies,
@@ -47,6 +48,7 @@ from infomin_jax.estimators.nonneural import NONNEURAL
 from infomin_jax.estimators.scores import Factored, Scores
 from infomin_jax.estimators.upper import club, leave_one_out
 
+DIRECTIONS = ("lower", "upper", "neither")
 _MI = "I(X; Y)"
 _POOLE = "Poole et al. 2019"
 _NOWOZIN = "Nowozin et al. 2016"
@@ -70,6 +72,9 @@ class Bound:
   shift: float | None
   reference: str
   quantity: str = _MI
+
+  def __post_init__(self):
+    lookup("direction", self.direction, dict.fromkeys(DIRECTIONS))
 
   def __call__(self, scores: Scores, *options, **named) -> jax.Array:
     """Returns `fn(scores, *options, **named)`, a scalar."""

@@ -44,8 +44,8 @@ WORDS = {
     "bound needs grows as exp(nats). Take more samples."
   ),
   "near_ceiling": (
-    "The value is within 0.5 nats of the ceiling, {ceiling} nats, which is the "
-    "most that these samples can show. The truth may be much higher."
+    "These samples can show {ceiling} nats at most. The value is close to that "
+    "or above it: the truth may be much higher, and the value may be wrong."
   ),
   "wide_interval": "The interval is wider than the value.",
   "critic_short": (

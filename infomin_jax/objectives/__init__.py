@@ -10,8 +10,15 @@ from functools import partial
 import jax
 
 from infomin_jax.critics import CRITICS
-from infomin_jax.errors import UserError, bind, build, check_kind, lookup
-from infomin_jax.estimators import ESTIMATORS
+from infomin_jax.errors import (
+  OWN_FILE,
+  UserError,
+  bind,
+  build,
+  check_kind,
+  lookup,
+)
+from infomin_jax.estimators import ESTIMATORS, Bound
 from infomin_jax.objectives.bank import Bank
 from infomin_jax.objectives.byol import BootstrapYourOwnLatent
 from infomin_jax.objectives.contrastive import Contrastive
@@ -121,8 +128,10 @@ def _estimator(at: str, named: str | Mapping) -> Callable[..., jax.Array]:
     at: the term, for messages.
     named: such as `smile`, or `{"name": "smile", "tau": 2.0}`.
   """
+  for name, bound in ESTIMATORS.items():
+    check_kind(f"ESTIMATORS[{name!r}]", bound, Bound)
   if isinstance(named, str):
-    return lookup("estimator", named, ESTIMATORS).fn
+    return lookup("estimator", named, ESTIMATORS, OWN_FILE).fn
   table = {name: bound.fn for name, bound in ESTIMATORS.items()}
   estimator = bind(f"{at}.estimator", named, table, "scores", "mask")
   return estimator if estimator.keywords else estimator.func

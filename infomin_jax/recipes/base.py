@@ -105,8 +105,8 @@ def get_config() -> ml_collections.ConfigDict:
     taps=("pool",),
     # Parameters that are evaluated: "online" or "ema" (the momentum copy).
     weights="online",
-    # Pixels of the shorter side of an image before the center is cropped. 0
-    # resizes the largest centered square.
+    # Pixels of the shorter side of an image before its center is cropped to
+    # `views.size`. 0 resizes the largest centered square to `views.size`.
     resize=0,
     # Images per batch of features.
     batch_size=512,

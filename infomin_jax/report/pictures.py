@@ -25,11 +25,15 @@ def features(found: Look, plane: str) -> list[Block]:
   """Draws a map of the images by their features, and histograms of cosines."""
   task, labels = next(iter(found.labels.items()), ("image", None))
   if labels is None:
-    names = list(map(str, range(len(found.images))))
+    labels, own = np.arange(len(found.images)), None
   else:
-    names = [class_name(found.class_names[task], y) for y in labels]
+    own = found.class_names[task]
+  names = [class_name(own, int(y)) for y in labels]
+  order = list(
+    dict.fromkeys(class_name(own, int(y)) for y in np.unique(labels))
+  )
   points = flatten(found.features, plane, seed=0)
-  figure = plots.plane(points, names, task)
+  figure = plots.plane(points, names, task, order)
   caption = (
     f"{len(points):,} test images by their features at {found.tap} (step "
     f"{found.step:,}), flattened by {plane}."

@@ -172,7 +172,10 @@ def intervals(
 
 
 def plane(
-  points: np.ndarray, labels: Sequence[str], task: str = ""
+  points: np.ndarray,
+  labels: Sequence[str],
+  task: str = "",
+  order: Sequence[str] = (),
 ) -> go.Figure:
   """Draws points of a plane, colored by label.
 
@@ -183,10 +186,12 @@ def plane(
     labels: `[n]`, shown when the pointer is over a point. Up to 20 different
       labels get a legend.
     task: name of the labels.
+    order: all labels, in the order of the legend; if empty, sorted.
   """
-  figure, names = go.Figure(), sorted(set(labels))
+  figure, names = go.Figure(), list(order) or sorted(set(labels))
   kind = go.Scattergl if len(points) > MANY else go.Scatter
-  which = np.unique(np.asarray(labels), return_inverse=True)[1]
+  numbers = {name: i for i, name in enumerate(names)}
+  which = np.array([numbers[label] for label in labels])
   few = len(names) <= 20
   # If every point has its own label, colors carry no information.
   many = which if len(names) < len(points) else COLOURS[0]

@@ -260,6 +260,11 @@ def make_learner(config) -> objectives.Learner:
   check_kind("config.encoder", encoder, encoders.Encoder)
   for key, values in config.normalize.items():
     check_tuple(f"config.normalize.{key}", values, tuple[float, ...])
+    if any(abs(x) > 1e30 for x in values):  # float32 ends at 3.4e38
+      raise UserError(
+        f"config.normalize.{key} is {tuple(values)}: expected numbers up to "
+        "1e30."
+      )
   mean, std = tuple(config.normalize.mean), tuple(config.normalize.std)
   if not all(x > 0 for x in std):
     raise UserError(f"config.normalize.std is {std}: expected above 0.")

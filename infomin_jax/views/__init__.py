@@ -45,6 +45,11 @@ VIEWS: dict[str, Callable] = {
 }
 
 
+def all_views() -> dict[str, Callable]:
+  """Returns `VIEWS`, and the recipes that were added since it was made."""
+  return _of_recipes() | VIEWS
+
+
 def make_views(
   options: Mapping[str, Any],
   image_shape: tuple[int, int, int] | None,
@@ -77,9 +82,8 @@ def make_views(
   options = dict(options)
   pieces = options.pop("jigsaw", None)
   name: Any = options.get("name")
-  # Recipes may have been added since `VIEWS` was made.
-  table = _of_recipes() | VIEWS
-  maker = errors.lookup("views", name, table)
+  table = all_views()
+  maker = errors.lookup("views", name, table, errors.OWN_FILE)
   parameters = inspect.signature(maker).parameters
   if host_crops and "host_crops" not in parameters:
     raise errors.UserError(

@@ -265,7 +265,8 @@ def with_options(recipe, options: Mapping[str, Mapping[str, Any]]) -> tuple:
     at = f"config.views.steps.{name}"
     if name not in names:
       raise UserError(f"Unknown step {at}: {nearest(name, names)}")
-    takes = inspect.signature(recipe[names.index(name)].func).parameters
+    # The first two are the key and the image.
+    takes = [*inspect.signature(recipe[names.index(name)].func).parameters][2:]
     for key in changes:
       if key not in takes:
         raise UserError(f"Unknown key {at}.{key}: {nearest(key, takes)}")

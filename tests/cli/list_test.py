@@ -1,15 +1,18 @@
 """`infomin list`: every name, its options, and names of the user's own."""
 
 import ast
+import functools
 import json
 
 import pytest
 
 from infomin_jax import cli
 from infomin_jax.cli.list import TABLES
+from infomin_jax.cli.main import own_files
 from infomin_jax.errors import UserError
 from infomin_jax.estimators import ESTIMATORS
 from infomin_jax.objectives import build_terms
+from infomin_jax.views import augment
 
 
 def listed(capsys, *arguments):
@@ -83,3 +86,15 @@ def test_wrong_options_of_an_estimator_are_refused(estimator, words):
   term = dict(critic=dict(name="separable", dim=8), estimator=estimator)
   with pytest.raises(UserError, match=words):
     build_terms({"contrastive": term})
+
+
+def test_recipes_of_the_user_are_views(capsys, monkeypatch):
+  step = functools.partial(lambda key, image: image)
+  monkeypatch.setitem(augment.RECIPES, "plain", (step,))
+  assert "plain" in listed(capsys, "views")
+
+
+def test_the_command_keeps_the_users_files():
+  command = "infomin train --with a.py --config=c.py --with=b.py --workdir d"
+  assert own_files(command) == "--with a.py --with=b.py "
+  assert own_files("infomin train --workdir d") == ""

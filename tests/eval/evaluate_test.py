@@ -11,7 +11,7 @@ import pytest
 from helpers import tiny_config
 
 from infomin_jax import cli, data, provenance
-from infomin_jax.cli.evaluate import decides_pixels
+from infomin_jax.cli.evaluate import _others, decides_pixels
 from infomin_jax.data.decode import resize_crop
 from infomin_jax.errors import UserError
 from infomin_jax.eval import cases
@@ -423,3 +423,17 @@ def test_a_table_of_rows_without_a_value(capsys):
   show_table(rows[:1])
   out = capsys.readouterr().out
   assert "digit: no accuracy of svm: why." in out and "0.5" not in out
+
+
+def test_rows_of_other_protocols_stay(tmp_path):
+  path = tmp_path / "evaluation.json"
+  names = ("task", "protocol", "tap", "features", "metric", "seed")
+  old, again, new = (
+    dict(zip(names, ("t", p, "pool", "learned", "accuracy", 0), strict=True))
+    for p in ("knn", "linear", "linear")
+  )
+  about = {"step": 3, "settings": {"k": 5}}
+  assert _others(path, [new], about) == []
+  path.write_text(json.dumps({**about, "rows": [old, again]}))
+  assert _others(path, [new], about) == [old]
+  assert _others(path, [new], {**about, "step": 4}) == []

@@ -65,12 +65,14 @@ def test_a_misspelled_name_is_refused(base_class, name):
 def test_other_modules_are_refused(monkeypatch):
   monkeypatch.setitem(TERMS, "dense", lambda: nn.Dense(3))
   with pytest.raises(
-    UserError, match=r"config\.objective\.dense: Dense is not"
+    UserError, match=r"config\.objective\.dense is a Dense: expected a"
   ):
     build_terms({"dense": dict(weight=1.0)})
   monkeypatch.setitem(ENCODERS, "dense", lambda: nn.Dense(3))
   config = base.get_config()
   with config.unlocked():
     config.encoder = dict(name="dense")
-  with pytest.raises(UserError, match=r"config\.encoder: Dense is not"):
+  with pytest.raises(
+    UserError, match=r"config\.encoder is a Dense: expected a"
+  ):
     make_learner(config)

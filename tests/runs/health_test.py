@@ -112,12 +112,12 @@ def test_a_sound_run_is_left_alone(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_bound_at_its_ceiling(tmp_path, capsys):
-  config = small(900)
+  config = small(1800)
   config.views.update(share=("digit", "position", "background"), warp=0.0)
   config.batch_size = 4
   config.encoder.update(widths=(8, 16, 16), strides=(2, 2, 2))
   config.schedule.peak = 5e-3
-  config.run.update(evaluate_every=900, log_every=300)
+  config.run.update(evaluate_every=1800, log_every=600)
   config.objective.contrastive.critic.temperature = 0.05
   found, _ = trained(config, tmp_path / "run")
   assert "log of 4 candidates is 1.39" in found["pinned"]

@@ -379,7 +379,7 @@ def whole_run(folder):
 @pytest.mark.parametrize(
   "change,words",
   [
-    ("--config.batch_sise=3", 'Did you mean "batch_size"'),
+    ("--config.batch_sise=3", "did you mean --config.batch_size"),
     ("--config.encoder.name=convnets", "did you mean convnet or"),
     ("--config.batch_size=20", "expected a multiple of 8"),
     ("--config.batch_size=40000", "has only 11200 training images"),

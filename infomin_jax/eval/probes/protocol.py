@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from infomin_jax.errors import UserError
 from infomin_jax.eval.probes.shares import (
   NoProbe,
   Value,
@@ -126,6 +127,17 @@ class Case:
   class_names: Mapping[str, tuple[str, ...]] = dataclasses.field(
     default_factory=dict
   )
+
+  def __post_init__(self):
+    # Test images may be of a class that no training image has.
+    for task, labels in self.train.labels.items():
+      count = self.classes.get(task, np.inf)
+      if labels.max(initial=-1) >= count:
+        raise UserError(
+          f"task {task!r} has {count} classes, but a training image has the "
+          f"label {labels.max()}: expected labels from 0 to {count - 1}, or a "
+          "negative one if it is unknown."
+        )
 
   def with_images(self) -> tuple[np.ndarray | None, ...]:
     """Returns features and images of the training set, then of the test set."""

@@ -8,6 +8,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.metrics import balanced_accuracy_score
 
+from infomin_jax.errors import UserError
 from infomin_jax.eval.probes.attributes import attribute_errors
 from infomin_jax.eval.probes.finetune import finetuned_accuracy, labeled_part
 from infomin_jax.eval.probes.fit import RATE, final, fit, in_tiles, last_tenth
@@ -18,6 +19,7 @@ from infomin_jax.eval.probes.mlp import (
   guesses,
   mlp_accuracies,
 )
+from infomin_jax.eval.probes.protocol import Case, Part
 from infomin_jax.eval.probes.shares import balanced_error
 from infomin_jax.eval.probes.svm import FITS, svm_accuracies
 from infomin_jax.train.mesh import make_mesh
@@ -255,3 +257,10 @@ def test_each_class_keeps_its_share_of_labels(share):
   assert len(set(kept)) == len(kept)
   other = labeled_part(labels, share, seed=1)
   assert share == 1 or list(other) != list(kept)
+
+
+def test_a_training_label_beyond_the_classes_is_refused():
+  x, y = np.zeros((4, 2), np.float32), np.array([0, 1, 2, -1])
+  with pytest.raises(UserError, match="label 2: expected labels from 0 to 1"):
+    Case(Part(x, {"kind": y}), Part(x, {"kind": y}), {"kind": 2}, seed=0)
+  Case(Part(x, {"kind": y}), Part(x, {"kind": y + 5}), {"kind": 3}, seed=0)
