@@ -163,3 +163,14 @@ def fresh_clone(record: dict) -> tuple[list[str], str]:
     "the largest sum over its processes"
   )
   return lines, text
+
+
+def house(record: dict) -> tuple[list[str], str]:
+  """Returns a line per measure of the code, with its goal."""
+  lines = ["| measure | value | goal |", "|---|---|---|"]
+  for row in record["values"]:
+    low, high = row["goal"]
+    goal = f"{low} to {high}" if high < 10_000 else f"{low} or more"
+    mark = "" if row["met"] else " (not met)"
+    lines.append(f"| {row['measure']} | {row['value']:g}{mark} | {goal} |")
+  return lines, "Counted in `infomin_jax/`, `configs/` and the README"

@@ -193,6 +193,7 @@ TABLES = {
   "fashion_mnist": probes,
   "fresh_clone": _told(scale_tables.fresh_clone),
   "hard_gaussian": _told(mi_tables.hard_gaussian),
+  "house": _told(scale_tables.house),
   "input": _told(scale_tables.reading),
   "good_views": _study(study_tables.good_views),
   "limits": _study(study_tables.limits),
