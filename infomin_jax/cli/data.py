@@ -105,6 +105,11 @@ def _check_records(source) -> None:
         "drawn by it."
       )
     for name, task in source.tasks.items():
+      if task.field not in record:
+        raise UserError(
+          f"record {i} has no field {task.field!r} of the task {name!r}, it "
+          f"has {', '.join(record)}."
+        )
       if record[task.field] >= task.classes:
         raise UserError(
           f"record {i}: {task.field} is {record[task.field]}, but the task "

@@ -49,7 +49,7 @@ from infomin_jax.estimators.scores import Factored, Scores
 from infomin_jax.estimators.upper import club, leave_one_out
 
 DIRECTIONS = ("lower", "upper", "neither")
-_MI = "I(X; Y)"
+MI = "I(X; Y)"
 _POOLE = "Poole et al. 2019"
 _NOWOZIN = "Nowozin et al. 2016"
 
@@ -71,7 +71,7 @@ class Bound:
   direction: str
   shift: float | None
   reference: str
-  quantity: str = _MI
+  quantity: str = MI
 
   def __post_init__(self):
     lookup("direction", self.direction, dict.fromkeys(DIRECTIONS))
@@ -83,7 +83,7 @@ class Bound:
   @property
   def of_mi(self) -> bool:
     """Returns whether the value, with the best critic, is nats of I(X; Y)."""
-    return self.quantity == _MI and self.shift is not None
+    return self.quantity == MI and self.shift is not None
 
 
 _columns = Bound(
@@ -140,6 +140,7 @@ ESTIMATORS: dict[str, Bound] = {
 
 __all__ = [
   "ESTIMATORS",
+  "MI",
   "NONNEURAL",
   "Bound",
   "Factored",

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from infomin_jax.errors import lookup
-from infomin_jax.estimators import ESTIMATORS, NONNEURAL
+from infomin_jax.estimators import ESTIMATORS, MI, NONNEURAL
 from infomin_jax.mi import interval
 from infomin_jax.mi.held import Held, donsker_varadhan
 from infomin_jax.mi.inputs.samples import Paired
@@ -72,7 +72,8 @@ def _scored(name, held) -> dict:
   names = [other for other, same in ESTIMATORS.items() if same is bound]
   capped = any("infonce" in other for other in names)
   ceiling = float(np.log(size)) if capped else None
-  direction = _DIRECTIONS[bound.direction] if bound.of_mi else bound.quantity
+  other = bound.quantity != MI
+  direction = bound.quantity if other else _DIRECTIONS[bound.direction]
   interval = [mean - float(error), mean + float(error)]
   return _row(name, mean, interval, direction, ceiling)
 
