@@ -86,19 +86,18 @@ def _check_records(source) -> None:
   """
   import numpy as np
 
+  from infomin_jax.data.batch import collate
+
   for i in np.unique(np.linspace(0, len(source) - 1, CHECKED).astype(int)):
     record = source[int(i)]
-    image, shape = np.asarray(record["image"]), source.image_shape
-    if image.dtype != np.uint8 or image.ndim != 3:
+    image = np.asarray(record["image"])
+    if image.ndim != 3:
       raise UserError(
-        f"record {i}: image is {image.dtype} {list(image.shape)}, expected "
-        "uint8 [h, w, c]."
+        f"record {i}: the image has the shape {list(image.shape)}, expected "
+        "[h, w, c]."
       )
-    if shape and image.shape != tuple(shape):
-      raise UserError(
-        f"record {i}: image has the shape {image.shape}, but image_shape is "
-        f"{tuple(shape)}."
-      )
+    # As in training, where it refuses other types and shapes.
+    collate([{**record, "image": image}], 1, source.name, source.image_shape)
     if record["index"] != i:
       raise UserError(
         f"record {i}: index is {record['index']}, expected {i}; views are "

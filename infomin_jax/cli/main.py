@@ -118,13 +118,21 @@ def _run(verb: str, arguments: list[str]) -> None:
 
 def own_files(command: str) -> str:
   """Returns the words `--with FILE` of a command, with a space at the end."""
-  words, found = shlex.split(command), []
-  for word, path in zip(words, [*words[1:], ""], strict=True):
+  own, _ = _split_own(shlex.split(command))
+  return "".join(f"{shlex.join(words)} " for words in own)
+
+
+def _split_own(arguments: list[str]) -> tuple[list[list[str]], list[str]]:
+  """Returns the words of each `--with FILE`, and all other words."""
+  own, others, words = [], [], iter(arguments)
+  for word in words:
     if word == "--with":
-      found += [word, path]
+      own.append([word, next(words, "")])
     elif word.startswith("--with="):
-      found.append(word)
-  return f"{shlex.join(found)} " if found else ""
+      own.append([word])
+    else:
+      others.append(word)
+  return own, others
 
 
 def _without_own(arguments: list[str]) -> list[str]:
@@ -133,13 +141,9 @@ def _without_own(arguments: list[str]) -> list[str]:
   They add critics, views and other entries to our tables. A run that names such
   an entry needs the file with every verb.
   """
-  others, words = [], iter(arguments)
-  for word in words:
-    flag, equals, path = word.partition("=")
-    if flag != "--with":
-      others.append(word)
-      continue
-    path = path if equals else next(words, "")
+  own, others = _split_own(arguments)
+  for words in own:
+    path = words[-1].removeprefix("--with=")
     file = paths.local("--with", path)
     if not file.is_file():
       raise UserError(f"--with {path}: expected a Python file.")

@@ -11,9 +11,7 @@ it draws their curves in one plot. For a study it shows each claim and its
 verdict.
 """
 
-import html
 import pathlib
-import re
 
 from absl import flags
 
@@ -53,15 +51,18 @@ def run(values: flags.FlagValues, rest: list[str], command: str) -> None:
       raise UserError(f"{folder}: there is no such folder.")
   from infomin_jax import report
 
+  left_out: list[str] = []
   if len(folders) > 1:
     text = report.runs_page(folders)
   elif (folders[0] / "claims.json").exists():
     text = report.study_page(folders[0])
   else:
-    text = report.run_page(folders[0], values.images, values.plane)
+    text = report.run_page(
+      folders[0], values.images, values.plane, left_out.append
+    )
   default = "report.html" if len(folders) > 1 else folders[0] / "report.html"
   path = pathlib.Path(values.out or default)
   path.write_text(text, encoding="utf-8")
   print(f"Wrote {path} ({len(text) / 2**20:.1f} MiB).")
-  for reason in re.findall(r"Not shown: ([^<]*)", text)[:1]:
-    print(f"Features and views are not shown: {html.unescape(reason)}")
+  for line in left_out:
+    print(line)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from infomin_jax.errors import lookup
-from infomin_jax.estimators import ESTIMATORS, MI, NONNEURAL
+from infomin_jax.estimators import ESTIMATORS, MI, NONNEURAL, infonce
 from infomin_jax.mi import interval
 from infomin_jax.mi.held import Held, donsker_varadhan
 from infomin_jax.mi.inputs.samples import Paired
@@ -69,11 +69,11 @@ def _scored(name, held) -> dict:
   nats = _values(name, held)
   error = 2 * np.std(nats, ddof=1) / np.sqrt(len(nats))
   mean = float(np.mean(nats))
-  names = [other for other, same in ESTIMATORS.items() if same is bound]
-  capped = any("infonce" in other for other in names)
-  ceiling = float(np.log(size)) if capped else None
-  other = bound.quantity != MI
-  direction = bound.quantity if other else _DIRECTIONS[bound.direction]
+  function = getattr(bound.fn, "func", bound.fn)  # of a `partial`
+  ceiling = float(np.log(size)) if function is infonce else None
+  direction = _DIRECTIONS[bound.direction]
+  if bound.quantity != MI:
+    direction = bound.quantity
   interval = [mean - float(error), mean + float(error)]
   return _row(name, mean, interval, direction, ceiling)
 

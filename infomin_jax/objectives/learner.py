@@ -72,10 +72,12 @@ class Learner(nn.Module):
     self, views: Views, wanted: tuple[int, ...], train: bool
   ) -> dict[int, Features]:
     """Encodes views, uint8 or float in [0, 1]; see `encoding`."""
-    needed = {i // self.encoder.count for i in wanted}
-    return self._features(
-      {i: self.normalize(views[i]) for i in needed}, wanted, train
-    )
+    return self._features(self._normalized(views, wanted), wanted, train)
+
+  def _normalized(self, views, wanted) -> dict[int, jax.Array]:
+    """Normalizes the views that have the wanted features."""
+    needed = sorted({i // self.encoder.count for i in wanted})
+    return {i: self.normalize(views[i]) for i in needed}
 
   def _features(self, images, wanted, train) -> dict[int, Features]:
     """Encodes normalized views, and stores the batch statistics that moved."""
@@ -120,10 +122,7 @@ class Learner(nn.Module):
       the bound on this batch, and collapse figures of the first view.
     """
     wanted = online_views(self.terms, len(views) * self.encoder.count)
-    images = {
-      i: self.normalize(views[i])
-      for i in sorted({i // self.encoder.count for i in wanted})
-    }
+    images = self._normalized(views, wanted)
     features = self._features(images, wanted, train)
 
     loss, adversaries, metrics = jnp.float32(0), jnp.float32(0), {}

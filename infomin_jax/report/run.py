@@ -2,6 +2,7 @@
 
 import itertools
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,19 @@ from infomin_jax.runs.progress import read_metrics
 from infomin_jax.runs.workdir import as_json, read_config
 
 
-def run_page(workdir: str | pathlib.Path, images: int, plane: str) -> str:
+def run_page(
+  workdir: str | pathlib.Path,
+  images: int,
+  plane: str,
+  say: Callable[[str], None] = lambda line: None,
+) -> str:
   """Returns the page of a run's folder; the run need not be finished.
 
   Args:
     workdir: the run's folder.
     images: number of test images to show.
     plane: how features become points of a plane, `pca` or `tsne`.
+    say: called with a line of text if a section is left out.
 
   Raises:
     UserError: the folder holds no run, or has no line of metrics yet.
@@ -44,6 +51,7 @@ def run_page(workdir: str | pathlib.Path, images: int, plane: str) -> str:
     }
   except UserError as error:  # no checkpoint yet, or the data are missing
     shown = {"Features": [Words(f"Not shown: {error}", "warn")]}
+    say(f"Features and views are not shown: {error}")
   return page(
     f"Run {workdir.name}",
     {
